@@ -1,0 +1,50 @@
+# A fresh machine needs Debian, Python 3.11 and make; everything else is fetched here.
+#   make run    the example application on SQLite
+#   make test   everything that CI checks, on SQLite and MariaDB
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+
+.PHONY: run test check lint types imports unit format clean engines
+
+run: $(STAMP)
+	@echo "The example application: http://localhost:$(PORT)"
+	$(BIN)/uvicorn example_app.main:app --host $(HOST) --port $(PORT)
+
+test: $(STAMP) engines check unit
+
+check: lint types imports
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The engines that the tests start for themselves. Without root they are used if they are there.
+engines:
+	@.ci/install-engines
+
+$(STAMP): pyproject.toml
+	@# Debian's python3 comes without ensurepip until python3-venv is there.
+	@$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv --clear $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info

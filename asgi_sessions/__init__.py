@@ -1,0 +1,61 @@
+"""Login sessions for ASGI applications: short-lived JWT access cookies, rotating refresh tokens, logout that works."""
+
+from asgi_sessions.asgi.client_protocol import cors_headers
+from asgi_sessions.asgi.dependency import (
+    SessionDependency,
+    get_optional_session,
+    get_session,
+    require_session,
+)
+from asgi_sessions.asgi.error_responses import session_exception_handler
+from asgi_sessions.asgi.middleware import SessionMiddleware
+from asgi_sessions.asgi.routes import session_routes
+from asgi_sessions.errors import (
+    AlreadyRotated,
+    ConfigurationError,
+    CsrfRejected,
+    GeneralError,
+    InvalidClaim,
+    PayloadTooLarge,
+    ReauthenticationRequired,
+    SessionError,
+    SessionLimitReached,
+    StoreUnavailable,
+    TokenTheftDetected,
+    TryRefreshToken,
+    Unauthorised,
+)
+from asgi_sessions.manager import IssuedSession, IssuedToken, Session, SessionManager, SessionRecord
+from asgi_sessions.settings import SessionSettings
+
+__all__ = [
+    "AlreadyRotated",
+    "ConfigurationError",
+    "CsrfRejected",
+    "GeneralError",
+    "InvalidClaim",
+    "IssuedSession",
+    "IssuedToken",
+    "PayloadTooLarge",
+    "ReauthenticationRequired",
+    "Session",
+    "SessionDependency",
+    "SessionError",
+    "SessionLimitReached",
+    "SessionManager",
+    "SessionMiddleware",
+    "SessionRecord",
+    "SessionSettings",
+    "StoreUnavailable",
+    "TokenTheftDetected",
+    "TryRefreshToken",
+    "Unauthorised",
+    "cors_headers",
+    "get_optional_session",
+    "get_session",
+    "require_session",
+    "session_exception_handler",
+    "session_routes",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The wire: requests in, responses out. Pure ASGI."""

@@ -1,0 +1,161 @@
+"""What leaves with a response: new tokens, cleared cookies, the retry marker; decided late, written once."""
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+from asgi_sessions.asgi.transport import RawHeaders, Transport, request_path
+from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.issuing import TokenSet
+from asgi_sessions.manager.session import IssuedToken
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import Clock
+
+MAX_ANSWER_AGE_MS = 30_000
+"""A slow handler's late cookie would overwrite a newer one and look like a fork, so it is left out."""
+
+_log = logging.getLogger(__name__)
+
+
+class Answer:
+    """The session's part of one response. Setting and clearing replace each other; the last word counts.
+
+    Attributes:
+        tokens: The pair that leaves, None if none does.
+        looked: Whether the application asked for the session, so that caches must tell users apart.
+        started: Whether the response is on its way, so that nothing can be added.
+    """
+
+    __slots__ = (
+        "_access",
+        "_clear",
+        "_clock",
+        "_decided_at",
+        "_forget_marker",
+        "_forget_older",
+        "_marker",
+        "_scope",
+        "_transport",
+        "looked",
+        "started",
+        "tokens",
+    )
+
+    def __init__(self, transport: Transport, scope: MutableMapping[str, Any], clock: Clock) -> None:
+        self._transport = transport
+        self._scope = scope
+        self._clock = clock
+        self.tokens: TokenSet | None = None
+        self.looked = False
+        self.started = False
+        self._access: tuple[IssuedToken, AccessToken] | None = None
+        self._clear = False
+        self._decided_at = 0
+        self._forget_marker = False
+        self._forget_older = False
+        self._marker: str | None = None
+
+    @property
+    def in_headers(self) -> bool:
+        """Whether this client's tokens travel in headers."""
+        return self._transport.answers_in_headers(self._scope["headers"])
+
+    # -- what is to leave
+
+    def issued(self, tokens: TokenSet, *, forget_marker: bool = False) -> None:
+        """Hand out a pair."""
+        self.tokens, self._access, self._clear, self._marker = tokens, None, False, None
+        self._decided_at = self._clock()
+        self._forget_marker = forget_marker
+        self._warn_if_started("the new tokens did not leave with it")
+
+    def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
+        """Hand out an access token of the same session."""
+        self._access = token, claims
+        self._warn_if_started("the new access token did not leave with it")
+
+    def ended(self, *, by_user: bool) -> None:
+        """Clear the cookies."""
+        self.tokens, self._access, self._clear = None, None, True
+        if by_user:
+            self._warn_if_started("the session is revoked, its cookies stayed and the next request clears them")
+
+    def refused(self, error: Unauthorised) -> None:
+        """Clear the cookies as far as the error says so."""
+        if error.clear_cookies:
+            self.ended(by_user=False)
+
+    def marked(self, marker: str) -> None:
+        """Set the retry marker."""
+        self._marker = marker
+
+    def forget_older(self) -> None:
+        """Clear the cookies of older domains, so that the next request is unambiguous."""
+        self._forget_older = True
+
+    # -- the response
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything is to be added to the response."""
+        return bool(self.looked or self._clear or self.tokens or self._access or self._marker or self._forget_older)
+
+    def start(self, headers: RawHeaders) -> RawHeaders:
+        """The response's headers with ours. Nothing can be added afterwards."""
+        self.started = True
+        if not self.pending:
+            return headers
+        ours = self._headers()
+        sets = any(name == b"set-cookie" or name.startswith(b"st-") for name, _ in ours)
+        if sets:
+            headers = [header for header in headers if header[0].lower() != b"cache-control"]
+            ours.append((b"cache-control", b"no-store"))
+        if self.looked or sets:
+            headers = _varied(headers, self._transport.vary)
+        return _exposed_once([*headers, *ours])
+
+    def _headers(self) -> RawHeaders:
+        transport, now, in_headers = self._transport, self._clock(), self.in_headers
+        if self._clear:
+            carried = transport.read(self._scope["headers"])
+            return transport.cleared(carried, request_path(self._scope), in_headers=in_headers)
+        out: RawHeaders = []
+        tokens = self.tokens
+        if tokens is not None and now - self._decided_at > MAX_ANSWER_AGE_MS:
+            _log.info("Session %s: the response took too long to carry its new tokens.", tokens.access.handle)
+            return out
+        if tokens is not None:
+            if self._access is not None:  # the payload was changed after the pair was made
+                tokens = tokens.with_access(*self._access)
+            out += transport.issued(tokens, now=now, in_headers=in_headers)
+            if self._forget_marker:
+                out += transport.retry_marker_cleared(in_headers=in_headers)
+        elif self._access is not None:
+            out += transport.access_changed(*self._access, now=now, in_headers=in_headers)
+        if self._marker is not None:
+            out += transport.retry_marker(self._marker, now=now, in_headers=in_headers)
+        if self._forget_older and tokens is None:
+            out += transport.older()
+        return out
+
+    def _warn_if_started(self, consequence: str) -> None:
+        if self.started:
+            _log.warning("The response had already started: %s.", consequence)
+
+
+def _varied(headers: RawHeaders, vary: bytes) -> RawHeaders:
+    names = {part.strip().lower() for name, value in headers if name.lower() == b"vary" for part in value.split(b",")}
+    missing = [part for part in vary.split(b", ") if part.lower() not in names]
+    if not missing or b"*" in names:
+        return headers
+    return [*headers, (b"vary", b", ".join(missing))]
+
+
+def _exposed_once(headers: RawHeaders) -> RawHeaders:
+    """One Access-Control-Expose-Headers, no name twice: the old browser client reads only the first."""
+    exposing = [value for name, value in headers if name.lower() == b"access-control-expose-headers"]
+    if len(exposing) < 2:
+        return headers
+    names = dict.fromkeys(part.strip() for value in exposing for part in value.split(b","))
+    others = [header for header in headers if header[0].lower() != b"access-control-expose-headers"]
+    return [*others, (b"access-control-expose-headers", b", ".join(names))]

@@ -1,0 +1,120 @@
+"""The session as an awaitable: ``await get_session(connection)`` anywhere, ``Depends(get_session)`` in FastAPI.
+
+No ``from __future__ import annotations`` here: FastAPI reads these annotations and must find classes, not texts.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Generic
+
+from starlette.requests import HTTPConnection
+from typing_extensions import TypeVar
+
+from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
+from asgi_sessions.manager.connection import innermost
+from asgi_sessions.manager.session import Session
+from asgi_sessions.protocol.lifetimes import from_ms
+
+SessionT = TypeVar("SessionT", bound=Session[Any, Any] | None)
+
+
+class SessionDependency(Generic[SessionT]):
+    """Asks the nearest `SessionMiddleware` for the session of a connection.
+
+    Use `get_session`, `get_optional_session` or what `require_session` returns. One class for all of them, free of
+    FastAPI, which takes instances as dependencies of HTTP routes and WebSockets, routers and applications.
+    """
+
+    __slots__ = ("_check_database", "_claims", "_csrf", "_max_auth_age_ms", "_required")
+
+    # FastAPI reads this rather than following `__wrapped__`, which is the security scheme that draws the lock.
+    __signature__ = inspect.Signature(
+        [inspect.Parameter("connection", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection)]
+    )
+
+    def __init__(
+        self,
+        *,
+        required: bool = True,
+        csrf: bool | None = None,
+        check_database: bool = False,
+        max_auth_age_ms: int | None = None,
+        claims: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._required = required
+        self._csrf = csrf
+        self._check_database = check_database
+        self._max_auth_age_ms = max_auth_age_ms
+        self._claims = dict(claims) if claims else None
+
+    async def __call__(self, connection: HTTPConnection) -> SessionT:
+        """The session of a request or WebSocket.
+
+        Args:
+            connection: Any Starlette `Request` or `WebSocket`.
+
+        Raises:
+            Unauthorised, TryRefreshToken, TokenTheftDetected, CsrfRejected, StoreUnavailable: As
+                `SessionManager.get_session`.
+            ReauthenticationRequired: The login is older than ``max_auth_age``.
+            InvalidClaim: The payload lacks a required claim.
+            ConfigurationError: There is no `SessionMiddleware`.
+        """
+        exchange = innermost(connection.scope)
+        session = await exchange.resolve(required=self._required, csrf=self._csrf, check_database=self._check_database)
+        if session is not None:
+            if self._max_auth_age_ms is not None:
+                age = from_ms(exchange.manager.clock()) - session.auth_time
+                if age > timedelta(milliseconds=self._max_auth_age_ms):
+                    raise ReauthenticationRequired
+            if self._claims is not None:
+                _check_claims(session.jwt_payload, self._claims)
+        return session  # type: ignore[return-value]  # None only where it is not required
+
+
+def _check_claims(payload: Any, claims: Mapping[str, Any]) -> None:
+    for name, wanted in claims.items():
+        if not isinstance(payload, dict) or name not in payload:
+            raise InvalidClaim(name)
+        held = payload[name]
+        good = wanted(held) if callable(wanted) else type(held) is type(wanted) and held == wanted
+        if not good:
+            raise InvalidClaim(name)
+
+
+get_session: SessionDependency[Session[Any, Any]] = SessionDependency()
+"""The session, or an error where nobody is logged in."""
+
+get_optional_session: SessionDependency[Session[Any, Any] | None] = SessionDependency(required=False)
+"""The session, or None where nobody is logged in."""
+
+
+def require_session(
+    *,
+    csrf: bool | None = None,
+    check_database: bool = False,
+    max_auth_age: timedelta | float | None = None,
+    claims: Mapping[str, Any | Callable[[Any], bool]] | None = None,
+) -> SessionDependency[Session[Any, Any]]:
+    """A dependency with stronger demands than `get_session`.
+
+    Args:
+        csrf: None checks as the settings say; True checks safe methods too; False does not check.
+        check_database: Ask the database in any case whether the session still stands.
+        max_auth_age: How long ago the login may be, `timedelta` or seconds (ASVS 7.5.1, 7.5.3).
+        claims: What the payload, an object, must hold: by name a value, or a function of the value held.
+
+    Returns:
+        An awaitable object for ``Depends`` and for direct calls.
+    """
+    if max_auth_age is not None and not isinstance(max_auth_age, timedelta):
+        max_auth_age = timedelta(seconds=max_auth_age)
+    if max_auth_age is not None and max_auth_age < timedelta():
+        raise ValueError("max_auth_age must not be negative.")
+    return SessionDependency(
+        csrf=csrf,
+        check_database=check_database,
+        max_auth_age_ms=None if max_auth_age is None else round(max_auth_age / timedelta(milliseconds=1)),
+        claims=claims,
+    )

@@ -1,0 +1,77 @@
+"""Errors become responses: in the application where it has a handler table, else in the middleware."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket, WebSocketState
+
+from asgi_sessions.errors import (
+    GeneralError,
+    SessionError,
+    StoreUnavailable,
+    TokenTheftDetected,
+    TryRefreshToken,
+    Unauthorised,
+)
+from asgi_sessions.manager.connection import SCOPE_KEY
+
+POLICY_VIOLATION = 1008
+"""The WebSocket close code (RFC 6455, section 7.4.1) where the server offers no denial response."""
+
+_NEEDS_LOGIN = (Unauthorised, TryRefreshToken, TokenTheftDetected)
+
+
+async def session_exception_handler(connection: HTTPConnection, error: Exception) -> Response | None:
+    """Answer a `SessionError` with ``{"detail": …, "code": …}``. The default; register it or your own to change that.
+
+    Clearing cookies is not this handler's business: that was decided where the error was raised, and happens
+    whatever the response.
+
+    Args:
+        connection: The request or WebSocket.
+        error: The error. A mistake in the application itself (`ConfigurationError`, `PayloadTooLarge`) is raised
+            again, so that it becomes a 500 with its traceback in the log.
+
+    Returns:
+        The response, or None for a WebSocket that has been closed instead.
+    """
+    if not isinstance(error, SessionError) or (
+        isinstance(error, GeneralError) and not isinstance(error, StoreUnavailable)
+    ):
+        raise error
+    if isinstance(connection, WebSocket):
+        denial = "websocket.http.response" in connection.scope.get("extensions", {})
+        if connection.application_state is not WebSocketState.CONNECTING or not denial:
+            if connection.application_state is not WebSocketState.DISCONNECTED:
+                await connection.close(POLICY_VIOLATION, type(error).code)
+            return None
+    return error_response(connection.scope, error)
+
+
+def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Response:
+    """The response for an error. Says no more than the error's class."""
+    kind = type(error)
+    status = kind.status_code
+    headers = {"Cache-Control": "no-store"}
+    if isinstance(error, _NEEDS_LOGIN):
+        exchange = scope.get(SCOPE_KEY)
+        if exchange is not None:
+            status = exchange.manager.settings.expired_status_code
+        if status == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="session"'
+    if isinstance(error, StoreUnavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    return JSONResponse({"detail": kind.detail, "code": kind.code}, status_code=status, headers=headers)
+
+
+def install_default_handler(scope: MutableMapping[str, Any]) -> None:
+    """Let the innermost application answer our errors itself, unless it has a handler of its own.
+
+    A mounted application would otherwise answer 500 before the error reaches the middleware, and the answer would
+    miss the middlewares inside ours, CORS among them.
+    """
+    handlers = scope.get("starlette.exception_handlers")
+    if handlers is not None:
+        handlers[0].setdefault(SessionError, session_exception_handler)

@@ -1,0 +1,315 @@
+"""One request or WebSocket on its way through the middleware: who it is, and which tokens leave with the answer."""
+
+import asyncio
+import logging
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from asgi_sessions.asgi.answer import Answer
+from asgi_sessions.asgi.error_responses import install_default_handler
+from asgi_sessions.asgi.transport import Credentials, Transport, header_values
+from asgi_sessions.errors import CsrfRejected, TokenTheftDetected, TryRefreshToken, Unauthorised
+from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.connection import SessionConnection
+from asgi_sessions.manager.lifecycle import Device, Lifecycle
+from asgi_sessions.manager.refreshing import already_rotated
+from asgi_sessions.manager.session import Session
+from asgi_sessions.protocol import csrf as csrf_rules
+from asgi_sessions.protocol import device
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.anti_csrf import token_matches
+from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.protocol.user_id import UserId
+
+if TYPE_CHECKING:
+    from asgi_sessions.manager.manager import SessionManager
+
+Scope = MutableMapping[str, Any]
+
+MAX_COPIES = 8
+"""Of one cookie's copies so many are looked at: more are an attack on our time, not a browser's jar."""
+
+_log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """The middleware's memory of one connection.
+
+    Attributes:
+        manager: Whose it is.
+        outer: The exchange of another manager's middleware around this one.
+        answer: What leaves with the response.
+    """
+
+    __slots__ = ("_access", "_lock", "_scope", "_session", "_transport", "answer", "manager", "outer")
+
+    def __init__(
+        self, manager: "SessionManager", transport: Transport, scope: Scope, outer: SessionConnection | None
+    ) -> None:
+        self.manager = manager
+        self.outer = outer
+        self.answer = Answer(transport, scope, manager.clock)
+        self._transport = transport
+        self._scope = scope
+        self._session: Session[Any, Any] | None = None
+        self._access: AccessToken | None = None
+        self._lock: asyncio.Lock | None = None
+
+    # -- what applications ask for, through the manager or a dependency
+
+    async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
+        """Log in; see `SessionManager.create_new_session`."""
+        lifecycle = self._lifecycle()
+        carried = self._transport.read(self._headers)
+        if not (carried.bearer or self.answer.in_headers):
+            self._check_origin(None)
+        tokens = await lifecycle.create(
+            owner,
+            jwt_payload,
+            session_info,
+            device=self._device(),
+            replaces=await self._handles_in(lifecycle, carried),
+        )
+        self.answer.issued(tokens)
+        return self._take(tokens.access, lifecycle)
+
+    async def resolve(
+        self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
+    ) -> Session[Any, Any] | None:
+        """Who is logged in; see `SessionManager.get_session`."""
+        lifecycle = self._lifecycle()
+        self.answer.looked = True
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        try:
+            async with self._lock:  # calls on one connection share one verification
+                return await self._resolve(lifecycle, csrf, check_database)
+        except Unauthorised as error:
+            self.answer.refused(error)
+            if required:
+                raise
+            return None
+        except TokenTheftDetected:
+            self.answer.ended(by_user=False)
+            raise
+
+    async def refresh(self) -> Session[Any, Any]:
+        """Rotate; see `SessionManager.refresh_session`."""
+        lifecycle = self._lifecycle()
+        self.answer.looked = True
+        carried = self._transport.read(self._headers, refreshing=True)
+        if not carried.bearer:
+            self._check_origin(None)
+        try:
+            return await self._refresh(lifecycle, carried, await self._access_of(lifecycle, carried), inline=False)
+        except Unauthorised as error:
+            self.answer.refused(error)
+            raise
+        except TokenTheftDetected:
+            self.answer.ended(by_user=False)
+            raise
+
+    async def sign_out(self) -> bool:
+        """End every session that the request proves to hold, by tokens that may have expired, and clear the cookies.
+
+        Returns:
+            Whether one was still alive.
+        """
+        lifecycle = self._lifecycle()
+        self.answer.looked = True
+        carried = self._transport.read(self._headers)
+        if not carried.bearer:
+            self._check_origin(None)
+        revoked = [await lifecycle.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
+        self.answer.ended(by_user=True)
+        return any(revoked)
+
+    # -- who it is
+
+    async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
+        session, access = self._session, self._access
+        if session is not None and access is not None:
+            if self._created_here:
+                return session
+            carried = self._transport.read(self._headers)
+            self._check_csrf(carried, access, csrf)
+            if lifecycle.verifier.in_time(access):
+                await lifecycle.verifier.stands(access, check_database=check_database)
+                return session
+            if self._scope["type"] == "websocket" and self.answer.started:
+                # The socket was opened in time; it goes on for as long as the session does.
+                await lifecycle.check(access.handle)
+                return session
+        carried = self._transport.read(self._headers)
+        access = await self._access_of(lifecycle, carried)
+        if access is not None and lifecycle.verifier.in_time(access):
+            self._supertokens_needs_id(carried)
+            self._check_csrf(carried, access, csrf)
+            await lifecycle.verifier.stands(access, check_database=check_database)
+            return self._take(access, lifecycle)
+        if lifecycle.settings.refresh == "endpoint" or carried.bearer:
+            self._supertokens_needs_id(carried)
+            if carried.access or carried.refresh or carried.ids:
+                raise TryRefreshToken
+            raise Unauthorised
+        if not carried.refresh:
+            raise Unauthorised
+        self._check_csrf(carried, access, csrf)
+        return await self._refresh(lifecycle, carried, access, inline=True)
+
+    @property
+    def _created_here(self) -> bool:
+        """Whether this very request has logged in, so that what it carried no longer counts."""
+        return self.answer.tokens is not None and self._session is not None
+
+    async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
+        """The authentic access token that the request carries, perhaps expired."""
+        found: AccessToken | None = None
+        for text in carried.access[:MAX_COPIES]:
+            access = await lifecycle.verifier.authentic(text)
+            if access is None:
+                continue
+            if found is not None and access.handle != found.handle:
+                # Two sessions in one jar, of two domains or paths: nothing tells which of them the user means.
+                self.answer.forget_older()
+                raise Unauthorised(clear_cookies=False)
+            if found is None or access.issued_at > found.issued_at:
+                found = access
+        return found
+
+    async def _refresh(
+        self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool
+    ) -> Session[Any, Any]:
+        token = await self._refresh_token_of(lifecycle, carried, access)
+        if inline and not self._may_refresh_inline():
+            raise TryRefreshToken
+        refreshed = await lifecycle.refresher.refresh(
+            token,
+            retry_marker=carried.retry_marker,
+            # The pages of an inline application learn no new token with each answer, so that it has to last.
+            anti_csrf_token=access.anti_csrf_token if inline and access is not None else None,
+            issue=not self.answer.started,
+        )
+        if refreshed.tokens is not None:
+            self.answer.issued(refreshed.tokens, forget_marker=carried.retry_marker is not None)
+        elif refreshed.late is not None:
+            late = refreshed.late
+            until = lifecycle.clock() + lifecycle.settings.late_parent_window_ms
+            self.answer.marked(lifecycle.keys.retry_markers.encode(late.handle, late.generation, until))
+            if not inline:
+                raise already_rotated(late)
+        return self._take(refreshed.access, lifecycle)
+
+    async def _refresh_token_of(
+        self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None
+    ) -> RefreshToken:
+        """The one refresh token that counts.
+
+        Where ``__Host-`` does not protect the cookie, a subdomain can plant one. So only that of the access cookie's
+        session counts; what does not match, or cannot be told apart, is refused without consequences.
+        """
+        found = [
+            token
+            for text in carried.refresh[:MAX_COPIES]
+            if (token := await lifecycle.refresher.authentic(text)) is not None
+        ]
+        if access is not None:
+            matching = [token for token in found if token.handle == access.handle]
+            if not matching and carried.refresh:
+                raise Unauthorised(clear_cookies=False)
+            found = matching
+        elif len(found) > 1:
+            self.answer.forget_older()
+            raise Unauthorised(clear_cookies=False)
+        if not found:
+            raise Unauthorised
+        return max(found, key=lambda token: (token.generation, token.issued_at))
+
+    async def _handles_in(self, lifecycle: Lifecycle, carried: Credentials) -> list[str]:
+        """Every session that the request proves to hold, by tokens that may have expired."""
+        handles: dict[str, None] = {}
+        for text in carried.access[:MAX_COPIES]:
+            access = await lifecycle.verifier.authentic(text)
+            if access is not None:
+                handles[access.handle] = None
+        for text in carried.refresh[:MAX_COPIES]:
+            token = await lifecycle.refresher.authentic(text)
+            if token is not None:
+                handles[token.handle] = None
+        return list(handles)
+
+    # -- whose page it was
+
+    def _check_csrf(self, carried: Credentials, access: AccessToken | None, csrf: bool | None) -> None:
+        mode = self.manager.settings.csrf
+        if csrf is False or carried.bearer or (mode == "off" and csrf is None):
+            return
+        if mode in {"fetch-metadata", "both", "off"} or self._scope["type"] == "websocket":
+            self._check_origin(access, method="POST" if csrf else None)
+        if mode in {"token", "both"} and self._scope["type"] == "http":
+            presented = header_values(self._headers, b"anti-csrf")
+            expected = access.anti_csrf_token if access is not None else None
+            if len(presented) != 1 or not token_matches(expected, presented[0]):
+                raise TryRefreshToken
+
+    def _check_origin(self, access: AccessToken | None, *, method: str | None = None) -> None:
+        settings = self.manager.settings
+        if settings.csrf == "off" and method is None:
+            return
+        websocket = self._scope["type"] == "websocket"
+        try:
+            csrf_rules.check(
+                method=method or self._scope.get("method", "GET"),
+                scheme=self._scope.get("scheme", "http"),
+                host=self._host,
+                headers=self._headers,
+                trusted_origins=settings.trusted_origins,
+                websocket=websocket,
+                require_origin=settings.require_origin,
+            )
+        except CsrfRejected:
+            record(
+                Event.CSRF_REJECTED,
+                session_handle=access.handle if access else None,
+                user_id=access.user_id if access else None,
+            )
+            raise
+
+    def _may_refresh_inline(self) -> bool:
+        return csrf_rules.refresh_allowed(
+            scheme=self._scope.get("scheme", "http"),
+            host=self._host,
+            headers=self._headers,
+            trusted_origins=self.manager.settings.trusted_origins,
+        )
+
+    def _supertokens_needs_id(self, carried: Credentials) -> None:
+        # The old browser client takes the session for ended when this cookie is gone, and so must we.
+        if self.manager.settings.speaks_supertokens and not carried.bearer and not carried.ids:
+            raise Unauthorised
+
+    # -- small things
+
+    def _lifecycle(self) -> Lifecycle:
+        lifecycle = self.manager.lifecycle
+        install_default_handler(self._scope)
+        return lifecycle
+
+    def _take(self, access: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
+        self._session, self._access = Session(access, lifecycle, self.answer), access
+        return self._session
+
+    def _device(self) -> Device:
+        agents = header_values(self._headers, b"user-agent")
+        client = self._scope.get("client")
+        return Device(device.label(agents[0] if agents else None), client[0][:45] if client else None)
+
+    @property
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        headers: list[tuple[bytes, bytes]] = self._scope["headers"]
+        return headers
+
+    @property
+    def _host(self) -> str | None:
+        hosts = header_values(self._headers, b"host")
+        return hosts[0] if len(hosts) == 1 else None

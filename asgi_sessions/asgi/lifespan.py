@@ -1,0 +1,68 @@
+"""The manager's life within the application's: started before it, stopped after it, and failing loudly."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from asgi_sessions.asgi.refresh_route import check_refresh_route
+from asgi_sessions.manager import SessionManager
+
+
+async def run_lifespan(app: ASGIApp, manager: SessionManager, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run an application's lifespan around which the manager runs.
+
+    A failed start is told to the server by ourselves and raised: servers that only see the exception take the
+    lifespan for unsupported and serve on without a store.
+    """
+    life = _Life(manager, scope, receive, send)
+    try:
+        await app(scope, life.receive, life.send)
+    except BaseException:
+        if life.begun:
+            await life.end()
+            raise
+        # An application without a lifespan of its own: run ours alone.
+        await life.alone()
+    finally:
+        await life.end()
+
+
+class _Life:
+    def __init__(self, manager: SessionManager, scope: Scope, receive: Receive, send: Send) -> None:
+        self._manager = manager
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._running = False
+        self.begun = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "lifespan.startup":
+            await self._begin()
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] != "lifespan.startup.complete":
+            await self.end()
+        await self._send(message)
+
+    async def end(self) -> None:
+        if self._running:
+            self._running = False
+            await self._manager.stop()
+
+    async def alone(self) -> None:
+        await self.receive()
+        await self._send({"type": "lifespan.startup.complete"})
+        await self.receive()
+        await self.end()
+        await self._send({"type": "lifespan.shutdown.complete"})
+
+    async def _begin(self) -> None:
+        self.begun = True
+        try:
+            check_refresh_route(self._scope.get("app"), self._manager.settings)
+            await self._manager.start()
+        except Exception as error:
+            await self._send({"type": "lifespan.startup.failed", "message": f"asgi_sessions: {error}"})
+            raise
+        self._running = True

@@ -1,0 +1,108 @@
+"""The middleware: gives each connection its exchange, and lets the cookies out with whatever response leaves."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from asgi_sessions.asgi.error_responses import error_response
+from asgi_sessions.asgi.exchange import Exchange
+from asgi_sessions.asgi.lifespan import run_lifespan
+from asgi_sessions.asgi.transport import Transport
+from asgi_sessions.errors import ConfigurationError, GeneralError, SessionError, StoreUnavailable
+from asgi_sessions.manager import SessionManager
+from asgi_sessions.manager.connection import SCOPE_KEY, SessionConnection
+
+_DENIAL = "websocket.http.response"
+
+
+class SessionMiddleware:
+    """Pure ASGI. Add it last, so that it is outside every middleware that asks for the session.
+
+    It starts the manager with the application's lifespan and stops it after the application. Applications mounted
+    inside need none of their own; one with the same manager passes through, one with another manager stands on its
+    own feet beside this one.
+
+    Args:
+        app: The application inside.
+        manager: Whose sessions these are.
+    """
+
+    def __init__(self, app: ASGIApp, manager: SessionManager) -> None:
+        if not isinstance(manager, SessionManager):
+            raise ConfigurationError("SessionMiddleware: manager must be a SessionManager.")
+        self.app = app
+        self.manager = manager
+        self._transport = Transport(manager.settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await run_lifespan(self.app, self.manager, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _enter(self, scope: Scope) -> Exchange | None:
+        """A new exchange for this connection, None where this manager's middleware is outside as well."""
+        outer: SessionConnection | None = scope.get(SCOPE_KEY)
+        found = outer
+        while found is not None:
+            if found.manager is self.manager:
+                return None
+            found = found.outer
+        exchange = scope[SCOPE_KEY] = Exchange(self.manager, self._transport, scope, outer)
+        return exchange
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._enter(scope)
+        if exchange is None:
+            await self.app(scope, receive, send)
+            return
+        answer = exchange.answer
+
+        async def send_with_cookies(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = answer.start(list(message.get("headers", ())))
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_cookies)
+        except SessionError as error:
+            if answer.started or not _answerable(error):
+                raise
+            await error_response(scope, error)(scope, receive, send_with_cookies)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._enter(scope)
+        if exchange is None:
+            await self.app(scope, receive, send)
+            return
+        answer = exchange.answer
+
+        async def send_with_cookies(message: Message) -> None:
+            kind = message["type"]
+            if kind in {"websocket.accept", "websocket.http.response.start"}:
+                message["headers"] = answer.start(list(message.get("headers", ())))
+            elif kind == "websocket.close" and not answer.started and answer.pending:
+                if _DENIAL in scope.get("extensions", {}):
+                    # A plain close cannot carry headers: say the same in a response that can.
+                    await send({"type": f"{_DENIAL}.start", "status": 403, "headers": answer.start([])})
+                    await send({"type": f"{_DENIAL}.body", "body": b"", "more_body": False})
+                    return
+                answer.started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_cookies)
+        except SessionError as error:
+            if answer.started or not _answerable(error):
+                raise
+            if _DENIAL in scope.get("extensions", {}):
+                await error_response(scope, error)(scope, receive, send_with_cookies)
+            else:
+                await send_with_cookies({"type": "websocket.close", "code": 1008, "reason": type(error).code})
+
+
+def _answerable(error: SessionError) -> bool:
+    """Whether the error is the client's business; an application's own mistake belongs to its developer."""
+    return isinstance(error, StoreUnavailable) or not isinstance(error, GeneralError)

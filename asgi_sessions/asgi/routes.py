@@ -1,0 +1,100 @@
+"""The session endpoints for Starlette: ``routes=[Mount("/auth", routes=session_routes())]``."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from asgi_sessions.asgi import session_operations as operations
+from asgi_sessions.asgi.dependency import get_session, require_session
+from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
+from asgi_sessions.manager.session import Session, SessionRecord
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Route]:
+    """Refresh, sign-out, who am I, my devices: the routes to mount, usually at ``/auth``.
+
+    Args:
+        max_auth_age: How long ago the login may be for ending other sessions, `timedelta` or seconds.
+
+    Returns:
+        ``POST /session/refresh``, ``POST /signout``, ``GET /session``, ``GET /sessions``,
+        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``.
+    """
+    recently = require_session(max_auth_age=max_auth_age)
+
+    async def revoke_one(request: Request) -> Response:
+        await operations.revoke_mine(await recently(request), request, request.path_params["session_handle"])
+        return Response(status_code=204)
+
+    async def revoke_others(request: Request) -> Response:
+        return JSONResponse({"revoked": await (await recently(request)).revoke_other_sessions()})
+
+    return [
+        Route("/session/refresh", _refresh, methods=["POST"]),
+        Route("/signout", _sign_out, methods=["POST"]),
+        Route("/session", _who_am_i, methods=["GET"]),
+        Route("/sessions", _my_devices, methods=["GET"]),
+        Route("/sessions/revoke-others", revoke_others, methods=["POST"]),
+        Route("/sessions/{session_handle}", revoke_one, methods=["DELETE"]),
+        Route("/jwks.json", _jwks, methods=["GET"]),
+    ]
+
+
+async def _refresh(request: Request) -> Response:
+    session = await operations.refresh(request)
+    return JSONResponse(describe_session(session))
+
+
+mark_refresh_endpoint(_refresh)
+
+
+async def _sign_out(request: Request) -> Response:
+    await operations.sign_out(request)
+    return JSONResponse({"status": "OK"})
+
+
+async def _who_am_i(request: Request) -> Response:
+    return JSONResponse(describe_session(await get_session(request)))
+
+
+async def _my_devices(request: Request) -> Response:
+    session = await get_session(request)
+    return JSONResponse([describe_record(record, session) for record in await operations.my_sessions(session, request)])
+
+
+async def _jwks(request: Request) -> Response:
+    return JSONResponse(operations.jwks(request), headers={"Cache-Control": "public, max-age=60"})
+
+
+def describe_session(session: Session[Any, Any]) -> dict[str, Any]:
+    """A session as its user may see it."""
+    return {
+        "session_handle": session.session_handle,
+        "user_id": _plain(session.user_id),
+        "jwt_payload": session.jwt_payload,
+        "auth_time": session.auth_time.isoformat(),
+        "expires_at": session.expires_at.isoformat(),
+    }
+
+
+def describe_record(record: SessionRecord[Any], current: Session[Any, Any]) -> dict[str, Any]:
+    """A line of "your devices" as its user may see it."""
+    return {
+        "session_handle": record.session_handle,
+        "this_device": record.session_handle == current.session_handle,
+        "device_label": record.device_label,
+        "ip_address": record.ip_address,
+        "created_at": record.created_at.isoformat(),
+        "last_active_at": record.last_active_at.isoformat(),
+        "expires_at": record.expires_at.isoformat(),
+    }
+
+
+def _plain(user_id: Any) -> str | int:
+    return user_id if isinstance(user_id, str | int) else str(user_id)

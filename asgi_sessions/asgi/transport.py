@@ -1,0 +1,239 @@
+"""How tokens travel: read from the request's cookies or its Authorization header, and set on the response."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asgi_sessions.asgi import client_protocol
+from asgi_sessions.manager.issuing import TokenSet
+from asgi_sessions.manager.session import IssuedToken
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.cookies import (
+    ACCESS_COOKIE,
+    ID_REFRESH_COOKIE,
+    REFRESH_COOKIE,
+    RETRY_COOKIE,
+    CookieSpec,
+    prefixed_name,
+    values,
+)
+from asgi_sessions.settings import SessionSettings
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+ACCESS_HEADER = b"st-access-token"
+REFRESH_HEADER = b"st-refresh-token"
+RETRY_HEADER = b"st-retry-marker"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request carries. All of it is untrusted input.
+
+    Attributes:
+        bearer: Whether it came as ``Authorization: Bearer``, which no other site's page can make a browser send.
+        access: Every access token.
+        refresh: Every refresh token.
+        retry_marker: The retry marker, None if there is none.
+        ids: Every ``sIdRefreshToken`` (client_protocol="supertokens").
+    """
+
+    bearer: bool
+    access: Sequence[str] = ()
+    refresh: Sequence[str] = ()
+    retry_marker: str | None = None
+    ids: Sequence[str] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether the request carries nothing of ours."""
+        return not (self.access or self.refresh or self.ids or self.retry_marker)
+
+
+class Transport:
+    """The wire format that the settings ask for. Holds no state of any request."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self.settings = settings
+        self.access = self._cookie(ACCESS_COOKIE, settings.access_token_path)
+        self.refresh = self._cookie(REFRESH_COOKIE, settings.refresh_cookie_path)
+        self.retry = self._cookie(RETRY_COOKIE, settings.refresh_cookie_path)
+        self.id_refresh = (
+            self._cookie(ID_REFRESH_COOKIE, settings.access_token_path, http_only=False)
+            if settings.speaks_supertokens
+            else None
+        )
+        self._session_cookies = [self.access, self.refresh, *([self.id_refresh] if self.id_refresh else [])]
+        self._older = [
+            cookie.with_domain(domain).clear_header()
+            for cookie in self._session_cookies
+            for domain in settings.older_cookie_domains
+        ]
+        self._names = {cookie: cookie.name.encode() for cookie in [*self._session_cookies, self.retry]}
+        self.vary = {"cookie": b"Cookie", "header": b"Authorization", "any": b"Authorization, Cookie"}[
+            settings.token_transport
+        ]
+
+    # -- in
+
+    def read(self, headers: RawHeaders, *, refreshing: bool = False) -> Credentials:
+        """What the request carries.
+
+        Args:
+            headers: ``scope["headers"]``.
+            refreshing: A bearer token is then the refresh token, else the access token.
+        """
+        if self.settings.token_transport != "cookie":
+            bearer = _bearer(headers)
+            if bearer is not None:
+                marker = _header(headers, RETRY_HEADER)
+                if refreshing:
+                    return Credentials(bearer=True, refresh=[bearer], retry_marker=marker)
+                return Credentials(bearer=True, access=[bearer], retry_marker=marker)
+            if self.settings.token_transport == "header":
+                return Credentials(bearer=False)
+        markers = values(headers, self._names[self.retry])
+        return Credentials(
+            bearer=False,
+            access=values(headers, self._names[self.access]),
+            refresh=values(headers, self._names[self.refresh]),
+            retry_marker=markers[0] if markers else None,
+            ids=values(headers, self._names[self.id_refresh]) if self.id_refresh else (),
+        )
+
+    def answers_in_headers(self, headers: RawHeaders) -> bool:
+        """Whether this client gets its tokens in headers rather than cookies."""
+        transport = self.settings.token_transport
+        if transport != "any":
+            return transport == "header"
+        return _bearer(headers) is not None or _header(headers, b"st-auth-mode") == "header"
+
+    # -- out
+
+    def issued(self, tokens: TokenSet, *, now: int, in_headers: bool) -> RawHeaders:
+        """The response headers that hand out a new pair."""
+        out: RawHeaders = []
+        if in_headers:
+            out.append((ACCESS_HEADER, tokens.access_token.value.encode()))
+            out.append((REFRESH_HEADER, tokens.refresh_token.value.encode()))
+        else:
+            until = tokens.expires_at
+            out.append(_set(self.access, tokens.access_token, now, until))
+            out.append(_set(self.refresh, tokens.refresh_token, now, until))
+            if self.id_refresh is not None and tokens.id_refresh_token is not None:
+                out.append(_set(self.id_refresh, tokens.id_refresh_token, now, until))
+            out += self.older()
+        if tokens.anti_csrf_token is not None:
+            out.append((b"anti-csrf", tokens.anti_csrf_token.value.encode()))
+        if self.settings.speaks_supertokens:
+            out += client_protocol.issued(tokens, in_headers=in_headers)
+        return out
+
+    def access_changed(self, token: IssuedToken, access: AccessToken, *, now: int, in_headers: bool) -> RawHeaders:
+        """The response headers that replace the access token alone."""
+        if in_headers:
+            out = [(ACCESS_HEADER, token.value.encode())]
+        else:
+            until = min(now + self.settings.idle_timeout_ms, access.session_expires_at)
+            out = [_set(self.access, token, now, until)]
+        if self.settings.speaks_supertokens:
+            out += client_protocol.access_changed(access, in_headers=in_headers)
+        return out
+
+    def cleared(self, carried: Credentials, path: str, *, in_headers: bool) -> RawHeaders:
+        """The response headers that end the session at the client.
+
+        Args:
+            carried: What the request carried; a cookie that the browser would have sent here and did not is not
+                cleared, since that would change nothing.
+            path: The request's path as the browser sees it.
+            in_headers: Whether the tokens travel in headers.
+        """
+        out: RawHeaders = []
+        if in_headers:
+            out += [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")]
+        else:
+            everything = self.settings.speaks_supertokens
+            sent = {self.access: carried.access, self.refresh: carried.refresh}
+            if self.id_refresh is not None:
+                sent[self.id_refresh] = carried.ids
+            out += [
+                (b"set-cookie", cookie.clear_header())
+                for cookie in self._session_cookies
+                if everything or sent[cookie] or (not carried.empty and not _matches(path, cookie.path))
+            ]
+            if not carried.empty:
+                out += self.older()
+        if self.settings.speaks_supertokens:
+            out += client_protocol.cleared(in_headers=in_headers)
+        return out
+
+    def older(self) -> RawHeaders:
+        """The response headers that clear what earlier cookie domains have left behind."""
+        return [(b"set-cookie", header) for header in self._older]
+
+    def retry_marker(self, marker: str, *, now: int, in_headers: bool) -> RawHeaders:
+        """The response headers that mark a late parent's retry."""
+        if in_headers:
+            return [(RETRY_HEADER, marker.encode())]
+        until = now + self.settings.late_parent_window_ms
+        return [(b"set-cookie", self.retry.set_header(marker, now, until))]
+
+    def retry_marker_cleared(self, *, in_headers: bool) -> RawHeaders:
+        """The response headers that take the marker back after a success."""
+        if in_headers:
+            return [(RETRY_HEADER, b"")]
+        return [(b"set-cookie", self.retry.clear_header())]
+
+    def _cookie(self, name: str, path: str, *, http_only: bool = True) -> CookieSpec:
+        settings = self.settings
+        return CookieSpec(
+            name=prefixed_name(
+                name,
+                settings.cookie_prefix,
+                secure=settings.cookie_secure,
+                domain=settings.cookie_domain,
+                path=path,
+            ),
+            path=path,
+            domain=settings.cookie_domain,
+            secure=settings.cookie_secure,
+            samesite=settings.cookie_samesite,
+            http_only=http_only,
+        )
+
+
+def header_values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    """Every value of one header; names are lower-case in ASGI."""
+    return [value.decode("latin-1") for header, value in headers if header == name]
+
+
+def request_path(scope: Any) -> str:
+    """The path as the browser sees it, as far as the server tells."""
+    path: str = scope.get("path", "/")
+    root: str = scope.get("root_path", "")
+    return path if path.startswith(root) else root + path
+
+
+def _header(headers: RawHeaders, name: bytes) -> str | None:
+    found = header_values(headers, name)
+    return found[0] if found else None
+
+
+def _bearer(headers: RawHeaders) -> str | None:
+    for value in header_values(headers, b"authorization"):
+        scheme, _, token = value.partition(" ")
+        if scheme.lower() == "bearer":
+            return token.strip()
+    return None
+
+
+def _set(cookie: CookieSpec, token: IssuedToken, now: int, until: int) -> tuple[bytes, bytes]:
+    return b"set-cookie", cookie.set_header(token.value, now, until)
+
+
+def _matches(path: str, cookie_path: str) -> bool:
+    """Whether a browser sends a cookie of this path with a request to that one (RFC 6265, section 5.1.4)."""
+    if path == cookie_path:
+        return True
+    return path.startswith(cookie_path) and (cookie_path.endswith("/") or path[len(cookie_path)] == "/")

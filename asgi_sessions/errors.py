@@ -1,0 +1,202 @@
+"""Everything that can go wrong with a session, as one tree of exceptions.
+
+Errors carry data (``session_handle``, ``user_id``, ``status_code``, ``code``), not sentences to parse. Their texts
+name no token and give no reason that would help an attacker.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+__all__ = [
+    "AlreadyRotated",
+    "ConfigurationError",
+    "CsrfRejected",
+    "GeneralError",
+    "InvalidClaim",
+    "PayloadTooLarge",
+    "ReauthenticationRequired",
+    "SessionError",
+    "SessionLimitReached",
+    "StoreUnavailable",
+    "TokenTheftDetected",
+    "TryRefreshToken",
+    "Unauthorised",
+]
+
+
+class SessionError(Exception):
+    """Base of all errors that this package raises about a session.
+
+    Attributes:
+        status_code: The HTTP status that the error becomes when nobody handles it.
+        code: A stable, machine-readable name, sent as ``code`` in the response body.
+        detail: A sentence for people, sent as ``detail``.
+    """
+
+    status_code: ClassVar[int] = 500
+    code: ClassVar[str] = "session_error"
+    detail: str = "The session could not be handled."
+
+    def __init__(self, detail: str | None = None) -> None:
+        if detail is not None:
+            self.detail = detail
+        super().__init__(self.detail)
+
+
+class Unauthorised(SessionError):
+    """There is no session: never was, expired, revoked, or the tokens are not ours. Log in again.
+
+    Attributes:
+        clear_cookies: Whether the session cookies should leave the browser with the answer. False where the jar
+            already holds the next session (a login that replaced this one a moment ago).
+    """
+
+    status_code = 401
+    code = "unauthorised"
+    detail = "Not logged in."
+
+    def __init__(self, detail: str | None = None, *, clear_cookies: bool = True) -> None:
+        super().__init__(detail)
+        self.clear_cookies = clear_cookies
+
+
+class TryRefreshToken(SessionError):
+    """The access token is no longer good, but the session may be: POST to the refresh path, then try again."""
+
+    status_code = 401
+    code = "try_refresh_token"
+    detail = "The access token must be refreshed."
+
+
+class TokenTheftDetected(SessionError):
+    """A refresh token was used that can only be a stolen copy, or whose copy was stolen. The session is revoked.
+
+    Source: RFC 9700, section 4.14.2 (refresh token replay detection).
+
+    Attributes:
+        session_handle: The session that was revoked.
+        user_id: Whose session it was, of the type given at login.
+    """
+
+    status_code = 401
+    code = "token_theft_detected"
+    detail = "The session was ended for safety. Please log in again."
+
+    def __init__(self, session_handle: str, user_id: Any) -> None:
+        super().__init__()
+        self.session_handle = session_handle
+        self.user_id = user_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.session_handle, self.user_id)
+
+
+class AlreadyRotated(SessionError):
+    """Another tab has refreshed meanwhile; the jar holds newer tokens, or will in a moment: try again once.
+
+    Attributes:
+        session_handle: The session.
+        generation: The generation of the refresh token that came too late.
+    """
+
+    status_code = 409
+    code = "already_rotated"
+    detail = "The session was refreshed by another request. Try again."
+
+    def __init__(self, session_handle: str, generation: int) -> None:
+        super().__init__()
+        self.session_handle = session_handle
+        self.generation = generation
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.session_handle, self.generation)
+
+
+class CsrfRejected(SessionError):
+    """The request was made by another site's page. Nothing is cleared."""
+
+    status_code = 403
+    code = "csrf_rejected"
+    detail = "The request came from another site."
+
+
+class InvalidClaim(SessionError):
+    """The session's payload does not have what this route requires.
+
+    Attributes:
+        claim: The name of the claim that is missing or different.
+    """
+
+    status_code = 403
+    code = "invalid_claim"
+    detail = "The session does not permit this."
+
+    def __init__(self, claim: str) -> None:
+        super().__init__()
+        self.claim = claim
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.claim,)
+
+
+class ReauthenticationRequired(SessionError):
+    """The login is too long ago for this route: ask for the password again (ASVS 7.5.1)."""
+
+    status_code = 403
+    code = "reauthentication_required"
+    detail = "Please confirm your login first."
+
+
+class SessionLimitReached(SessionError):
+    """The user has as many sessions as ``max_sessions_per_user`` allows, and the action is ``reject``."""
+
+    status_code = 403
+    code = "session_limit_reached"
+    detail = "Too many sessions. Log out on another device first."
+
+
+class GeneralError(SessionError):
+    """Something is wrong on the server's side. The cookies stay as they are."""
+
+    status_code = 500
+    code = "general_error"
+    detail = "The session could not be handled."
+
+
+class StoreUnavailable(GeneralError):
+    """The database did not answer in time or not at all. Nothing was decided; try again.
+
+    Attributes:
+        retry_after: Seconds after which another attempt is worth it.
+    """
+
+    status_code = 503
+    code = "store_unavailable"
+    detail = "The session store is unavailable."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class ConfigurationError(GeneralError):
+    """The application is set up wrongly. Says by name what is wrong and what would be right.
+
+    Attributes:
+        problems: Every mistake that was found, one sentence each.
+    """
+
+    code = "configuration_error"
+
+    def __init__(self, *problems: str) -> None:
+        self.problems: Sequence[str] = problems
+        super().__init__("\n".join(problems))
+
+
+class PayloadTooLarge(GeneralError, ValueError):
+    """The tokens would not fit into a cookie (4096 bytes with its name). Nothing was stored.
+
+    Source: RFC 6265bis, section 5.6 (browsers drop larger cookies without a word).
+    """
+
+    code = "payload_too_large"

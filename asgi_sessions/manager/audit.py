@@ -1,0 +1,41 @@
+"""What happened to sessions, one stable event each, on the logger ``asgi_sessions.audit`` (ASVS 5.0, V16).
+
+The event's name and data are attributes of the log record (``event``, ``session_handle``, ``user_id``, ``reason``),
+so that a formatter or a filter need not parse sentences. No event holds a token.
+"""
+
+import logging
+from enum import StrEnum
+from typing import Any
+
+_log = logging.getLogger("asgi_sessions.audit")
+
+
+class Event(StrEnum):
+    """The events."""
+
+    CREATED = "session.created"
+    REFRESHED = "session.refreshed"
+    REVOKED = "session.revoked"
+    THEFT = "session.theft"
+    CSRF_REJECTED = "session.csrf_rejected"
+
+
+_WARNINGS = {Event.THEFT, Event.CSRF_REJECTED}
+
+
+def record(event: Event, *, session_handle: str | None = None, user_id: Any = None, **data: Any) -> None:
+    """Write one event.
+
+    Args:
+        event: What happened.
+        session_handle: To which session, where there is one.
+        user_id: To whose session.
+        **data: More of it, e.g. ``reason``, ``count``.
+    """
+    level = logging.WARNING if event in _WARNINGS else logging.INFO
+    if _log.isEnabledFor(level):
+        facts = {"session_handle": session_handle, "user_id": user_id, **data}
+        known = {name: value for name, value in facts.items() if value is not None}
+        text = " ".join(f"{name}={value!r}" for name, value in known.items())
+        _log.log(level, "%s %s", event.value, text, extra={"event": event.value, **facts})

@@ -1,0 +1,73 @@
+"""Where the manager meets a request: what the middleware leaves in the ASGI scope, and how it is found again."""
+
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.manager.session import Session
+from asgi_sessions.protocol.user_id import UserId
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+    from asgi_sessions.manager.manager import SessionManager
+
+SCOPE_KEY = "asgi_sessions"
+
+_NO_MIDDLEWARE = (
+    "There is no session here: add SessionMiddleware last, `app.add_middleware(SessionMiddleware, manager=sessions)`, "
+    "so that it is outside every other middleware that asks for the session."
+)
+_OTHER_MANAGER = "This request belongs to another SessionManager: add SessionMiddleware for this one as well."
+
+
+class SessionConnection(Protocol):
+    """One HTTP request or WebSocket on its way through the middleware.
+
+    Attributes:
+        manager: The manager that the middleware was given.
+        outer: The connection of another manager's middleware outside this one, None if there is none.
+    """
+
+    manager: "SessionManager"
+    outer: "SessionConnection | None"
+
+    async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
+        """Log in."""
+
+    async def resolve(
+        self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
+    ) -> Session[Any, Any] | None:
+        """Who is logged in."""
+
+    async def refresh(self) -> Session[Any, Any]:
+        """Rotate."""
+
+    async def sign_out(self) -> bool:
+        """End whatever session the request proves to hold."""
+
+
+def innermost(scope: MutableMapping[str, Any]) -> SessionConnection:
+    """The connection that the nearest middleware has left.
+
+    Raises:
+        ConfigurationError: There is no middleware.
+    """
+    found: SessionConnection | None = scope.get(SCOPE_KEY)
+    if found is None:
+        raise ConfigurationError(_NO_MIDDLEWARE)
+    return found
+
+
+def connection_of(connection: "HTTPConnection", manager: "SessionManager") -> SessionConnection:
+    """The connection that this manager's own middleware has left.
+
+    Raises:
+        ConfigurationError: There is no such middleware.
+    """
+    found: SessionConnection | None = innermost(connection.scope)
+    while found is not None:
+        if found.manager is manager:
+            return found
+        found = found.outer
+    raise ConfigurationError(_OTHER_MANAGER)

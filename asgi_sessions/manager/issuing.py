@@ -1,0 +1,141 @@
+"""The tokens of one issue: from a session's row and its refresh token to what the client gets."""
+
+import secrets
+import uuid
+from dataclasses import dataclass, replace
+
+from asgi_sessions.errors import PayloadTooLarge
+from asgi_sessions.manager.session import IssuedToken
+from asgi_sessions.manager.signing import SigningKeys
+from asgi_sessions.protocol import access_token, user_id
+from asgi_sessions.protocol.access_token import AccessLineage, AccessToken
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.cookies import MAX_SIZE
+from asgi_sessions.protocol.keyring import SigningKey
+from asgi_sessions.protocol.lifetimes import from_ms
+from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.repository import SessionRow
+
+LINEAGE_GROWTH = 200
+"""Bytes by which an access token grows once its lineage has parents (promote_on="first_use"), at most."""
+COUNTER_GROWTH = 32
+"""Bytes by which times and generation may grow, and a cookie's name with its prefix may be longer, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """All that one issue hands out.
+
+    Attributes:
+        access: What the access token says.
+        expires_at: When the refresh token ends unless used, ms; the cookies live as long.
+        refresh: The refresh token itself.
+        access_token: As the client gets it; likewise the others.
+    """
+
+    access: AccessToken
+    expires_at: int
+    refresh: RefreshToken
+    access_token: IssuedToken
+    refresh_token: IssuedToken
+    anti_csrf_token: IssuedToken | None
+    id_refresh_token: IssuedToken | None
+
+    def with_access(self, token: IssuedToken, access: AccessToken) -> "TokenSet":
+        """The same pair with another access token."""
+        return replace(self, access_token=token, access=access)
+
+
+class Issuer:
+    """Makes tokens. Stores nothing."""
+
+    def __init__(self, settings: SessionSettings, keys: SigningKeys, clock: Clock) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._clock = clock
+        self._with_lineage = settings.promote_on == "first_use"
+        self._with_csrf_token = settings.csrf in {"token", "both"}
+
+    async def issue(self, row: SessionRow, refresh: RefreshToken, *, anti_csrf_token: str | None = None) -> TokenSet:
+        """Sign a new pair.
+
+        Args:
+            row: The session.
+            refresh: The refresh token to hand out.
+            anti_csrf_token: One to carry over; a new one is made where none is given and the settings want it.
+
+        Raises:
+            PayloadTooLarge: The payload does not fit into a cookie.
+        """
+        now = self._clock()
+        access = self.describe(row, refresh.generation, now)
+        if self._with_csrf_token:
+            access = replace(access, anti_csrf_token=anti_csrf_token or secrets.token_urlsafe(32))
+        if self._with_lineage:
+            access = replace(access, lineage=_lineage(refresh))
+        expires_at = min(now + self._settings.idle_timeout_ms, row.expires_at)
+        until = from_ms(expires_at)
+        return TokenSet(
+            access=access,
+            expires_at=expires_at,
+            refresh=refresh,
+            access_token=self.sign(await self._keys.signing_key(), access),
+            refresh_token=IssuedToken(self._keys.refresh_tokens.encode(refresh), until),
+            anti_csrf_token=(
+                IssuedToken(access.anti_csrf_token, from_ms(access.expires_at)) if access.anti_csrf_token else None
+            ),
+            id_refresh_token=IssuedToken(str(uuid.uuid4()), until) if self._settings.speaks_supertokens else None,
+        )
+
+    def describe(self, row: SessionRow, generation: int, now: int) -> AccessToken:
+        """What an access token for this row would say now; good for no longer than the session itself."""
+        return AccessToken(
+            handle=row.handle,
+            user_id=user_id.decode(row.user_id),
+            issued_at=now,
+            expires_at=min(now + self._settings.access_token_lifetime_ms, row.expires_at),
+            session_expires_at=row.expires_at,
+            auth_time=row.auth_time,
+            generation=generation,
+            anti_csrf_token=None,
+            lineage=None,
+            payload_json=row.jwt_payload,
+        )
+
+    async def reissue(self, access: AccessToken, payload_json: str) -> tuple[IssuedToken, AccessToken]:
+        """The same access token with another payload; it lasts no longer than the old one.
+
+        Raises:
+            PayloadTooLarge: The payload does not fit into a cookie.
+        """
+        changed = replace(access, payload_json=payload_json)
+        return self.sign(await self._keys.signing_key(), changed), changed
+
+    def sign(self, key: SigningKey, access: AccessToken) -> IssuedToken:
+        """Sign an access token.
+
+        Raises:
+            PayloadTooLarge: With its cookie's name it would be longer than browsers accept, now or some refreshes on.
+        """
+        text = access_token.sign(key, access)
+        size = len(text) + COUNTER_GROWTH + len("__Secure-sAccessToken")
+        if access.lineage is not None and access.lineage.grandparent_hash is None:
+            size += LINEAGE_GROWTH
+        if size > MAX_SIZE:
+            raise PayloadTooLarge(
+                f"jwt_payload is too large: the access token would need {size} bytes of a cookie's {MAX_SIZE}. "
+                "Keep what is large in session_info, which stays on the server."
+            )
+        return IssuedToken(text, from_ms(access.expires_at))
+
+
+def _lineage(refresh: RefreshToken) -> AccessLineage:
+    return AccessLineage(
+        generation=refresh.generation,
+        token_hash=refresh.token_hash,
+        issued_at=refresh.issued_at,
+        parent_hash=refresh.parent_hash,
+        parent_issued_at=refresh.parent_issued_at,
+        grandparent_hash=refresh.grandparent_hash,
+    )

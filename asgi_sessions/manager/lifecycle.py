@@ -1,0 +1,244 @@
+"""Sessions from login to logout, by handle and by user: what a worker does with its database, without a request."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asgi_sessions.errors import SessionLimitReached, Unauthorised
+from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.issuing import Issuer, TokenSet
+from asgi_sessions.manager.refreshing import Refresher
+from asgi_sessions.manager.session import IssuedToken, SessionRecord
+from asgi_sessions.manager.signing import SigningKeys
+from asgi_sessions.manager.standing import REPLACED, Standing
+from asgi_sessions.manager.verifying import Verifier
+from asgi_sessions.protocol import json_value, user_id
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.lifetimes import from_ms
+from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.protocol.session_handle import is_handle, new_handle
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.repository import SessionRepository, SessionRow
+
+MAX_INFO_BYTES = 1024 * 1024
+"""Session info is read and written whole; what is larger belongs into the application's own tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a login comes from.
+
+    Attributes:
+        label: For people.
+        ip_address: The client's, None where unknown.
+    """
+
+    label: str
+    ip_address: str | None
+
+
+class Lifecycle:
+    """All that one worker's event loop knows and does about sessions.
+
+    Attributes:
+        settings: As given to the manager.
+        clock: The time, ms.
+        keys: Signing keys and codecs.
+        issuer: Makes tokens.
+        refresher: Rotation.
+        verifier: Access tokens.
+    """
+
+    def __init__(self, settings: SessionSettings, keys: SigningKeys, sessions: SessionRepository, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.keys = keys
+        self.issuer = Issuer(settings, keys, clock)
+        self._sessions = sessions
+        self._standing = Standing(settings, sessions, clock)
+        self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, clock)
+        self.verifier = Verifier(settings, keys, self.refresher, self._standing, clock)
+
+    async def create(
+        self,
+        owner: user_id.UserId,
+        jwt_payload: Any,
+        session_info: Any,
+        *,
+        device: Device,
+        replaces: Iterable[str] = (),
+    ) -> TokenSet:
+        """Begin a session.
+
+        Args:
+            owner: Whose it is.
+            jwt_payload: A JSON value, readable by the client, in every access token.
+            session_info: A JSON value that stays in the database.
+            device: Where the login comes from.
+            replaces: Handles of sessions that the same jar held until now; they end.
+
+        Raises:
+            TypeError, ValueError: Something that cannot be kept exactly; nothing was stored.
+            PayloadTooLarge: Likewise.
+            SessionLimitReached: `max_sessions_per_user`, with the action ``reject``.
+            StoreUnavailable: Nothing was handed out.
+        """
+        now = self.clock()
+        first = RefreshToken.first(new_handle(), now)
+        expires_at = now + self.settings.absolute_timeout_ms
+        row = SessionRow(
+            handle=first.handle,
+            user_id=user_id.encode(owner),
+            gen=first.generation,
+            cur=first.lineage.token_hash,
+            cur_iat=first.issued_at,
+            prev=None,
+            promoted_at=None,
+            created_at=now,
+            last_active_at=now,
+            auth_time=now,
+            expires_at=expires_at,
+            idle_expires_at=min(now + self.settings.idle_timeout_ms, expires_at),
+            revoked_at=None,
+            revoked_reason=None,
+            jwt_payload=json_value.dumps(jwt_payload, "jwt_payload"),
+            device_label=device.label,
+            ip_address=device.ip_address,
+            session_info=_info_json(session_info),
+        )
+        tokens = await self.issuer.issue(row, first)
+        for handle in replaces:
+            await self.revoke(handle, reason=REPLACED)
+        await self._sessions.insert(row)
+        if self.settings.max_sessions_per_user is not None:
+            await self._enforce_limit(row, self.settings.max_sessions_per_user)
+        record(Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label)
+        return tokens
+
+    async def revoke(self, session_handle: Any, *, reason: str = "logout") -> bool:
+        """End one session. False for what is no handle, no session, or already ended."""
+        if not is_handle(session_handle):
+            return False
+        revoked = await self._sessions.revoke(session_handle, reason, now=self.clock())
+        if revoked:
+            record(Event.REVOKED, session_handle=session_handle, reason=reason)
+        return revoked
+
+    async def revoke_many(self, session_handles: Iterable[Any]) -> int:
+        """End several sessions; returns how many of them were still alive."""
+        handles = list(dict.fromkeys(handle for handle in session_handles if is_handle(handle)))
+        count = await self._sessions.revoke_many(handles, "logout", now=self.clock()) if handles else 0
+        if count:
+            record(Event.REVOKED, reason="logout", count=count)
+        return count
+
+    async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
+        """End all of a user's sessions, perhaps but one, in one statement; returns how many."""
+        stored = user_id.storable(owner)
+        if stored is None:
+            return 0
+        count = await self._sessions.revoke_all(
+            stored,
+            "logout_all",
+            now=self.clock(),
+            except_handle=except_handle if is_handle(except_handle) else None,
+        )
+        if count:
+            record(Event.REVOKED, user_id=owner, reason="logout_all", count=count)
+        return count
+
+    async def list_of(self, owner: user_id.UserId) -> list[SessionRecord]:
+        """A user's live sessions, newest first."""
+        stored = user_id.storable(owner)
+        rows: Sequence[SessionRow] = () if stored is None else await self._sessions.list_of(stored, now=self.clock())
+        return [_record(row) for row in rows]
+
+    async def handles_of(self, owner: user_id.UserId) -> list[str]:
+        """The handles of a user's live sessions, newest first."""
+        stored = user_id.storable(owner)
+        return [] if stored is None else await self._sessions.handles_of(stored, now=self.clock())
+
+    async def get_info(self, session_handle: Any) -> Any:
+        """The session's server-side data.
+
+        Raises:
+            Unauthorised: The session is gone.
+        """
+        if is_handle(session_handle):
+            text = await self._sessions.get_info(session_handle, now=self.clock())
+            if text is not None:
+                return json_value.loads(text)
+        raise await self._gone(session_handle)
+
+    async def set_info(self, session_handle: Any, info: Any) -> None:
+        """Replace the session's server-side data.
+
+        Raises:
+            Unauthorised: The session is gone.
+            TypeError, ValueError: What cannot be kept exactly; nothing has changed.
+        """
+        text = _info_json(info)
+        if not is_handle(session_handle) or not await self._sessions.set_info(session_handle, text, now=self.clock()):
+            raise await self._gone(session_handle)
+
+    async def set_payload(self, access: AccessToken, payload: Any) -> tuple[IssuedToken, AccessToken]:
+        """Replace the payload in the row and in a new access token.
+
+        Raises:
+            Unauthorised: The session is gone.
+            TypeError, ValueError, PayloadTooLarge: Nothing has changed.
+        """
+        text = json_value.dumps(payload, "jwt_payload")
+        token, changed = await self.issuer.reissue(access, text)
+        if not await self._sessions.set_payload(access.handle, text, now=self.clock()):
+            raise await self._gone(access.handle)
+        return token, changed
+
+    async def check(self, session_handle: str) -> None:
+        """Ask the database whether the session stands.
+
+        Raises:
+            Unauthorised: It does not.
+        """
+        await self._standing.row(session_handle)
+
+    async def _gone(self, session_handle: Any) -> Unauthorised:
+        """The error for a session that a statement did not find, with the reason's word on the cookies."""
+        if is_handle(session_handle):
+            try:
+                await self._standing.row(session_handle)
+            except Unauthorised as error:
+                return error
+        return Unauthorised()
+
+    async def _enforce_limit(self, row: SessionRow, limit: int) -> None:
+        # Counted after the insert, in an order on which all workers agree: of logins that race, each sees the
+        # others' rows or is seen by them, so the limit holds in the end whoever comes first.
+        live = await self._sessions.list_of(row.user_id, now=self.clock())
+        oldest_first = sorted(live, key=lambda session: (session.created_at, session.handle))
+        if self.settings.max_sessions_action == "evict_oldest":
+            for session in oldest_first[:-limit]:
+                await self.revoke(session.handle, reason="evicted")
+        elif row.handle in {session.handle for session in oldest_first[limit:]}:
+            await self.revoke(row.handle, reason="rejected")
+            raise SessionLimitReached
+
+
+def _info_json(info: Any) -> str:
+    text = json_value.dumps(info, "session_info")
+    if len(text) > MAX_INFO_BYTES:
+        raise ValueError(f"session_info is too large: {len(text)} bytes of JSON, at most {MAX_INFO_BYTES}.")
+    return text
+
+
+def _record(row: SessionRow) -> SessionRecord:
+    return SessionRecord(
+        session_handle=row.handle,
+        user_id=user_id.decode(row.user_id),
+        created_at=from_ms(row.created_at),
+        last_active_at=from_ms(row.last_active_at),
+        expires_at=from_ms(row.idle_expires_at),
+        device_label=row.device_label,
+        ip_address=row.ip_address,
+    )

@@ -1,0 +1,336 @@
+"""The face of the package: one object that applications build, and everything they ask of it."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from weakref import WeakKeyDictionary
+
+from asgi_sessions.errors import ConfigurationError, TryRefreshToken, Unauthorised
+from asgi_sessions.manager.connection import SessionConnection, connection_of
+from asgi_sessions.manager.issuing import TokenSet
+from asgi_sessions.manager.lifecycle import Device, Lifecycle
+from asgi_sessions.manager.refreshing import already_rotated
+from asgi_sessions.manager.runtime import Runtime
+from asgi_sessions.manager.session import IssuedSession, Session, SessionRecord
+from asgi_sessions.protocol.anti_csrf import token_matches
+from asgi_sessions.protocol.clock import Clock, system_clock
+from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
+from asgi_sessions.store.engine import open_database
+from asgi_sessions.store.migrations import upgrade
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+UserT = TypeVar("UserT", bound=UserId)
+_log = logging.getLogger("asgi_sessions")
+
+_NOT_STARTED = (
+    "The SessionManager is not running on this event loop. The middleware starts it with the application's lifespan: "
+    "in tests use `with TestClient(app) as client:`; outside an application, or where the server runs no lifespan, "
+    "use `async with sessions:`."
+)
+
+
+class SessionManager:
+    """Complete management of login sessions.
+
+    One for each application; give it to `SessionMiddleware`, which starts and stops it. Outside a request (a job, a
+    shell) use it as ``async with SessionManager(settings) as sessions:``. It may serve several event loops at once;
+    engine, tasks and locks belong to each of them.
+
+    Args:
+        settings: Read from the environment where None.
+        clock: The time in ms since the epoch, for tests.
+    """
+
+    def __init__(self, settings: SessionSettings | None = None, *, clock: Clock = system_clock) -> None:
+        self.settings = SessionSettings() if settings is None else settings
+        self.clock = clock
+        self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
+
+    # -- start and stop
+
+    async def start(self) -> None:
+        """Open the store on this event loop; further starts are counted and cost nothing.
+
+        Raises:
+            ConfigurationError: The settings do not fit the database.
+            StoreUnavailable: The database does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        runtime = self._runtimes.get(loop)
+        if runtime is None:
+            runtime = self._runtimes[loop] = Runtime(self.settings, self.clock)
+        async with runtime.opening:
+            if runtime.users == 0:
+                try:
+                    await runtime.open()
+                except BaseException:
+                    self._runtimes.pop(loop, None)
+                    raise
+                self._runtimes[loop] = runtime
+                self._announce()
+            runtime.users += 1
+
+    async def stop(self) -> None:
+        """Undo one start; the last one closes the store on this event loop."""
+        loop = asyncio.get_running_loop()
+        runtime = self._runtimes.get(loop)
+        if runtime is None:
+            return
+        async with runtime.opening:
+            runtime.users -= 1
+            if runtime.users == 0:
+                self._runtimes.pop(loop, None)
+                await runtime.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def upgrade_database(self) -> None:
+        """Bring the tables up to date now, for those who set ``migrate_on_start=False``. Needs no running manager."""
+        database = await open_database(self.settings.database_url.get_secret_value())
+        try:
+            await upgrade(database, self.settings.table_prefix)
+        finally:
+            await database.close()
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """This event loop's sessions, without the public face.
+
+        Raises:
+            ConfigurationError: The manager has not been started on this loop.
+        """
+        return self._runtime().lifecycle
+
+    def _runtime(self) -> Runtime:
+        runtime = self._runtimes.get(asyncio.get_running_loop())
+        if runtime is None or runtime.users == 0:
+            raise ConfigurationError(_NOT_STARTED)
+        return runtime
+
+    def _announce(self) -> None:
+        policy = policy_summary(self.settings)
+        _log.info("Sessions: %s", ", ".join(f"{name}={value}" for name, value in policy.items()))
+        for weakness in weakened_defaults(self.settings):
+            _log.warning("%s", weakness)
+
+    # -- with a request
+
+    async def create_new_session(
+        self,
+        connection: "HTTPConnection",
+        user_id: UserT,
+        *,
+        jwt_payload: Any = None,
+        session_info: Any = None,
+    ) -> Session[UserT, Any]:
+        """Log in: begin a session and set its cookies on the response.
+
+        A session that the request already carried is revoked first, so that nobody can plant one (ASVS 7.2.4).
+
+        Args:
+            connection: The request, or a WebSocket before it is accepted.
+            user_id: `str`, `int` or `uuid.UUID`; comes back as the same type.
+            jwt_payload: A JSON value that travels in the access token, where its user can read it.
+            session_info: A JSON value that stays in the database.
+
+        Raises:
+            CsrfRejected: Another site's page tried to log the user in.
+            TypeError, ValueError: An id or value that cannot be kept exactly. Nothing was stored.
+            PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.
+            SessionLimitReached: With ``max_sessions_action="reject"``.
+            StoreUnavailable: The database did not answer.
+        """
+        return await self._of(connection).create(user_id, jwt_payload, session_info)
+
+    @overload
+    async def get_session(
+        self,
+        connection: "HTTPConnection",
+        *,
+        required: Literal[True] = ...,
+        csrf: bool | None = ...,
+        check_database: bool = ...,
+    ) -> Session[Any, Any]: ...
+
+    @overload
+    async def get_session(
+        self,
+        connection: "HTTPConnection",
+        *,
+        required: bool,
+        csrf: bool | None = ...,
+        check_database: bool = ...,
+    ) -> Session[Any, Any] | None: ...
+
+    async def get_session(
+        self,
+        connection: "HTTPConnection",
+        *,
+        required: bool = True,
+        csrf: bool | None = None,
+        check_database: bool = False,
+    ) -> Session[Any, Any] | None:
+        """The session of a request.
+
+        Args:
+            connection: The request or WebSocket.
+            required: False returns None where nobody is logged in.
+            csrf: None checks as the settings say; True checks safe methods too; False does not check.
+            check_database: Ask the database in any case whether the session still stands.
+
+        Raises:
+            Unauthorised: Nobody is logged in.
+            TryRefreshToken: With ``refresh="endpoint"``: the access token has expired.
+            TokenTheftDetected: A copied refresh token; the session has been revoked.
+            CsrfRejected: Another site's page made the request.
+            StoreUnavailable: The database was to be asked and did not answer.
+        """
+        return await self._of(connection).resolve(required=required, csrf=csrf, check_database=check_database)
+
+    async def refresh_session(self, connection: "HTTPConnection") -> Session[Any, Any]:
+        """Rotate the refresh token of a request; the new tokens leave with the response.
+
+        Raises:
+            Unauthorised: There is no session to refresh.
+            AlreadyRotated: Another tab was faster; the jar holds newer tokens in a moment.
+            TokenTheftDetected: A copied refresh token; the session has been revoked.
+            CsrfRejected: Another site's page made the request.
+            StoreUnavailable: The database did not answer; nothing was decided.
+        """
+        return await self._of(connection).refresh()
+
+    def _of(self, connection: "HTTPConnection") -> SessionConnection:
+        return connection_of(connection, self)
+
+    # -- by session handle and by user; these touch no cookie
+
+    async def revoke_session_using_session_handle(self, session_handle: str) -> bool:
+        """End one session on every device and worker. Touches no cookie.
+
+        Returns:
+            False if there is no such session, or it has already ended.
+        """
+        return await self.lifecycle.revoke(session_handle)
+
+    async def revoke_all_sessions_for_user(self, user_id: UserId, *, except_handle: str | None = None) -> int:
+        """End all of a user's sessions, in one statement. Touches no cookie.
+
+        Args:
+            user_id: Whose; `1` and `"1"` are different users.
+            except_handle: A session to keep.
+
+        Returns:
+            How many sessions were ended.
+        """
+        return await self.lifecycle.revoke_all(user_id, except_handle=except_handle)
+
+    async def revoke_multiple_sessions(self, session_handles: Iterable[str]) -> int:
+        """End several sessions; returns how many of them were still alive. Touches no cookie."""
+        return await self.lifecycle.revoke_many(session_handles)
+
+    async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
+        """The handles of a user's live sessions."""
+        return await self.lifecycle.handles_of(user_id)
+
+    async def list_sessions_for_user(self, user_id: UserT) -> list[SessionRecord[UserT]]:
+        """A user's live sessions for a page "your devices", newest first. Never a secret."""
+        return await self.lifecycle.list_of(user_id)
+
+    async def get_session_info(self, session_handle: str) -> Any:
+        """The server-side data of a session.
+
+        Raises:
+            Unauthorised: The session is gone. No cookie is touched.
+        """
+        return await self.lifecycle.get_info(session_handle)
+
+    async def update_session_info(self, session_handle: str, info: Any) -> None:
+        """Replace the server-side data of a session.
+
+        Raises:
+            Unauthorised: The session is gone. No cookie is touched.
+        """
+        await self.lifecycle.set_info(session_handle, info)
+
+    async def purge_expired_sessions(self, *, limit: int | None = None) -> int:
+        """Delete expired sessions now; the manager does so by itself every `purge_interval`.
+
+        Args:
+            limit: At most so many.
+
+        Returns:
+            How many were deleted.
+        """
+        return await self._runtime().purge(limit=limit)
+
+    # -- without a request: for those who carry the tokens themselves
+
+    async def create_new_session_without_request(
+        self, user_id: UserT, *, jwt_payload: Any = None, session_info: Any = None
+    ) -> IssuedSession[UserT, Any]:
+        """Begin a session and return its tokens. Arguments and errors as `create_new_session`."""
+        device = Device("Unknown device", None)
+        return self._issued(await self.lifecycle.create(user_id, jwt_payload, session_info, device=device))
+
+    async def get_session_without_request(
+        self,
+        access_token: str,
+        anti_csrf_token: str | None = None,
+        *,
+        csrf: bool = True,
+        check_database: bool = False,
+    ) -> Session[Any, Any]:
+        """The session of an access token.
+
+        Args:
+            access_token: As issued.
+            anti_csrf_token: What came with the request, where the settings use such tokens.
+            csrf: False does not compare it.
+            check_database: Ask the database in any case whether the session still stands.
+
+        Raises:
+            TryRefreshToken: Not a good access token (any more), or the wrong anti-CSRF token.
+            Unauthorised: The session has been revoked.
+            StoreUnavailable: The database was to be asked and did not answer.
+        """
+        lifecycle = self.lifecycle
+        verifier = lifecycle.verifier
+        access = await verifier.authentic(access_token)
+        if access is None or not verifier.in_time(access):
+            raise TryRefreshToken
+        if csrf and self.settings.uses_csrf_tokens and not token_matches(access.anti_csrf_token, anti_csrf_token):
+            raise TryRefreshToken
+        await verifier.stands(access, check_database=check_database)
+        return Session(access, lifecycle)
+
+    async def refresh_session_without_request(self, refresh_token: str) -> IssuedSession[Any, Any]:
+        """Rotate a refresh token and return what follows. Errors as `refresh_session`."""
+        refresher = self.lifecycle.refresher
+        token = await refresher.authentic(refresh_token)
+        if token is None:
+            raise Unauthorised
+        refreshed = await refresher.refresh(token)
+        if refreshed.tokens is None:
+            raise already_rotated(token)
+        return self._issued(refreshed.tokens)
+
+    def _issued(self, tokens: TokenSet) -> IssuedSession[Any, Any]:
+        return IssuedSession(
+            session=Session(tokens.access, self.lifecycle),
+            access_token=tokens.access_token,
+            refresh_token=tokens.refresh_token,
+            anti_csrf_token=tokens.anti_csrf_token,
+            id_refresh_token=tokens.id_refresh_token,
+        )

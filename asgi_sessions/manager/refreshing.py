@@ -1,0 +1,175 @@
+"""Refresh: read the row, judge the token, promote it once, issue what follows. Nobody is judged on a stale read."""
+
+import logging
+from dataclasses import dataclass
+from typing import NoReturn
+
+from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDetected, Unauthorised
+from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.issuing import Issuer, TokenSet
+from asgi_sessions.manager.signing import SigningKeys
+from asgi_sessions.manager.standing import Standing
+from asgi_sessions.protocol import user_id
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict, Windows, decide, is_young
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.failures import StatementInterrupted
+from asgi_sessions.store.repository import SessionRepository, SessionRow
+
+MAX_READS = 4
+"""The first decision and three more after a lost promotion; each loss means that another request has won."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What came of a refresh.
+
+    Attributes:
+        access: Whom the request is authenticated as.
+        tokens: What to hand out; None for a late parent (and where nothing may be issued).
+        late: The refresh token that came too late, for its retry marker; else None.
+    """
+
+    access: AccessToken
+    tokens: TokenSet | None
+    late: RefreshToken | None
+
+
+class Refresher:
+    """Rotation on the real row."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        keys: SigningKeys,
+        issuer: Issuer,
+        sessions: SessionRepository,
+        standing: Standing,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._issuer = issuer
+        self._sessions = sessions
+        self._standing = standing
+        self._clock = clock
+        self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
+
+    async def authentic(self, text: str) -> RefreshToken | None:
+        """The refresh token that `text` is, None for anything that we did not issue."""
+        token = self._keys.refresh_tokens.decode(text)
+        if token is None and self._keys.refresh_tokens.unknown_key(text) and await self._keys.learn():
+            token = self._keys.refresh_tokens.decode(text)
+        return token
+
+    async def refresh(
+        self,
+        token: RefreshToken,
+        *,
+        retry_marker: str | None = None,
+        anti_csrf_token: str | None = None,
+        issue: bool = True,
+    ) -> Refreshed:
+        """Answer a refresh token with its child, or say why not.
+
+        Args:
+            token: An authentic refresh token.
+            retry_marker: The marker that came with it, if any.
+            anti_csrf_token: One to carry over into the new access token.
+            issue: False judges only: nothing is promoted and no token made (the response is already on its way).
+
+        Raises:
+            Unauthorised: Unknown, revoked, expired, or newer than the database.
+            TokenTheftDetected: The session has been revoked.
+            StoreUnavailable: No verdict; try again.
+        """
+        retried = retry_marker is not None and self._keys.retry_markers.matches(
+            retry_marker, token.handle, token.generation, self._clock()
+        )
+        for reads in range(MAX_READS):
+            row, verdict = await self._judge(token, retried=retried, fresh=reads > 0)
+            if verdict is Verdict.LATE_PARENT:
+                return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token)
+            if not issue:
+                return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, None)
+            if verdict is not Verdict.CHILD or await self.promote(token.handle, token.lineage, row.expires_at):
+                return await self._follow(row, token, anti_csrf_token)
+        raise StoreUnavailable
+
+    async def promote(self, handle: str, lineage: Lineage, expires_at: int) -> bool:
+        """Make a child the current token. False where the row has moved: read again."""
+        now = self._clock()
+        try:
+            return await self._sessions.promote(
+                handle,
+                lineage,
+                now=now,
+                idle_expires_at=min(now + self._settings.idle_timeout_ms, expires_at),
+                sibling_window=self._windows.sibling,
+            )
+        except StatementInterrupted:
+            return False  # done or not: the next read tells
+
+    async def judge(self, handle: str, lineage: Lineage, *, fresh: bool) -> tuple[SessionRow, Verdict]:
+        """Read the row and decide, without consequences.
+
+        Raises:
+            Unauthorised: No live session.
+        """
+        row = await self._standing.row(handle, fresh=fresh)
+        return row, decide(lineage, row.chain, now=self._clock(), windows=self._windows)
+
+    async def theft(self, row: SessionRow, verdict: Verdict) -> NoReturn:
+        """Revoke the session and raise.
+
+        Raises:
+            TokenTheftDetected: Always, once the session is revoked.
+            StoreUnavailable: It could not be revoked: no verdict either.
+        """
+        await self._sessions.revoke(row.handle, "theft", now=self._clock())
+        owner = user_id.decode(row.user_id)
+        record(Event.THEFT, session_handle=row.handle, user_id=owner, reason=verdict.name.lower())
+        raise TokenTheftDetected(row.handle, owner)
+
+    def future(self, handle: str) -> Unauthorised:
+        """The error for a token that is newer than the database, said loudly: a backup was restored."""
+        _log.critical("Session %s: its token is newer than the database. Was an old backup restored?", handle)
+        return Unauthorised()
+
+    async def _judge(self, token: RefreshToken, *, retried: bool, fresh: bool) -> tuple[SessionRow, Verdict]:
+        row = await self._standing.row(token.handle, fresh=fresh)
+        verdict = self._decide(token, row, retried=retried)
+        if verdict in THEFT or verdict is Verdict.FUTURE:
+            if not fresh:  # the read may have been a stale one
+                row = await self._standing.row(token.handle, fresh=True)
+                verdict = self._decide(token, row, retried=retried)
+            if verdict in THEFT:
+                await self.theft(row, verdict)
+            if verdict is Verdict.FUTURE:
+                raise self.future(token.handle)
+        return row, verdict
+
+    def _decide(self, token: RefreshToken, row: SessionRow, *, retried: bool) -> Verdict:
+        return decide(token.lineage, row.chain, now=self._clock(), windows=self._windows, retried=retried)
+
+    async def _follow(self, row: SessionRow, token: RefreshToken, anti_csrf_token: str | None) -> Refreshed:
+        now = self._clock()
+        twin = is_young(token.lineage, now, self._settings.min_refresh_age_ms)
+        following = token.twin() if twin else token.child(now)
+        tokens = await self._issuer.issue(row, following, anti_csrf_token=anti_csrf_token)
+        record(
+            Event.REFRESHED,
+            session_handle=row.handle,
+            user_id=tokens.access.user_id,
+            generation=following.generation,
+        )
+        return Refreshed(tokens.access, tokens, None)
+
+
+def already_rotated(late: RefreshToken) -> AlreadyRotated:
+    """The answer to a late parent where a refresh was asked for."""
+    return AlreadyRotated(late.handle, late.generation)

@@ -1,0 +1,101 @@
+"""One event loop's share of a manager: its engine, its keys, its background work. Opened, shared, closed."""
+
+import asyncio
+import logging
+import random
+import secrets
+
+from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.signing import SigningKeys
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.engine import Database, open_database
+from asgi_sessions.store.leases import LeaseStore
+from asgi_sessions.store.migrations import upgrade
+from asgi_sessions.store.repository import SessionRepository
+from asgi_sessions.store.schema import build_tables
+from asgi_sessions.store.signing_keys import SigningKeyStore
+
+PURGE_LEASE = "purge"
+
+_log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """What belongs to one event loop.
+
+    Attributes:
+        lifecycle: The sessions.
+        users: How many starts have not been followed by a stop.
+    """
+
+    lifecycle: Lifecycle
+
+    def __init__(self, settings: SessionSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._name = secrets.token_hex(8)
+        self._database: Database | None = None
+        self._purging: asyncio.Task[None] | None = None
+        self.opening = asyncio.Lock()
+        self.users = 0
+
+    async def open(self) -> None:
+        """Open the database, bring it up to date, load the keys, start the purge.
+
+        Raises:
+            ConfigurationError: Wrong settings for this database.
+            StoreUnavailable: It does not answer.
+        """
+        settings = self._settings
+        self._database = await open_database(settings.database_url.get_secret_value())
+        try:
+            if settings.migrate_on_start:
+                await upgrade(self._database, settings.table_prefix)
+            tables = build_tables(settings.table_prefix)
+            self._sessions = SessionRepository(self._database, tables)
+            self._leases = LeaseStore(self._database, tables)
+            keys = SigningKeys(settings, SigningKeyStore(self._database, tables), self._clock)
+            await keys.start()
+            self.lifecycle = Lifecycle(settings, keys, self._sessions, self._clock)
+        except BaseException:
+            await self._database.close()
+            raise
+        if settings.purge_interval_ms:
+            self._purging = asyncio.create_task(self._purge_for_ever(settings.purge_interval_ms))
+
+    async def close(self) -> None:
+        """Stop the background work and give the connections back."""
+        if self._purging is not None:
+            self._purging.cancel()
+            await asyncio.wait([self._purging])
+        if self._database is not None:
+            await self._database.close()
+
+    async def purge(self, *, limit: int | None = None) -> int:
+        """Delete what nobody needs any more: expired sessions, tombstones past their time, keys without tokens.
+
+        Returns:
+            How many sessions were deleted.
+        """
+        now = self._clock()
+        settings = self._settings
+        kept = 2 * settings.access_token_lifetime_ms + settings.revocation_max_staleness_ms
+        count = await self._sessions.purge(now=now, tombstones_before=now - kept, limit=limit)
+        await self.lifecycle.keys.forget_old()
+        return count
+
+    async def _purge_for_ever(self, interval_ms: int) -> None:
+        while True:
+            # Workers that were started together should not ask for the lease together.
+            await asyncio.sleep(interval_ms / 1000 * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            try:
+                now = self._clock()
+                if await self._leases.acquire(PURGE_LEASE, self._name, now=now, until=now + interval_ms * 3 // 4):
+                    count = await self.purge()
+                    _log.info("Purged %d expired sessions.", count)
+            except StoreUnavailable:
+                _log.warning("The purge was put off: the session store is unavailable.")
+            except Exception:
+                _log.exception("The purge failed; the next one is tried after purge_interval.")

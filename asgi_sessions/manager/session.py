@@ -1,0 +1,245 @@
+"""What an application holds in its hands: a Session, and what came out when one was issued or listed."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol
+
+from typing_extensions import TypeVar
+
+from asgi_sessions.errors import Unauthorised
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.lifetimes import from_ms
+from asgi_sessions.protocol.user_id import UserId
+
+if TYPE_CHECKING:
+    from asgi_sessions.manager.lifecycle import Lifecycle
+
+UserIdT = TypeVar("UserIdT", bound=UserId, default=Any)
+PayloadT = TypeVar("PayloadT", default=Any)
+
+_UNREAD: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token and the moment until which it is good.
+
+    Attributes:
+        value: What to hand to the client. Hidden from ``repr``.
+        expires_at: Aware, UTC.
+    """
+
+    value: str = field(repr=False)
+    expires_at: datetime
+
+
+class ResponseTokens(Protocol):
+    """The way back to the client, where there is one: the middleware's side of a Session."""
+
+    def ended(self, *, by_user: bool) -> None:
+        """The session is over: let the cookies leave with the response.
+
+        Args:
+            by_user: True for a logout, where it is worth a warning if the response is already on its way.
+        """
+
+    def refused(self, error: Unauthorised) -> None:
+        """A read found the session gone: clear the cookies as far as the error says so."""
+
+    def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
+        """The same session, a new access token: set it."""
+
+
+class Session(Generic[UserIdT, PayloadT]):
+    """A verified session of one user on one device.
+
+    Obtained from ``Depends(get_session)``, ``await get_session(connection)`` or the manager, never built by hand.
+    Only a Session touches the response: revoking through it clears the cookies.
+
+    Attributes:
+        session_handle: Names the session in lists and logs. Public: it opens nothing.
+        user_id: As given at login, of the same type.
+        expires_at: When the session ends at the latest (absolute timeout). Aware, UTC.
+        auth_time: When the user logged in. Aware, UTC.
+    """
+
+    __slots__ = ("__weakref__", "_access", "_lifecycle", "_payload", "_response", "session_handle", "user_id")
+
+    session_handle: str
+    user_id: UserIdT
+
+    def __init__(self, access: AccessToken, lifecycle: "Lifecycle", response: ResponseTokens | None = None) -> None:
+        self.session_handle = access.handle
+        self.user_id = access.user_id  # type: ignore[assignment]  # the type that the application declares
+        self._access = access
+        self._lifecycle = lifecycle
+        self._response = response
+        self._payload: Any = _UNREAD
+
+    @property
+    def jwt_payload(self) -> PayloadT:
+        """The payload given at login or by `update_jwt_payload`: an object of this Session's own."""
+        if self._payload is _UNREAD:
+            self._payload = self._access.payload
+        payload: PayloadT = self._payload
+        return payload
+
+    @property
+    def expires_at(self) -> datetime:
+        return from_ms(self._access.session_expires_at)
+
+    @property
+    def auth_time(self) -> datetime:
+        return from_ms(self._access.auth_time)
+
+    async def revoke_session(self) -> None:
+        """Log out here: the session is revoked, and the cookies leave with whatever response goes out.
+
+        Call it before returning a streaming response. Once the response has started the session is still revoked,
+        but the cookies stay until the next request clears them (logged at WARNING).
+
+        Raises:
+            StoreUnavailable: Nothing was revoked, the cookies stay.
+        """
+        revoked = await self._lifecycle.revoke(self.session_handle)
+        if self._response is not None and (revoked or not self._lifecycle.settings.speaks_supertokens):
+            self._response.ended(by_user=True)
+
+    async def revoke_other_sessions(self) -> int:
+        """Log this user out everywhere else.
+
+        Returns:
+            How many other sessions were revoked. No cookie is touched.
+        """
+        return await self._lifecycle.revoke_all(self.user_id, except_handle=self.session_handle)
+
+    async def get_session_info(self) -> Any:
+        """The server-side data of this session, a JSON value.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+        """
+        try:
+            return await self._lifecycle.get_info(self.session_handle)
+        except Unauthorised as error:
+            self._refuse(error)
+
+    async def update_session_info(self, info: Any) -> None:
+        """Replace the server-side data of this session.
+
+        Args:
+            info: Any JSON value.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+            TypeError: `info` holds something that JSON cannot keep exactly; the text names it.
+        """
+        try:
+            await self._lifecycle.set_info(self.session_handle, info)
+        except Unauthorised as error:
+            self._refuse(error)
+
+    async def update_jwt_payload(self, payload: PayloadT) -> IssuedToken:
+        """Replace the payload in the database and in a new access token on this response.
+
+        The new token lasts as long as the old one would have; other devices' sessions are not touched.
+
+        Args:
+            payload: Any JSON value that fits into a cookie.
+
+        Returns:
+            The new access token, for those who carry tokens themselves.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+            TypeError: `payload` holds something that JSON cannot keep exactly; the text names it.
+            PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
+        """
+        try:
+            token, access = await self._lifecycle.set_payload(self._access, payload)
+        except Unauthorised as error:
+            self._refuse(error)
+        self._access, self._payload = access, _UNREAD
+        if self._response is not None:
+            self._response.access_token_changed(token, access)
+        return token
+
+    async def check(self) -> None:
+        """Ask the database now whether this session still stands: for WebSockets and long streams.
+
+        Raises:
+            Unauthorised: It does not; its cookies are cleared where the response has not started.
+        """
+        try:
+            await self._lifecycle.check(self.session_handle)
+        except Unauthorised as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Unauthorised) -> NoReturn:
+        if self._response is not None:
+            self._response.refused(error)
+        raise error
+
+    def __repr__(self) -> str:
+        return f"<Session {self.session_handle} of user {self.user_id!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A Session belongs to its request and cannot be pickled or copied; keep session.session_handle."
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(_NOT_A_RESPONSE)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> NoReturn:
+        raise TypeError(_NOT_A_RESPONSE)
+
+
+_NOT_A_RESPONSE = (
+    "A Session is not response or request data. To receive one, write `session: CurrentSession` or "
+    "`session: Session = Depends(get_session)`; to answer with it, return what the client may see, "
+    'e.g. {"user": session.user_id}.'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord(Generic[UserIdT]):
+    """One line of "your devices". Holds no secret.
+
+    Attributes:
+        session_handle: For `revoke_session_using_session_handle`.
+        user_id: Whose session.
+        created_at: When it began. All times aware, UTC.
+        last_active_at: The last rotation, so accurate to about an access token's lifetime.
+        expires_at: When it ends unless used before: the earlier of idle and absolute timeout.
+        device_label: Made from the User-Agent at login, e.g. "Firefox on Windows".
+        ip_address: The client's address at login, None where unknown.
+    """
+
+    session_handle: str
+    user_id: UserIdT
+    created_at: datetime
+    last_active_at: datetime
+    expires_at: datetime
+    device_label: str
+    ip_address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedSession(Generic[UserIdT, PayloadT]):
+    """A session with its tokens, for those who carry them to the client themselves.
+
+    Attributes:
+        session: The session.
+        access_token: Short-lived JWT.
+        refresh_token: Opaque; good once, then rotated.
+        anti_csrf_token: With csrf="token" or "both", else None.
+        id_refresh_token: With client_protocol="supertokens" (its third cookie), else None.
+    """
+
+    session: Session[UserIdT, PayloadT]
+    access_token: IssuedToken
+    refresh_token: IssuedToken
+    anti_csrf_token: IssuedToken | None
+    id_refresh_token: IssuedToken | None

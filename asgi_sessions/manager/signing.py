@@ -1,0 +1,215 @@
+"""The keys that this worker signs and verifies with: loaded, made once for all workers, rotated, learnt when new."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate, new_key_id
+from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
+from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
+from asgi_sessions.protocol.sealing import SealBroken, Sealer, derive
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.signing_keys import KeyRow, SigningKeyStore
+
+PUBLISH_AHEAD_MS = 60_000
+"""A new key is known to every worker for so long before the first token is signed with it."""
+
+RELOAD_INTERVAL_SECONDS = 1.0
+"""Unknown key ids are untrusted input: they cause no more than one reload in this time."""
+
+ACCESS, REFRESH = "access", "refresh"
+_MINIMUM_SECRET_BYTES = 32  # RFC 7518, section 3.2
+
+_log = logging.getLogger(__name__)
+
+
+class SigningKeys:
+    """The keys of one worker.
+
+    Attributes:
+        keyring: The keys for access tokens, a snapshot that is replaced whole.
+        refresh_tokens: Reads and writes refresh tokens.
+        retry_markers: Reads and writes retry markers.
+    """
+
+    keyring: Keyring
+    refresh_tokens: RefreshTokenCodec
+    retry_markers: RetryMarkerCodec
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        store: SigningKeyStore,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._monotonic = monotonic
+        self._sealer = (
+            Sealer([secret.get_secret_value().encode() for secret in settings.secret_key])
+            if settings.secret_key
+            else None
+        )
+        self._provider: Callable[[], Awaitable[str | bytes]] | None = settings.signing_key_provider
+        self._provided: list[SigningKey] = []
+        self._lock = asyncio.Lock()
+        self._next_reload = 0.0
+
+    async def start(self) -> None:
+        """Load the keys, or make the first ones; of many workers that start together one makes them.
+
+        Raises:
+            ConfigurationError: The database holds keys that `secret_key` does not open.
+        """
+        await self._load(strict=True)
+
+    async def signing_key(self) -> SigningKey:
+        """The key to sign with now. Makes the next one when it is due."""
+        if self._provider is not None:
+            async with self._lock:
+                await self._ask_provider(self._provider)
+        elif self._due():
+            async with self._lock:
+                if self._due():
+                    await self._load(strict=False)
+        return self.keyring.signing_key(self._clock())
+
+    async def learn(self) -> bool:
+        """A token names a key that this worker does not know: perhaps another worker has made it a moment ago.
+
+        Returns:
+            Whether the keys were loaded again, so that a second look is worth it. At most once a second.
+        """
+        if self._monotonic() < self._next_reload:
+            return False
+        async with self._lock:
+            if self._monotonic() < self._next_reload:
+                return True  # somebody has loaded them while this one waited
+            self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
+            try:
+                await self._load(strict=False)
+            except StoreUnavailable:
+                _log.warning("The signing keys could not be loaded again; going on with the known ones.")
+                return False
+        return True
+
+    async def forget_old(self) -> None:
+        """Delete keys that stopped signing so long ago that no cookie of theirs is left.
+
+        A key that no longer verifies still proves whose an expired token was: that names the session which a login
+        replaces. So it stays for as long as the cookies do.
+        """
+        oldest_cookie = self._clock() - self._settings.idle_timeout_ms - self._settings.access_token_lifetime_ms
+        kept = [key for key in self.keyring.keys if (self.keyring.signs_until(key) or self._clock()) >= oldest_cookie]
+        if self._provider is None and kept[0].serial > 0:
+            await self._store.remove_before(ACCESS, kept[0].serial)
+
+    def _due(self) -> bool:
+        return self.keyring.rotation_due(
+            self._clock(),
+            self._settings.signing_key_lifetime_ms,
+            publish_ahead=PUBLISH_AHEAD_MS,
+            algorithm=self._settings.signing_algorithm,
+        )
+
+    async def _load(self, *, strict: bool) -> None:
+        root = (await self._keys(REFRESH, strict=strict))[-1]
+        self.refresh_tokens = RefreshTokenCodec({root.key_id: derive(root.secret, "refresh-token")}, root.key_id)
+        self.retry_markers = RetryMarkerCodec({root.key_id: derive(root.secret, "retry-marker")}, root.key_id)
+        if self._provider is not None:
+            await self._ask_provider(self._provider)
+            return
+        self.keyring = Keyring(await self._keys(ACCESS, strict=strict))
+        if self._due():
+            newest = self.keyring.newest
+            starts = self._clock() + PUBLISH_AHEAD_MS
+            if newest.algorithm == self._settings.signing_algorithm:
+                starts = max(starts, newest.signs_from + self._settings.signing_key_lifetime_ms)
+            await self._make(ACCESS, newest.serial + 1, starts)
+            self.keyring = Keyring(await self._keys(ACCESS, strict=strict))
+
+    async def _keys(self, purpose: str, *, strict: bool) -> list[SigningKey]:
+        keys = await self._opened(purpose, strict=strict)
+        if not keys:
+            await self._make(purpose, 0, self._clock())
+            keys = await self._opened(purpose, strict=strict)
+        if not keys:
+            raise StoreUnavailable("The database holds no signing key that can be opened.")
+        return keys
+
+    async def _make(self, purpose: str, serial: int, signs_from: int) -> None:
+        """Add a key. Where another worker was faster its key is as good: nothing happens."""
+        algorithm = self._settings.signing_algorithm if purpose == ACCESS else "HS256"
+        key_id, material, seal_id = new_key_id(), generate(algorithm), None
+        if self._sealer is not None:
+            material, seal_id = self._sealer.seal(material, key_id, algorithm, purpose)
+        row = KeyRow(purpose, serial, key_id, algorithm, material, seal_id, signs_from, self._clock())
+        if await self._store.add(row):
+            _log.info("Made signing key %s (%s, %s), in use from %d.", key_id, purpose, algorithm, signs_from)
+
+    async def _opened(self, purpose: str, *, strict: bool) -> list[SigningKey]:
+        opened = []
+        for row in await self._store.load(purpose):
+            try:
+                opened.append(await self._open(row))
+            except SealBroken:
+                # At start this is a mistake in the settings. Later it is a worker with a newer secret_key, or
+                # somebody who writes into the database: in both cases the known keys are the ones to trust.
+                if strict:
+                    raise ConfigurationError(_SEAL_BROKEN if self._sealer else _SEALED) from None
+                _log.error("Signing key %s cannot be opened with secret_key and is not used.", row.key_id)
+        return opened
+
+    async def _open(self, row: KeyRow) -> SigningKey:
+        material = row.material
+        if self._sealer is None:
+            if row.seal_id is not None:
+                raise SealBroken
+        else:
+            if row.seal_id is None:
+                raise SealBroken
+            material = self._sealer.open(material, row.seal_id, row.key_id, row.algorithm, row.purpose)
+            if row.seal_id != self._sealer.current_seal_id:
+                sealed, seal_id = self._sealer.seal(material, row.key_id, row.algorithm, row.purpose)
+                await self._store.reseal(row, sealed, seal_id)
+        return SigningKey(row.key_id, row.serial, row.algorithm, material, row.signs_from)
+
+    async def _ask_provider(self, provider: Callable[[], Awaitable[str | bytes]]) -> None:
+        value = await provider()
+        if not isinstance(value, str | bytes):
+            raise ConfigurationError("signing_key_provider: must return the key as str or bytes.")
+        secret = value.encode() if isinstance(value, str) else value
+        if len(secret) < _MINIMUM_SECRET_BYTES:
+            raise ConfigurationError(f"signing_key_provider: the key must have at least {_MINIMUM_SECRET_BYTES} bytes.")
+        if self._provided and self._provided[-1].secret == secret:
+            return
+        now = self._clock()
+        key = SigningKey(
+            hashlib.sha256(b"asgi_sessions key id" + secret).hexdigest()[:16],
+            self._provided[-1].serial + 1 if self._provided else 0,
+            self._settings.signing_algorithm,
+            secret,
+            now,
+            derived=False,
+        )
+        known = [old for old in self._provided if old.key_id != key.key_id]
+        self._provided = [*known[-_PROVIDED_KEYS_KEPT:], key]
+        self.keyring = Keyring(self._provided)
+
+
+_PROVIDED_KEYS_KEPT = 10
+
+_SEAL_BROKEN = (
+    "secret_key: the database holds signing keys that none of these secrets opens. Put the secret they were sealed "
+    "with behind the new one, or delete the rows of the signing key table to log everybody out and start afresh."
+)
+_SEALED = (
+    "secret_key: the signing keys in the database are sealed. Give the secret that sealed them, or delete the rows "
+    "of the signing key table to log everybody out and start afresh."
+)

@@ -1,0 +1,113 @@
+"""Access tokens: authentic, in time, not revoked, and with promote_on="first_use" promoted at their first use."""
+
+import logging
+from collections import OrderedDict
+
+from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
+from asgi_sessions.manager.refreshing import MAX_READS, Refresher
+from asgi_sessions.manager.signing import SigningKeys
+from asgi_sessions.manager.standing import Standing
+from asgi_sessions.protocol import access_token
+from asgi_sessions.protocol.access_token import AccessToken, InvalidAccessToken
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict
+from asgi_sessions.settings import SessionSettings
+
+SEEN_TOKENS = 50_000
+"""How many promoted tokens a worker remembers, about 10 MB; a forgotten one costs a statement at its next use."""
+
+_log = logging.getLogger(__name__)
+
+
+class Verifier:
+    """What a worker makes of an access token."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        keys: SigningKeys,
+        refresher: Refresher,
+        standing: Standing,
+        clock: Clock,
+    ) -> None:
+        self._keys = keys
+        self._refresher = refresher
+        self._standing = standing
+        self._clock = clock
+        self._access_lifetime = settings.access_token_lifetime_ms
+        self._overlap = not settings.speaks_supertokens
+        self._check_database = settings.revocation_check == "database"
+        self._promotes = settings.promote_on == "first_use"
+        self._seen: OrderedDict[tuple[str, int, bytes], None] = OrderedDict()
+
+    async def authentic(self, text: str) -> AccessToken | None:
+        """The access token that `text` is, perhaps expired; None for anything that we did not sign."""
+        try:
+            return self._verify(text)
+        except InvalidAccessToken as error:
+            if not error.unknown_key_id or not await self._keys.learn():
+                return None
+        try:
+            return self._verify(text)
+        except InvalidAccessToken:
+            return None
+
+    def in_time(self, access: AccessToken) -> bool:
+        """Whether the token has not expired."""
+        return self._clock() < access.expires_at
+
+    async def stands(self, access: AccessToken, *, check_database: bool = False) -> None:
+        """Whether the session behind an authentic token in time still stands, as far as the settings look.
+
+        Args:
+            access: The token.
+            check_database: Ask the database in any case.
+
+        Raises:
+            Unauthorised: The session is revoked, expired or gone.
+            TryRefreshToken: The token belongs to a generation that was left behind.
+            TokenTheftDetected: The token proves a lasting fork; the session has been revoked.
+            StoreUnavailable: The database was to be asked and did not answer.
+        """
+        if self._promotes and access.lineage is not None and access.generation > 0:
+            await self._first_use(access, access.lineage.lineage)
+        if check_database or self._check_database:
+            await self._standing.row(access.handle)
+
+    def _verify(self, text: str) -> AccessToken:
+        return access_token.verify(
+            text, self._keys.keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
+        )
+
+    async def _first_use(self, access: AccessToken, lineage: Lineage) -> None:
+        seen = (access.handle, lineage.generation, lineage.token_hash)
+        if seen in self._seen:
+            self._seen.move_to_end(seen)
+            return
+        try:
+            await self._promote(access, lineage)
+        except StoreUnavailable:
+            # Not remembered, so the next use tries again; a checked path asks the database itself and fails there.
+            _log.warning("Session %s: its token was served without promotion.", access.handle)
+            return
+        self._seen[seen] = None
+        if len(self._seen) > SEEN_TOKENS:
+            self._seen.popitem(last=False)
+
+    async def _promote(self, access: AccessToken, lineage: Lineage) -> None:
+        handle = access.handle
+        for reads in range(MAX_READS):
+            if await self._refresher.promote(handle, lineage, access.session_expires_at):
+                return
+            row, verdict = await self._refresher.judge(handle, lineage, fresh=reads > 0)
+            if reads == 0 and (verdict in THEFT or verdict is Verdict.FUTURE):
+                row, verdict = await self._refresher.judge(handle, lineage, fresh=True)
+            if verdict in {Verdict.HEAD, Verdict.SIBLING}:
+                return
+            if verdict is Verdict.FUTURE:
+                raise self._refresher.future(handle)
+            if verdict is not Verdict.CHILD:
+                if lineage.generation < row.gen:
+                    raise TryRefreshToken
+                await self._refresher.theft(row, verdict)
+        raise StoreUnavailable

@@ -1,0 +1,15 @@
+"""What time it is, as the rest of the package asks for it: injected, so that tests need not wait."""
+
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+__all__ = ["Clock", "system_clock"]
+
+Clock: TypeAlias = Callable[[], int]
+"""Returns the time as milliseconds since the epoch (1970-01-01 UTC)."""
+
+
+def system_clock() -> int:
+    """The machine's wall clock, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000

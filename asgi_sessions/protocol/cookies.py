@@ -1,0 +1,233 @@
+"""Cookies as they come in and go out: reading loses no repeated value, writing lets only cookies through."""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
+
+from asgi_sessions.errors import PayloadTooLarge
+
+__all__ = [
+    "ACCESS_COOKIE",
+    "ID_REFRESH_COOKIE",
+    "MAX_SIZE",
+    "REFRESH_COOKIE",
+    "RETRY_COOKIE",
+    "CookieSpec",
+    "SameSite",
+    "check_size",
+    "parse",
+    "prefixed_name",
+    "values",
+]
+
+ACCESS_COOKIE: Final = "sAccessToken"
+REFRESH_COOKIE: Final = "sRefreshToken"
+ID_REFRESH_COOKIE: Final = "sIdRefreshToken"
+RETRY_COOKIE: Final = "sRetryMarker"
+
+MAX_SIZE: Final = 4096
+"""Bytes of name and value together; browsers drop larger cookies silently (RFC 6265bis, section 5.6)."""
+
+SameSite: TypeAlias = Literal["lax", "strict", "none"]
+
+_HOST: Final = "__Host-"
+_SECURE: Final = "__Secure-"
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 token
+_VALUE: Final = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # RFC 6265, cookie-octet
+_PATH: Final = re.compile(r"/[\x20-\x3a\x3c-\x7e]{0,1023}")  # browsers ignore attributes above 1024 bytes
+_DOMAIN: Final = re.compile(r"\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LAST_SECOND: Final = 253_402_300_799  # of the year 9999: the format has four digits for it
+
+
+def parse(header_values: Iterable[str | bytes]) -> dict[str, list[str]]:
+    """Every value of every cookie, in the order of the headers.
+
+    Browsers send one name several times when cookies of several paths or domains match, and nothing tells
+    which is which: taking the first or last would let a subdomain choose (RFC 6265, section 8.6). Nothing is
+    unquoted.
+
+    Args:
+        header_values: The values of all ``Cookie`` headers, or one of them. Nothing is refused.
+
+    Returns:
+        The values by name. A cookie without ``=`` has the name ``""``.
+    """
+    if isinstance(header_values, str | bytes):
+        header_values = (header_values,)
+    found: dict[str, list[str]] = {}
+    for header in header_values:
+        text = header.decode("latin-1") if isinstance(header, bytes) else header
+        for piece in text.split(";"):
+            chunk = piece.strip(" \t")
+            if not chunk:
+                continue
+            name, equals, value = chunk.partition("=")
+            if not equals:
+                name, value = "", chunk
+            found.setdefault(name.strip(" \t"), []).append(value.strip(" \t"))
+    return found
+
+
+def values(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    """Every value of one cookie, as ``parse`` would give them, without taking the other cookies apart.
+
+    Args:
+        raw_headers: ``scope["headers"]``: names are lower-case bytes (ASGI).
+        name: The cookie's name, which is not empty.
+    """
+    found: list[str] = []
+    for header, text in raw_headers:
+        if header == b"cookie":
+            position = text.find(name)
+            if position >= 0:
+                _collect(text, name, position, found)
+    return found
+
+
+def _collect(text: bytes, name: bytes, position: int, found: list[str]) -> None:
+    while position >= 0:
+        # The name may be a part of another name or of a value: the whole piece between the semicolons
+        # decides. Each piece is looked at once, so that no header makes this slower than linear.
+        end = text.find(b";", position)
+        if end < 0:
+            end = len(text)
+        after = position + len(name)
+        if text[after : after + 1] == b"=" and (not position or text[position - 2 : position] == b"; "):
+            found.append(text[after + 1 : end].strip(b" \t").decode("latin-1"))  # as browsers write it
+        else:
+            left, equals, value = text[text.rfind(b";", 0, position) + 1 : end].partition(b"=")
+            if equals and left.strip(b" \t") == name:
+                found.append(value.strip(b" \t").decode("latin-1"))
+        position = text.find(name, end)
+
+
+def check_size(name: str, value: str) -> None:
+    """Refuse a cookie that browsers would drop. To be asked before anything is stored.
+
+    Raises:
+        PayloadTooLarge: Name and value are longer than ``MAX_SIZE`` bytes together.
+    """
+    size = len(name) + len(value)
+    if size > MAX_SIZE:
+        raise PayloadTooLarge(f"The cookie {name} would have {size} bytes; browsers keep at most {MAX_SIZE}.")
+
+
+def prefixed_name(name: str, prefix: str | None, *, secure: bool, domain: str | None, path: str) -> str:
+    """The cookie's name behind its prefix.
+
+    Args:
+        name: The name without prefix.
+        prefix: What to put before it, ``""`` for nothing. None chooses the strongest that the
+            attributes allow: ``__Host-``, else ``__Secure-``, else nothing.
+        secure: Whether the cookie is Secure.
+        domain: Its Domain attribute, None for the host alone.
+        path: Its Path attribute.
+
+    Raises:
+        ValueError: A browser would refuse the cookie, since the prefix demands other attributes.
+
+    Source: RFC 6265bis, section 4.1.3.
+    """
+    if prefix is None:
+        strongest = _HOST if domain is None and path == "/" else _SECURE
+        prefix = strongest if secure else ""
+    _check_prefix(prefix + name, secure=secure, domain=domain, path=path)
+    return prefix + name
+
+
+def _check_prefix(name: str, *, secure: bool, domain: str | None, path: str) -> None:
+    lowered = name.lower()  # browsers compare prefixes without case
+    if lowered.startswith((_HOST.lower(), _SECURE.lower())) and not secure:
+        raise ValueError(f"cookie {name!r}: the prefix requires Secure")
+    if lowered.startswith(_HOST.lower()) and (domain is not None or path != "/"):
+        raise ValueError(f"cookie {name!r}: the prefix requires the path / and no domain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CookieSpec:
+    """All of a cookie but its value: what is set and what is cleared differ in nothing else.
+
+    Attributes:
+        name: The whole name, prefix included.
+        path: The path as the browser sees it.
+        domain: The Domain attribute; None leaves it out, so that only this host gets the cookie.
+        secure: Whether it is sent over https only.
+        samesite: ``lax``, ``strict`` or ``none``.
+        http_only: Whether scripts cannot read it.
+
+    Raises:
+        ValueError: A browser would refuse the cookie, or an attribute could break out of the header.
+    """
+
+    name: str
+    path: str = "/"
+    domain: str | None = None
+    secure: bool = True
+    samesite: SameSite = "lax"
+    http_only: bool = True
+    _middle: str = field(init=False, repr=False, compare=False)
+    _end: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("a cookie's name must be letters, digits and !#$%&'*+-.^_`|~")
+        if not _PATH.fullmatch(self.path):
+            raise ValueError(f"cookie {self.name!r}: the path must be printable ASCII that begins with /")
+        if self.domain is not None and not _DOMAIN.fullmatch(self.domain):
+            raise ValueError(f"cookie {self.name!r}: the domain is not a host name")
+        if self.samesite not in ("lax", "strict", "none"):
+            raise ValueError(f"cookie {self.name!r}: samesite must be lax, strict or none")
+        if self.samesite == "none" and not self.secure:
+            raise ValueError(f"cookie {self.name!r}: samesite none requires Secure")
+        _check_prefix(self.name, secure=self.secure, domain=self.domain, path=self.path)
+        domain = "" if self.domain is None else f"; Domain={self.domain}"
+        flags = ("; HttpOnly" if self.http_only else "") + ("; Secure" if self.secure else "")
+        object.__setattr__(self, "_middle", f"{domain}; Path={self.path}; Expires=")
+        object.__setattr__(self, "_end", f"{flags}; SameSite={self.samesite.capitalize()}")
+
+    def set_header(self, value: str, now: int, expires_at: int) -> bytes:
+        """The value of a ``Set-Cookie`` header.
+
+        Args:
+            value: The cookie's value.
+            now: The time, in milliseconds.
+            expires_at: When the browser shall forget the cookie, in milliseconds.
+
+        Raises:
+            ValueError: The value has characters that end a cookie or a header.
+        """
+        if not _VALUE.fullmatch(value):
+            raise ValueError(f"cookie {self.name!r}: the value has characters that a cookie cannot hold")
+        # Rounded up: a cookie that leaves early costs a login, one that stays half a second costs nothing.
+        max_age = max(0, -((now - expires_at) // 1000))
+        expires = _http_date(-(-expires_at // 1000))
+        return f"{self.name}={value}{self._middle}{expires}; Max-Age={max_age}{self._end}".encode("ascii")
+
+    def clear_header(self) -> bytes:
+        """The value of a ``Set-Cookie`` header that makes the browser forget the cookie."""
+        return self.set_header("", 0, 0)
+
+    def with_domain(self, domain: str | None) -> "CookieSpec":
+        """The same cookie of another domain, to clear what an earlier configuration has set there.
+
+        ``__Host-`` cookies have no domain: ``__Secure-`` takes its place, as ``prefixed_name`` chose then.
+        """
+        name = self.name
+        if domain is not None and name.startswith(_HOST):
+            name = _SECURE + name.removeprefix(_HOST)
+        return replace(self, name=name, domain=domain)
+
+
+def _http_date(seconds: int) -> str:
+    """IMF-fixdate (RFC 9110, section 5.6.7). Not by strftime: the names must not follow the locale."""
+    at = time.gmtime(min(max(seconds, 0), _LAST_SECOND))
+    return (
+        f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04} "
+        f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
+    )

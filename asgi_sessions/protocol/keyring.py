@@ -1,0 +1,268 @@
+"""Signing keys, and which of them signs and verifies when.
+
+A key signs until its successor does; its tokens stay good until the last of them has expired. One algorithm
+per key. Sources: RFC 8725, sections 3.1 and 3.5; RFC 7517 (JWK).
+"""
+
+import base64
+import json
+import re
+import secrets
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from jwt import InvalidKeyError, PyJWS
+
+from asgi_sessions.protocol.sealing import derive
+
+__all__ = [
+    "ALGORITHMS",
+    "TOKEN_TYPE",
+    "Keyring",
+    "SigningKey",
+    "derive",
+    "generate",
+    "is_key_id",
+    "new_key_id",
+]
+
+ALGORITHMS: Final = ("HS256", "EdDSA", "ES256")
+"""The algorithms of RFC 7518 and RFC 8037 that keys may have; EdDSA means Ed25519."""
+
+TOKEN_TYPE: Final = "at+jwt"  # no password: the media type of RFC 9068
+"""The `typ` of an access token, so that no other kind of JWT passes for one."""
+
+MINIMUM_SECRET: Final = 32
+"""Bytes of an HS256 key (RFC 7518, section 3.2)."""
+
+PrivateKey = bytes | Ed25519PrivateKey | EllipticCurvePrivateKey
+PublicKey = bytes | Ed25519PublicKey | EllipticCurvePublicKey
+
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def new_key_id() -> str:
+    """A name for a new key: 16 random hex digits."""
+    return secrets.token_hex(8)
+
+
+def is_key_id(text: object) -> bool:
+    """Whether this could be one of our key ids."""
+    return isinstance(text, str) and _KEY_ID.fullmatch(text) is not None
+
+
+def generate(algorithm: str) -> bytes:
+    """A new key's material: 32 random bytes for HS256, else a PKCS #8 private key in PEM.
+
+    Raises:
+        ValueError: The algorithm is not one of `ALGORITHMS`.
+    """
+    if algorithm == "HS256":
+        return secrets.token_bytes(MINIMUM_SECRET)
+    if algorithm == "EdDSA":
+        private: Ed25519PrivateKey | EllipticCurvePrivateKey = Ed25519PrivateKey.generate()
+    elif algorithm == "ES256":
+        private = generate_private_key(SECP256R1())
+    else:
+        raise ValueError(_WRONG_ALGORITHM)
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+# Without slots: the loaded keys are cached on the instance.
+@dataclass(frozen=True)
+class SigningKey:
+    """A key for access tokens.
+
+    Attributes:
+        key_id: The `kid` of its tokens, 16 lower-case hex digits.
+        serial: Its place among the keys; a successor has a higher one.
+        algorithm: One of `ALGORITHMS`.
+        secret: Key bytes for HS256, 32 or more; else a PKCS #8 private key in PEM.
+        signs_from: ms.
+        derived: True derives an HS256 key from the secret; False takes the secret itself, as an application's
+            own key must be.
+
+    Raises:
+        ValueError: The id, the algorithm or the secret is not as it should be. Names no secret.
+    """
+
+    key_id: str
+    serial: int
+    algorithm: str
+    secret: bytes = field(repr=False)
+    signs_from: int
+    derived: bool = True
+
+    def __post_init__(self) -> None:
+        if not is_key_id(self.key_id):
+            raise ValueError("a key id is 16 lower-case hex digits")
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(_WRONG_ALGORITHM)
+        if self.algorithm == "HS256" and len(self.secret) < MINIMUM_SECRET:
+            raise ValueError(f"an HS256 key has {MINIMUM_SECRET} bytes or more (RFC 7518, section 3.2)")
+        _ = self.sign_key  # a key that cannot sign fails where it is loaded, not at somebody's login
+
+    @cached_property
+    def sign_key(self) -> PrivateKey:
+        """What signs, as PyJWT takes it."""
+        if self.algorithm == "HS256":
+            if self.derived:
+                return derive(self.secret, "access-token")
+            try:
+                return bytes(_HS256.prepare_key(self.secret))
+            except InvalidKeyError:
+                raise ValueError("an HS256 key is a secret, no PEM, SSH, DER or JWK key") from None
+        try:
+            private = load_pem_private_key(self.secret, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ValueError(f"the {self.algorithm} key is not an unencrypted private key in PEM") from None
+        if self.algorithm == "EdDSA" and isinstance(private, Ed25519PrivateKey):
+            return private
+        if (
+            self.algorithm == "ES256"
+            and isinstance(private, EllipticCurvePrivateKey)
+            and isinstance(private.curve, SECP256R1)
+        ):
+            return private
+        raise ValueError(f"the private key is not one for {self.algorithm}")
+
+    @cached_property
+    def verify_key(self) -> PublicKey:
+        """What verifies, as PyJWT takes it: the public key of an asymmetric algorithm."""
+        key = self.sign_key
+        return key if isinstance(key, bytes) else key.public_key()
+
+    @cached_property
+    def header_segment(self) -> str:
+        """The first segment of every token that this key signs, byte for byte."""
+        header = {"alg": self.algorithm, "kid": self.key_id, "typ": TOKEN_TYPE}
+        return _base64url(json.dumps(header, separators=(",", ":")).encode())
+
+    def public_jwk(self) -> dict[str, Any] | None:
+        """The key for others to verify with; None for HS256, whose key is a secret.
+
+        Source: RFC 7517; RFC 7518, section 6.2; RFC 8037, section 2.
+        """
+        key = self.verify_key
+        if isinstance(key, bytes):
+            return None
+        if isinstance(key, Ed25519PublicKey):
+            x = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+            jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(x)}
+        else:
+            point = key.public_numbers()
+            x, y = point.x.to_bytes(32, "big"), point.y.to_bytes(32, "big")
+            jwk = {"kty": "EC", "crv": "P-256", "x": _base64url(x), "y": _base64url(y)}
+        return jwk | {"kid": self.key_id, "use": "sig", "alg": self.algorithm}
+
+
+class Keyring:
+    """An unchanging snapshot of the keys for access tokens.
+
+    Args:
+        keys: In any order.
+    """
+
+    __slots__ = ("_by_header", "_by_id", "keys")
+
+    def __init__(self, keys: Sequence[SigningKey]) -> None:
+        self.keys = tuple(sorted(keys, key=_serial))
+        """The keys, oldest first."""
+        self._by_id = {key.key_id: key for key in self.keys}
+        self._by_header = {key.header_segment: key for key in self.keys}
+
+    @property
+    def newest(self) -> SigningKey:
+        """The key that signs last, perhaps not yet.
+
+        Raises:
+            LookupError: There is no key.
+        """
+        if not self.keys:
+            raise LookupError("the keyring is empty")
+        return self.keys[-1]
+
+    def signing_key(self, now: int) -> SigningKey:
+        """The newest key that signs already; the oldest one where none does.
+
+        Args:
+            now: The time, ms.
+
+        Raises:
+            LookupError: There is no key.
+        """
+        if not self.keys:
+            raise LookupError("the keyring is empty")
+        return next((key for key in reversed(self.keys) if key.signs_from <= now), self.keys[0])
+
+    def get(self, key_id: str) -> SigningKey | None:
+        """The key of this name."""
+        return self._by_id.get(key_id)
+
+    def by_header(self, segment: str) -> SigningKey | None:
+        """The key whose tokens begin with exactly this segment."""
+        return self._by_header.get(segment)
+
+    def signs_until(self, key: SigningKey) -> int | None:
+        """When the key's successor takes over, ms; None while it has none."""
+        after = bisect_right(self.keys, key.serial, key=_serial)
+        return self.keys[after].signs_from if after < len(self.keys) else None
+
+    def verifies_until(self, key: SigningKey, access_lifetime: int, overlap: bool) -> int | None:
+        """When the last token of this key has expired, ms; None while the key has no successor.
+
+        Args:
+            key: One of the keys.
+            access_lifetime: Of access tokens, ms.
+            overlap: False ends the key's tokens when its successor takes over.
+        """
+        until = self.signs_until(key)
+        return until if until is None or not overlap else until + access_lifetime
+
+    def rotation_due(self, now: int, lifetime: int, publish_ahead: int = 60_000, *, algorithm: str) -> bool:
+        """Whether a new key should be published now: the newest one is old, or of another algorithm.
+
+        Args:
+            now: The time, ms.
+            lifetime: For how long a key signs, ms.
+            publish_ahead: How long before it signs a key is published, ms.
+            algorithm: What new keys are for.
+        """
+        if not self.keys:
+            return True
+        newest = self.keys[-1]
+        return newest.algorithm != algorithm or newest.signs_from + lifetime <= now + publish_ahead
+
+    def public_jwks(self) -> dict[str, list[dict[str, Any]]]:
+        """The JWK set (RFC 7517, section 5): asymmetric keys only, those to come included."""
+        return {"keys": [jwk for key in self.keys if (jwk := key.public_jwk()) is not None]}
+
+
+def _serial(key: SigningKey) -> int:
+    return key.serial
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+
+
+_HS256 = PyJWS().get_algorithm_by_name("HS256")
+_WRONG_ALGORITHM = f"the algorithm is one of {', '.join(ALGORITHMS)}"

@@ -1,0 +1,68 @@
+"""The retry marker: this client has been told once that its refresh token came too late.
+
+The same token again is no accident any more, but theft.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import cast
+
+from asgi_sessions.protocol.envelope import Envelope
+from asgi_sessions.protocol.session_handle import is_handle
+
+__all__ = ["RetryMarkerCodec"]
+
+_KIND = 2
+# handle, generation, expires_at
+_BODY = struct.Struct(">16sqq")
+
+
+class RetryMarkerCodec:
+    """Writes retry markers and recognises them.
+
+    Args:
+        keys: The 32-byte keys by their ids (16 lower-case hex digits); not those of the refresh tokens.
+        current_key_id: The key to write with.
+
+    Raises:
+        ValueError: A key has the wrong size, an id the wrong form, or the current key is missing.
+    """
+
+    __slots__ = ("_envelope",)
+
+    def __init__(self, keys: Mapping[str, bytes], current_key_id: str) -> None:
+        self._envelope = Envelope(_KIND, _BODY.size, keys, current_key_id)
+
+    def encode(self, handle: str, generation: int, expires_at: int) -> str:
+        """The marker for one refresh token.
+
+        Args:
+            handle: The session's, 32 lower-case hex digits.
+            generation: The token's.
+            expires_at: When the marker ends, ms.
+
+        Raises:
+            ValueError: The handle or a number cannot be written.
+        """
+        if not is_handle(handle):
+            raise ValueError("a session handle is 32 lower-case hex digits")
+        try:
+            return self._envelope.wrap(_BODY.pack(bytes.fromhex(handle), generation, expires_at))
+        except struct.error as error:
+            raise ValueError("the generation or the time is out of range") from error
+
+    def matches(self, text: object, handle: str, generation: int, now: int) -> bool:
+        """Whether this is an authentic, unexpired marker of this very token. False for anything else.
+
+        Args:
+            text: What the client sent.
+            handle: The session's.
+            generation: The presented token's.
+            now: The time, ms.
+        """
+        body = self._envelope.unwrap(text)
+        if body is None:
+            return False
+        raw, marked_generation, expires_at = cast(tuple[bytes, int, int], _BODY.unpack(body))
+        # The end is inclusive, as that of the window which a marker outlives: no instant falls between them.
+        return raw.hex() == handle and marked_generation == generation and now <= expires_at

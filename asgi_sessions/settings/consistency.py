@@ -1,0 +1,94 @@
+"""Settings that are right one by one and contradict each other."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING
+
+from asgi_sessions.settings.fields import HOW_TO_MAKE_ONE
+
+if TYPE_CHECKING:
+    from asgi_sessions.settings.model import SessionSettings
+
+_Check = Callable[["SessionSettings"], bool]
+
+
+def contradictions(settings: "SessionSettings", *, apart_from: Collection[str]) -> Iterator[str]:
+    """A sentence for each contradiction, beginning with the name of the setting to change.
+
+    Args:
+        settings: May hold defaults in place of bad values.
+        apart_from: The names of those: what involves one of them is not judged.
+    """
+    for involved, contradicts, sentence in _RULES:
+        if not any(name in apart_from for name in involved) and contradicts(settings):
+            yield f"{involved[0]}: {sentence}"
+
+
+def database_is_sqlite(settings: "SessionSettings") -> bool:
+    return settings.database_url_text.startswith("sqlite")
+
+
+def _prefix_begins(settings: "SessionSettings", *starts: str) -> bool:
+    # Browsers compare without regard to case (RFC 6265bis, section 4.1.3).
+    return (settings.cookie_prefix or "").lower().startswith(starts)
+
+
+def _clears_its_own_cookies(settings: "SessionSettings") -> bool:
+    return settings.cookie_domain in settings.older_cookie_domains
+
+
+_SHORTER_THAN = "must not be shorter than"
+
+# (the settings that are involved, the one to change first; what is wrong; what would be right)
+_RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
+    (
+        ("secret_key", "database_url"),
+        lambda s: not s.secret_key and not database_is_sqlite(s),
+        f"is required with this database; {HOW_TO_MAKE_ONE}",
+    ),
+    (
+        ("idle_timeout", "access_token_lifetime"),
+        lambda s: s.idle_timeout < s.access_token_lifetime,
+        f"{_SHORTER_THAN} access_token_lifetime",
+    ),
+    (
+        ("absolute_timeout", "idle_timeout"),
+        lambda s: s.absolute_timeout < s.idle_timeout,
+        f"{_SHORTER_THAN} idle_timeout; set both, or a policy",
+    ),
+    (
+        ("min_refresh_age", "access_token_lifetime"),
+        lambda s: s.min_refresh_age > s.access_token_lifetime / 2,
+        "must be at most half of access_token_lifetime",
+    ),
+    (
+        ("cookie_samesite", "cookie_secure"),
+        lambda s: s.cookie_samesite == "none" and not s.cookie_secure,
+        '"none" needs cookie_secure: browsers drop such a cookie otherwise',
+    ),
+    (
+        ("cookie_prefix", "cookie_secure"),
+        # __Http- and __Host-Http- are newer: Secure, HttpOnly and set by a server, as our cookies are.
+        lambda s: not s.cookie_secure and _prefix_begins(s, "__host-", "__secure-", "__http-"),
+        "needs cookie_secure: browsers drop a cookie of that name otherwise",
+    ),
+    (
+        ("cookie_prefix", "cookie_domain"),
+        lambda s: s.cookie_domain is not None and _prefix_begins(s, "__host-"),
+        "__Host- allows no cookie_domain; use __Secure-, or leave it out",
+    ),
+    (
+        ("cookie_prefix", "access_token_path"),
+        lambda s: s.access_token_path != "/" and _prefix_begins(s, "__host-"),
+        '__Host- needs access_token_path "/"; use __Secure-, or leave it out',
+    ),
+    (
+        ("cookie_prefix", "refresh", "refresh_path"),
+        lambda s: s.refresh_cookie_path != "/" and _prefix_begins(s, "__host-"),
+        '__Host- needs refresh "inline": else the refresh cookie has another path; use __Secure-',
+    ),
+    (
+        ("older_cookie_domains", "cookie_domain"),
+        _clears_its_own_cookies,
+        "must not name the present cookie_domain (host-only where that is none): it would clear new cookies",
+    ),
+)

@@ -1,0 +1,257 @@
+"""How one value of each kind is read: from the environment's text and from Python alike.
+
+Every error says what would be right and never repeats the value, which may be a secret in the wrong place.
+"""
+
+import importlib.util
+import inspect
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+from ipaddress import AddressValueError, IPv6Address
+from typing import Annotated, Any, TypeAlias, get_args
+
+from pydantic import BeforeValidator, SecretStr
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from asgi_sessions.protocol.lifetimes import format_duration, parse_duration
+
+SHORTEST_SECRET = 32
+"""Bytes: a shorter one has less than the 256 bits of the algorithms that it feeds (RFC 7518, section 3.2)."""
+HOW_TO_MAKE_ONE = 'make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+
+_LONGEST_TABLE_PREFIX = 40  # PostgreSQL cuts names at 63 characters, and index names add to ours
+_COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]*")  # a token of RFC 9110, section 5.6.2
+_PATH = re.compile(r"/[!-~]*")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}")
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# backend -> (the driver that we speak, its module, the extra that installs it)
+_DRIVERS = {
+    "sqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
+    "mysql": ("mysql+asyncmy", "asyncmy", "mysql"),
+    "mariadb": ("mariadb+asyncmy", "asyncmy", "mysql"),
+    "postgresql": ("postgresql+asyncpg", "asyncpg", "postgresql"),
+}
+_BACKEND_ALIASES = {"postgres": "postgresql"}
+
+
+def _none_word(value: object) -> object:
+    return None if isinstance(value, str) and value.strip().lower() in {"", "none"} else value
+
+
+def one_of(words: Any) -> BeforeValidator:
+    """Reads one of a Literal's words, in any capitalisation."""
+    known = {word.lower(): word for word in get_args(words)}
+
+    def read(value: object) -> object:
+        word = known.get(value.strip().lower()) if isinstance(value, str) else None
+        if word is None:
+            raise ValueError("must be one of " + ", ".join(f'"{each}"' for each in known.values()))
+        return word
+
+    return BeforeValidator(read)
+
+
+def _optional(read: Callable[[Any], object]) -> BeforeValidator:
+    def read_or_none(value: object) -> object:
+        value = _none_word(value)
+        return None if value is None else read(value)
+
+    return BeforeValidator(read_or_none)
+
+
+def optional_one_of(words: Any) -> BeforeValidator:
+    """The same as ``one_of``, and ``none``."""
+    return _optional(one_of(words).func)  # type: ignore[arg-type] # ours takes one argument
+
+
+def duration(*, at_least: timedelta = timedelta()) -> BeforeValidator:
+    """Reads a duration of at least so much."""
+
+    def read(value: object) -> timedelta:
+        found = parse_duration(value)
+        if found < at_least:
+            raise ValueError(f"must be at least {format_duration(at_least)}")
+        return found
+
+    return BeforeValidator(read)
+
+
+def whole_number(at_least: int, at_most: int | None = None) -> Callable[[object], int]:
+    """Reads an integer of a range; no booleans, no fractions."""
+    wanted = f"at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+
+    def read(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+            value = int(value)
+        number = value if isinstance(value, int) and not isinstance(value, bool) else None
+        if number is None or number < at_least or (at_most is not None and number > at_most):
+            raise ValueError(f"must be a whole number, {wanted}")
+        return number
+
+    return read
+
+
+def _words(value: object, read: Callable[[object], Any]) -> tuple[Any, ...]:
+    """Reads a list: of Python, as JSON, or with commas. Each item once, in its place."""
+    items: Iterable[object]
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:
+            items = json.loads(value)
+        except (ValueError, RecursionError):
+            # "from None" is no ornament: the JSON error carries the whole text.
+            raise ValueError("begins like a JSON list and is none") from None
+    elif isinstance(value, str):
+        items = [item for item in value.split(",") if item.strip()]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        items = value
+    else:
+        raise ValueError("must be a list: with commas between, or as JSON")
+    return tuple(dict.fromkeys(read(item) for item in items))
+
+
+def _secret(value: object) -> SecretStr:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError("must be text, or a list of texts")
+    text = text.strip()
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("must be text that UTF-8 can hold") from None
+    if length < SHORTEST_SECRET:
+        raise ValueError(
+            f"each must have at least {SHORTEST_SECRET} bytes (a comma separates two; a secret with a comma "
+            f"belongs into a JSON list); {HOW_TO_MAKE_ONE}"
+        )
+    return SecretStr(text)
+
+
+def _secrets(value: object) -> tuple[SecretStr, ...]:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, str) and not value.strip():
+        # Not "no key": an empty text is what a variable that was never filled in looks like.
+        raise ValueError("must not be empty; leave it out to have none")
+    return _words(value, _secret)
+
+
+def _database_url(value: object) -> SecretStr:
+    # str(URL) would put *** where the password was
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    text = value if isinstance(value, str) else getattr(value, "render_as_string", lambda **_: "")(hide_password=False)
+    drivers = ", ".join(f"{driver}://" for driver, _, _ in _DRIVERS.values())
+    try:
+        url = make_url(text.strip())
+        backend = _BACKEND_ALIASES.get(url.get_backend_name(), url.get_backend_name())
+    except (ArgumentError, ValueError):
+        raise ValueError(f"must be a database URL that begins with one of {drivers}") from None
+    if backend not in _DRIVERS:
+        raise ValueError(f"must begin with one of {drivers}")
+    driver, module, extra = _DRIVERS[backend]
+    if url.drivername != driver:
+        raise ValueError(f"must use the asynchronous driver: {driver}://")
+    if importlib.util.find_spec(module) is None:
+        raise ValueError(f"its driver {module} is not installed: pip install 'asgi-user-sessions[{extra}]'")
+    return SecretStr(text.strip())
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str) or not _PATH.fullmatch(value.strip()) or re.search(r"[;,?#]", value):
+        raise ValueError('must be a path: begin with "/" and have no space, ";", ",", "?", "#" or control character')
+    return value.strip()
+
+
+def _domain(value: object) -> str:
+    # Browsers ignore a leading dot (RFC 6265, section 5.2.3).
+    text = value.strip().lower().removeprefix(".") if isinstance(value, str) else ""
+    if not _DOMAIN.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
+        raise ValueError('must be a domain such as "example.com": no scheme, port, path or IP address')
+    return text
+
+
+def _older_domain(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value.strip().lower() == "host-only"):
+        return None
+    try:
+        return _domain(value)
+    except ValueError:
+        raise ValueError('each must be a domain such as "example.com", or "host-only" for no domain') from None
+
+
+def _origin(value: object) -> str:
+    found = _ORIGIN.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+    wanted = (
+        'each must be an exact origin such as "https://app.example.com" or "http://localhost:3000": '
+        "http or https, no path (not even a slash), no wildcard, international names as xn--"
+    )
+    if not found:
+        raise ValueError(wanted)
+    scheme, host, port = found.groups()
+    if host.startswith("["):
+        try:
+            host = f"[{IPv6Address(host[1:-1]).compressed}]"  # as browsers write it
+        except AddressValueError:
+            raise ValueError(wanted) from None
+    if port is not None and not 0 < int(port) < 65_536:
+        raise ValueError(wanted)
+    if port is None or int(port) == _DEFAULT_PORTS[scheme]:
+        return f"{scheme}://{host}"
+    return f"{scheme}://{host}:{int(port)}"
+
+
+def _cookie_prefix(value: object) -> str:
+    text = value.strip() if isinstance(value, str) else None
+    # Blanks are no way to ask for no prefix: that would be weaker by accident.
+    if text is None or not _COOKIE_NAME.fullmatch(text) or (value and not text):
+        raise ValueError(
+            "must be the first characters of a cookie's name (letters, digits and !#$%&'*+-.^_`|~), "
+            'or "none" for no prefix'
+        )
+    return "" if text.lower() == "none" else text
+
+
+def _table_prefix(value: object) -> str:
+    # Not empty: our alembic_version table would be the application's.
+    if not isinstance(value, str) or not re.fullmatch(rf"[A-Za-z0-9_]{{1,{_LONGEST_TABLE_PREFIX}}}", value.strip()):
+        raise ValueError(f"must be 1 to {_LONGEST_TABLE_PREFIX} letters, digits and underscores")
+    return value.strip()
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in {"true", "1", "yes", "on"}:
+        return True
+    if word in {"false", "0", "no", "off"}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def _async_callable(value: object) -> object:
+    if not callable(value):
+        raise ValueError("must be an async callable, which only Python code can give")
+    if not inspect.iscoroutinefunction(value) and not inspect.iscoroutinefunction(type(value).__call__):
+        raise ValueError('must be async: define it with "async def"')
+    return value
+
+
+Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
+DatabaseUrl: TypeAlias = Annotated[SecretStr, BeforeValidator(_database_url)]
+Path: TypeAlias = Annotated[str, BeforeValidator(_path)]
+Domain: TypeAlias = Annotated[str | None, _optional(_domain)]
+OlderDomains: TypeAlias = Annotated[tuple[str | None, ...], BeforeValidator(lambda value: _words(value, _older_domain))]
+Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: _words(value, _origin))]
+CookiePrefix: TypeAlias = Annotated[str | None, BeforeValidator(_cookie_prefix)]
+TablePrefix: TypeAlias = Annotated[str, BeforeValidator(_table_prefix)]
+Switch: TypeAlias = Annotated[bool, BeforeValidator(_switch)]
+StatusCode: TypeAlias = Annotated[int, BeforeValidator(whole_number(400, 499))]
+OptionalCount: TypeAlias = Annotated[int | None, _optional(whole_number(1))]
+KeyProvider: TypeAlias = Annotated[Callable[[], Awaitable[str | bytes]] | None, BeforeValidator(_async_callable)]

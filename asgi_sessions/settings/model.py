@@ -1,0 +1,250 @@
+"""``SessionSettings``: every setting, its default and its reading."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.protocol.lifetimes import parse_duration, to_ms
+from asgi_sessions.settings import fields
+from asgi_sessions.settings.consistency import contradictions
+from asgi_sessions.settings.problems import PREFIX, problems_of, unknown_variables
+
+__all__ = ["POLICIES", "SessionSettings"]
+
+Policy: TypeAlias = Literal["aal1", "aal2", "aal3"]
+SigningAlgorithm: TypeAlias = Literal["HS256", "EdDSA", "ES256"]
+RevocationCheck: TypeAlias = Literal["database", "none"]
+PromoteOn: TypeAlias = Literal["refresh", "first_use"]
+Refresh: TypeAlias = Literal["inline", "endpoint"]
+SameSite: TypeAlias = Literal["lax", "strict", "none"]
+Csrf: TypeAlias = Literal["fetch-metadata", "token", "both", "off"]
+TokenTransport: TypeAlias = Literal["cookie", "header", "any"]
+ClientProtocol: TypeAlias = Literal["supertokens"]
+MaxSessionsAction: TypeAlias = Literal["evict_oldest", "reject"]
+
+_DuePeriod: TypeAlias = Annotated[timedelta, fields.duration(at_least=timedelta(milliseconds=1))]
+_Lifetime: TypeAlias = Annotated[timedelta, fields.duration(at_least=timedelta(seconds=1))]
+_Period: TypeAlias = Annotated[timedelta, fields.duration()]
+
+POLICIES: Mapping[str, Mapping[str, timedelta]] = MappingProxyType(
+    {
+        "aal1": {"idle_timeout": timedelta(days=14), "absolute_timeout": timedelta(days=30)},
+        "aal2": {"idle_timeout": timedelta(hours=1), "absolute_timeout": timedelta(hours=24)},
+        "aal3": {"idle_timeout": timedelta(minutes=15), "absolute_timeout": timedelta(hours=12)},
+    }
+)
+"""What ``policy`` sets: NIST SP 800-63B-4, sections 2.1.3, 2.2.3, 2.3.3 (no inactivity limit in aal1)."""
+
+_ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
+_MIN_REFRESH_AGE = timedelta(seconds=150)
+
+
+class SessionSettings(BaseSettings):
+    """How sessions behave, from ``ASGI_SESSIONS_*`` in the environment; keyword arguments come first.
+
+    Durations are written ``5m``, ``1h30m``, ``300`` (seconds), ``PT5M`` (ISO 8601) or as ``timedelta``; lists
+    with commas or as JSON. An empty variable, and None, mean the default. Instances cannot be changed.
+
+    The reference profile, in which the SuperTokens reference library's behaviours hold literally:
+    ``refresh="endpoint"``, ``csrf="token"``, ``promote_on="first_use"``, ``late_parent_window=0``,
+    ``min_refresh_age=0``, ``client_protocol="supertokens"``, ``cookie_prefix=""`` and
+    ``revocation_check="none"`` or ``"database"`` (its blacklisting off or on).
+
+    Raises:
+        ConfigurationError: With all mistakes at once, each by its setting's name and none with a value: bad
+            values, settings that contradict each other, unknown names, unknown ``ASGI_SESSIONS_*`` variables.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        enable_decoding=False,  # lists come with commas too, and a bad one must not hide the other mistakes
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        dotenv_filtering="match_prefix",  # other libraries' lines in a shared .env file are not ours to judge
+        validate_default=False,
+    )
+
+    database_url: fields.DatabaseUrl = SecretStr("sqlite+aiosqlite:///./sessions.db")
+    """Of SQLite, MySQL, MariaDB or PostgreSQL, with the asynchronous driver. The whole of it is a secret."""
+    secret_key: fields.Secrets = ()
+    """Seals the signing keys in the database; newest first, each 32 bytes or more. Optional on SQLite."""
+    table_prefix: fields.TablePrefix = "asgi_sessions_"
+    """What the names of all tables begin with."""
+    migrate_on_start: fields.Switch = True
+    """Whether the manager brings the tables up to date when it starts."""
+
+    policy: Annotated[Policy | None, fields.optional_one_of(Policy)] = None
+    """A preset of ``idle_timeout`` and ``absolute_timeout`` (``POLICIES``); explicit values win."""
+    access_token_lifetime: _Lifetime = _ACCESS_TOKEN_LIFETIME
+    """At least 1 s."""
+    idle_timeout: _DuePeriod = timedelta(days=14)
+    """How long a session lives after its last refresh (ASVS 7.3.1). At least ``access_token_lifetime``."""
+    absolute_timeout: _DuePeriod = timedelta(days=100)
+    """How long a session lives after its login (ASVS 7.3.2). At least ``idle_timeout``."""
+
+    promote_on: Annotated[PromoteOn, fields.one_of(PromoteOn)] = "refresh"
+    """When a new pair of tokens replaces its parent: when it is refreshed in turn, or at its first use."""
+    sibling_window: _DuePeriod = timedelta(seconds=120)
+    """How far apart two refresh tokens may have been issued to count as answers to parallel requests."""
+    late_parent_window: _Period = timedelta(seconds=120)
+    """How long a rotated refresh token gets 409 instead of the theft alarm; 0 sounds the alarm at once."""
+    min_refresh_age: _Period = _MIN_REFRESH_AGE
+    """A younger refresh token is answered with a twin; 0 turns that off. At most half of
+    ``access_token_lifetime``; by default 150 s, or that half where it is less."""
+
+    signing_algorithm: Annotated[SigningAlgorithm, fields.one_of(SigningAlgorithm)] = "HS256"
+    """Of the access tokens. EdDSA and ES256 have public keys (JWKS)."""
+    signing_key_lifetime: _Lifetime = timedelta(hours=24)
+    """How long a key signs; what it signed stays good."""
+    signing_key_provider: fields.KeyProvider = None
+    """Where the signing key comes from instead of the database. Python only."""
+
+    revocation_check: Annotated[RevocationCheck, fields.one_of(RevocationCheck)] = "database"
+    """How an access token is checked against revocation: by the database at each request, or not at all."""
+    revocation_max_staleness: _DuePeriod = timedelta(seconds=30)
+    """Part of how long revoked sessions are remembered: two access token lifetimes and this."""
+
+    refresh: Annotated[Refresh, fields.one_of(Refresh)] = "inline"
+    """Who refreshes: the middleware by itself, or the client by a POST to ``refresh_path``."""
+    refresh_path: fields.Path = "/auth/session/refresh"
+    """Of the refresh endpoint, as the browser sees it."""
+    access_token_path: fields.Path = "/"
+    """The access cookie's path."""
+    cookie_secure: fields.Switch = True
+    """Off only for development over plain http."""
+    cookie_samesite: Annotated[SameSite, fields.one_of(SameSite)] = "lax"
+    """``none`` needs ``cookie_secure``."""
+    cookie_domain: fields.Domain = None
+    """Shares the cookies with all subdomains of this domain; None keeps them with the one host."""
+    cookie_prefix: fields.CookiePrefix = None
+    """None takes ``__Host-`` where its rules allow, else ``__Secure-``, and nothing where cookies are not
+    secure. The empty text, or the word ``none``, means no prefix."""
+    older_cookie_domains: fields.OlderDomains = ()
+    """Earlier values of ``cookie_domain``, whose cookies are cleared; the word ``host-only``, for which this
+    holds None, where there was none."""
+
+    csrf: Annotated[Csrf, fields.one_of(Csrf)] = "fetch-metadata"
+    """How requests of other sites' pages are told: by Fetch Metadata and Origin, a token, both, or not."""
+    trusted_origins: fields.Origins = ()
+    """Other origins that may make requests with the session: ``scheme://host[:port]``, no wildcards."""
+    require_origin: fields.Switch = False
+    """Whether to refuse unsafe requests that name no origin at all, as scripts send them."""
+    token_transport: Annotated[TokenTransport, fields.one_of(TokenTransport)] = "cookie"
+    """How tokens travel: in cookies, in the Authorization header, or either."""
+    client_protocol: Annotated[ClientProtocol | None, fields.optional_one_of(ClientProtocol)] = None
+    """``supertokens`` speaks to the unmodified ``supertokens-website`` client."""
+    expired_status_code: fields.StatusCode = 401
+    """The status that asks the client to refresh, 400 to 499."""
+
+    max_sessions_per_user: fields.OptionalCount = None
+    """None for any number."""
+    max_sessions_action: Annotated[MaxSessionsAction, fields.one_of(MaxSessionsAction)] = "evict_oldest"
+    """What a login beyond ``max_sessions_per_user`` does: end the oldest session, or be refused."""
+    purge_interval: _Period = timedelta(hours=1)
+    """How often expired sessions are deleted; 0 for never."""
+
+    # The arguments are not typed by field: "5m" and lists with commas are right, and would be type errors.
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_mistakes_at_once(
+        cls, data: dict[str, Any], handler: ModelWrapValidatorHandler["SessionSettings"]
+    ) -> "SessionSettings":
+        given = {name: value for name, value in data.items() if value is not None}
+        bad: dict[str, list[str]] = {}
+        try:
+            settings = handler(_with_derived_defaults(given))
+        except ValidationError as error:
+            bad = problems_of(error, cls.model_fields)
+        # Outside the except clause: no error of pydantic's hangs on ours, and no value on that.
+        unjudged = set(bad)
+        if bad:
+            # The good values alone, so that their contradictions are told in the same breath.
+            settings = handler(_with_derived_defaults({n: v for n, v in given.items() if n not in bad}))
+        if "policy" in bad:
+            unjudged |= POLICIES["aal1"].keys() - given.keys()
+        problems = [sentence for sentences in bad.values() for sentence in sentences]
+        problems += contradictions(settings, apart_from=unjudged)
+        problems += unknown_variables(cls.model_fields)
+        if problems:
+            raise ConfigurationError(*problems)
+        return settings
+
+    @property
+    def access_token_lifetime_ms(self) -> int:
+        return to_ms(self.access_token_lifetime)
+
+    @property
+    def idle_timeout_ms(self) -> int:
+        return to_ms(self.idle_timeout)
+
+    @property
+    def absolute_timeout_ms(self) -> int:
+        return to_ms(self.absolute_timeout)
+
+    @property
+    def late_parent_window_ms(self) -> int:
+        return to_ms(self.late_parent_window)
+
+    @property
+    def sibling_window_ms(self) -> int:
+        return to_ms(self.sibling_window)
+
+    @property
+    def min_refresh_age_ms(self) -> int:
+        return to_ms(self.min_refresh_age)
+
+    @property
+    def signing_key_lifetime_ms(self) -> int:
+        return to_ms(self.signing_key_lifetime)
+
+    @property
+    def revocation_max_staleness_ms(self) -> int:
+        return to_ms(self.revocation_max_staleness)
+
+    @property
+    def purge_interval_ms(self) -> int:
+        return to_ms(self.purge_interval)
+
+    @property
+    def database_url_text(self) -> str:
+        """The whole of ``database_url``, with its password: not for logs."""
+        return self.database_url.get_secret_value()
+
+    @property
+    def uses_csrf_tokens(self) -> bool:
+        """Whether sessions have an anti-csrf token: ``csrf`` is ``token`` or ``both``."""
+        return self.csrf in {"token", "both"}
+
+    @property
+    def speaks_supertokens(self) -> bool:
+        return self.client_protocol == "supertokens"
+
+    @property
+    def refresh_cookie_path(self) -> str:
+        """With inline refresh any request may need the refresh cookie, else only the refresh endpoint's."""
+        return "/" if self.refresh == "inline" else self.refresh_path
+
+
+def _with_derived_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds the defaults that hang on another setting, as far as that one can be read."""
+    derived: dict[str, Any] = {}
+    policy = given.get("policy")
+    if isinstance(policy, str):
+        derived |= POLICIES.get(policy.strip().lower(), {})
+    try:
+        lifetime = parse_duration(given.get("access_token_lifetime", _ACCESS_TOKEN_LIFETIME))
+    except ValueError:
+        pass  # told by the field itself
+    else:
+        derived["min_refresh_age"] = min(_MIN_REFRESH_AGE, lifetime / 2)
+    return {**derived, **given}

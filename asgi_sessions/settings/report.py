@@ -1,0 +1,92 @@
+"""What the settings amount to, for the log at start: no secrets, and nothing weakened in silence."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+
+from asgi_sessions.protocol.lifetimes import format_duration
+from asgi_sessions.settings.consistency import database_is_sqlite
+from asgi_sessions.settings.model import SessionSettings
+
+__all__ = ["policy_summary", "weakened_defaults"]
+
+_LONG_ACCESS = timedelta(hours=1)
+
+
+def policy_summary(settings: SessionSettings) -> dict[str, str]:
+    """The policy in effect, by setting and in the settings' own notation, fit for a log.
+
+    Returns:
+        Of ``database_url`` the driver, host, port and database only; of ``secret_key`` how many there are.
+    """
+    summary = {name: _written(getattr(settings, name)) for name in type(settings).model_fields}
+    url = make_url(settings.database_url_text)
+    host = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
+    summary["database_url"] = f"{url.drivername}://{host}/{url.database or ''}"
+    summary["secret_key"] = str(len(settings.secret_key)) if settings.secret_key else "none"
+    summary["signing_key_provider"] = "own" if settings.signing_key_provider else "none"
+    if settings.cookie_prefix is None:
+        summary["cookie_prefix"] = "automatic"
+    summary["older_cookie_domains"] = _written([domain or "host-only" for domain in settings.older_cookie_domains])
+    return summary
+
+
+def _written(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case timedelta():
+            return format_duration(value)
+        case list() | tuple():
+            return ",".join(str(item) for item in value) or "none"
+        case None | "":
+            return "none"
+        case SecretStr():
+            return "set"  # whichever setting it is, a secret does not get through here
+        case _:
+            return str(value)
+
+
+def weakened_defaults(settings: SessionSettings) -> list[str]:
+    """A sentence for each setting that is weaker than its default, to be logged at start.
+
+    Returns:
+        Sentences that begin with the setting's name; none of them holds a secret.
+    """
+    return list(_weakened(settings))
+
+
+def _weakened(settings: SessionSettings) -> Iterator[str]:
+    if not settings.secret_key and database_is_sqlite(settings):
+        yield "secret_key: none, so whoever reads the database file can forge sessions."
+    if not settings.cookie_secure:
+        yield "cookie_secure: off, so the cookies travel over plain http too. For development only."
+    elif settings.cookie_prefix is not None and not settings.cookie_prefix.lower().startswith(
+        ("__host-", "__secure-", "__http-")
+    ):
+        yield "cookie_prefix: without __Host- or __Secure- another host of the domain can plant cookies."
+    if settings.cookie_domain is not None:
+        yield "cookie_domain: set, so every subdomain receives the cookies and can plant its own."
+    if settings.cookie_samesite == "none":
+        yield "cookie_samesite: none, so the cookies go with requests of other sites."
+    if settings.csrf == "off":
+        yield "csrf: off, so pages of other sites can act for a user who is logged in."
+    if any(origin.startswith("http://") for origin in settings.trusted_origins):
+        yield "trusted_origins: one is plain http, so whoever is on the network can speak for it."
+    if settings.token_transport != "cookie":
+        yield "token_transport: scripts of the page can read tokens that travel in headers."
+    if settings.revocation_check == "none":
+        yield "revocation_check: none, so after a logout an access token stays good until it expires."
+    if settings.access_token_lifetime > _LONG_ACCESS:
+        yield "access_token_lifetime: above 1h, so a stolen access token is good for long."
+    for name, what in (
+        ("idle_timeout", "a forgotten session stays open for longer"),
+        ("absolute_timeout", "a stolen session can live for longer"),
+        ("late_parent_window", "the use of a rotated refresh token is called theft only later"),
+        ("signing_key_lifetime", "a stolen signing key is of use for longer"),
+    ):
+        default: timedelta = SessionSettings.model_fields[name].default
+        if getattr(settings, name) > default:
+            yield f"{name}: above {format_duration(default)}, so {what}."

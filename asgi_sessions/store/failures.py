@@ -1,0 +1,125 @@
+"""What the engines' errors mean: which statements may be repeated, and what everything else becomes.
+
+==========================================  ==============================================  ==================
+event                                       seen as                                         kind
+==========================================  ==============================================  ==================
+lock wait, deadlock, certification          1205, 1213; 1020, 1180, 1317, 3101; 40001,      ``ROLLED_BACK``
+conflict, query killed, SQLite busy         40P01, 55P03; SQLITE_BUSY…, SQLITE_LOCKED…
+connection cut, node leaves or turns        2006, 2013, …; 1047, 1053, 1290, 1792, 1836,    ``DISCONNECTED``
+read-only                                   3100; class 08, 57P01-57P03, 25006; OSError
+the key is there already                    ``IntegrityError``                              ``DUPLICATE``
+everything else, and all at connect         2003, 1040, pool exhausted, tables missing, …   ``UNAVAILABLE``
+==========================================  ==============================================  ==================
+
+Texts of the database layer can hold values (a duplicate key's message does), so none is passed on or chained.
+"""
+
+from enum import Enum, auto
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from asgi_sessions.errors import StoreUnavailable
+
+__all__ = [
+    "DatabaseFailure",
+    "FailureKind",
+    "StatementInterrupted",
+    "classify",
+    "describe",
+    "error_code",
+    "is_lost_node",
+]
+
+LOST_NODE_CODES = frozenset({1047, 1053, 1290, 1792, 1836, 3100})
+"""The server answers, but it is no longer the one to ask; the drivers take these for ordinary errors."""
+
+_MYSQL_ROLLED_BACK = frozenset({1020, 1180, 1205, 1213, 1317, 3101})
+# 0A000: a prepared statement from before a migration; SQLAlchemy prepares it anew.
+_POSTGRESQL_ROLLED_BACK = frozenset({"0A000", "40001", "40P01", "55P03"})
+_POSTGRESQL_LOST = frozenset({"25006", "57P01", "57P02", "57P03"})
+_SQLITE_ROLLED_BACK = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+
+class FailureKind(Enum):
+    """What may be done after a failed statement."""
+
+    ROLLED_BACK = auto()
+    """It had no effect: repeat it, whatever it was."""
+    DISCONNECTED = auto()
+    """It may or may not have had its effect: repeat it only if twice is as good as once."""
+    DUPLICATE = auto()
+    """A row with that key exists."""
+    UNAVAILABLE = auto()
+    """Nothing to be done here."""
+
+
+class StatementInterrupted(StoreUnavailable):
+    """The connection was lost under a compare-and-swap: read the row again, then decide again.
+
+    Becomes the same 503 as its base when nobody reads again.
+    """
+
+
+class DatabaseFailure(Exception):
+    """The cause of a ``StoreUnavailable``: the database layer's error by class and code, without its text.
+
+    Attributes:
+        code: See ``error_code``.
+    """
+
+    def __init__(self, name: str, code: int | str | None = None) -> None:
+        super().__init__(name if code is None else f"{name} {code}")
+        self.code = code
+
+    def __reduce__(self) -> tuple[type["DatabaseFailure"], tuple[str, int | str | None]]:
+        name = str(self)
+        return type(self), (name if self.code is None else name.removesuffix(f" {self.code}"), self.code)
+
+
+def classify(error: Exception) -> FailureKind:
+    """Tell what a failed statement's error means. The connection had been established before."""
+    code = error_code(error)
+    if code in _MYSQL_ROLLED_BACK or code in _POSTGRESQL_ROLLED_BACK:
+        return FailureKind.ROLLED_BACK
+    if isinstance(code, str) and code.startswith(_SQLITE_ROLLED_BACK):
+        return FailureKind.ROLLED_BACK
+    if isinstance(error, IntegrityError):
+        return FailureKind.DUPLICATE
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return FailureKind.DISCONNECTED
+    # A TimeoutError is an OSError, and ours: the time for the whole operation is over.
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        return FailureKind.DISCONNECTED
+    if is_lost_node(error):
+        return FailureKind.DISCONNECTED
+    return FailureKind.UNAVAILABLE
+
+
+def is_lost_node(error: BaseException) -> bool:
+    """Tell whether a server that can no longer serve us gave this error, though the connection stands."""
+    code = error_code(error)
+    return code in LOST_NODE_CODES or code in _POSTGRESQL_LOST or (isinstance(code, str) and code[:2] == "08")
+
+
+def error_code(error: BaseException) -> int | str | None:
+    """Return MySQL's number, PostgreSQL's SQLSTATE or the name of SQLite's result code, if there is one."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, OSError):
+        return None  # its number is the operating system's
+    for attribute in ("sqlite_errorname", "sqlstate"):
+        code = getattr(original, attribute, None)
+        # MySQL has both, and its number says more.
+        if isinstance(code, str) and not isinstance(_first_argument(original), int):
+            return code
+    number = _first_argument(original)
+    return number if isinstance(number, int) else None
+
+
+def _first_argument(error: BaseException | None) -> object:
+    return error.args[0] if error is not None and error.args else None
+
+
+def describe(error: BaseException) -> DatabaseFailure:
+    """Return a cause that names the error by class and code, without its text, statement and parameters."""
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return DatabaseFailure(f"{type(original).__module__}.{type(original).__qualname__}", error_code(error))

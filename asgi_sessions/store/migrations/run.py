@@ -1,0 +1,71 @@
+"""Runs Alembic under the database's own lock. Imported only where there is something to do."""
+
+import hashlib
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from asgi_sessions.store.engine import Database, engine_arguments, set_up_sqlite
+
+__all__ = ["migrate"]
+
+LOCK_WAIT_SECONDS = 60
+
+
+async def migrate(database: Database, table_prefix: str) -> None:
+    """Upgrade to the newest revision, over a connection of its own that is closed before this returns.
+
+    Raises:
+        DBAPIError, OSError: As the database says. TimeoutError (an OSError) if another one keeps the lock.
+    """
+    engine = create_async_engine(database.url, poolclass=NullPool, **engine_arguments(database.url))
+    if database.dialect == "sqlite":
+        event.listen(engine.sync_engine, "connect", set_up_sqlite)
+    run = {"mysql": _under_get_lock, "postgresql": _under_advisory_lock, "sqlite": _in_one_transaction}
+    try:
+        async with engine.connect() as connection:
+            if database.dialect != "postgresql":
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.run_sync(run[database.dialect], table_prefix)
+    finally:
+        await engine.dispose()
+
+
+def _under_get_lock(connection: Connection, table_prefix: str) -> None:
+    # The lock ends with the connection, which nobody borrows after us. Its names are the server's, so ours
+    # has the database in it; 64 characters at most.
+    names = f"{connection.engine.url.database}/{table_prefix}"
+    name = f"asgi_sessions/{hashlib.sha256(names.encode()).hexdigest()[:32]}"
+    if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_WAIT_SECONDS}) != 1:
+        raise TimeoutError
+    _upgrade(connection, table_prefix)
+
+
+def _under_advisory_lock(connection: Connection, table_prefix: str) -> None:
+    key = int.from_bytes(hashlib.sha256(f"asgi_sessions/{table_prefix}".encode()).digest()[:8], signed=True)
+    with connection.begin():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+        _upgrade(connection, table_prefix)
+
+
+def _in_one_transaction(connection: Connection, table_prefix: str) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        _upgrade(connection, table_prefix)
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+def _upgrade(connection: Connection, table_prefix: str) -> None:
+    config = Config()  # no file: nothing in it could set up the application's logging
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["table_prefix"] = table_prefix
+    command.upgrade(config, "head")

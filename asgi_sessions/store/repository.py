@@ -1,0 +1,336 @@
+"""The sessions in the database: what a store must do, and the statements that do it.
+
+The contract
+============
+
+*One operation is one autocommit statement*, whatever the number of sessions; ``find(fresh=True)`` adds two on
+a cluster, ``purge`` and ``revoke_many`` go in batches. Nothing is read in order to be written:
+compare-and-swap decides every race.
+
+*Live* means: not revoked, and ``expires_at`` and ``idle_expires_at`` both later than ``now``. ``now`` is the
+caller's clock in ms; ``revoked_at`` is the database's, since the workers that read the tombstones share no
+other.
+
+*Absent is ordinary.* A handle that was never issued, of any length and any characters, gives None, False or
+0, never an error; where no handle can look like it, not even a statement. Handles and user ids are compared
+byte by byte.
+
+*A tombstone is final.* ``revoke…`` writes ``revoked_at`` and never deletes; no other operation changes a
+revoked row, and only ``purge`` removes it, by its age. ``promote`` and ``revoke`` in any order leave the
+session revoked.
+
+*The caller caps* ``idle_expires_at`` at ``expires_at``: finding the dead by index relies on it.
+
+*Failures* (``store/failures.py``): lock conflicts and lost connections are dealt with here as far as that is
+safe. What is left is ``StoreUnavailable``: nothing was decided. Only ``promote`` raises its subclass
+``StatementInterrupted``: it may have been done, so read the row again. When a connection is lost in
+mid-statement, the answer of a ``revoke…`` may leave out what the lost statement did; the effect is the same.
+No error carries a value.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    LargeBinary,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.protocol.rotation import Chain, Lineage
+from asgi_sessions.store.database_clock import database_now
+from asgi_sessions.store.engine import Database, DuplicateKey
+from asgi_sessions.store.failures import DatabaseFailure
+from asgi_sessions.store.schema import Tables
+
+__all__ = ["SessionRepository", "SessionRow"]
+
+PURGE_BATCH = 1000
+"""Larger deletes make live statements wait."""
+REVOKE_BATCH = 500
+
+_HANDLE = re.compile(r"[!-~]{1,32}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A row of the sessions table. Times in ms, hashes as stored, texts as JSON.
+
+    Attributes:
+        handle: The session's public name.
+        user_id: The stored form of the user id.
+        gen: The current token's generation.
+        cur: The current token's hash.
+        cur_iat: When the current token was issued.
+        prev: The hash of the current token's parent; None for generation 0.
+        promoted_at: When the current token was promoted; None if none was.
+        created_at: When the session was created.
+        last_active_at: When it was created or last promoted.
+        auth_time: When the user last gave a credential.
+        expires_at: The absolute end.
+        idle_expires_at: The end if nothing more happens; never later than ``expires_at``.
+        revoked_at: When it was revoked, by the database's clock; None while it is not.
+        revoked_reason: Why, in a word of at most 20 ASCII characters.
+        jwt_payload: What goes into every access token.
+        device_label: At most 100 characters.
+        ip_address: At most 45 characters.
+        session_info: For ``insert``; None in rows that were read: it may be large, see ``get_info``.
+    """
+
+    handle: str
+    user_id: bytes
+    gen: int
+    cur: bytes
+    cur_iat: int
+    prev: bytes | None
+    promoted_at: int | None
+    created_at: int
+    last_active_at: int
+    auth_time: int
+    expires_at: int
+    idle_expires_at: int
+    revoked_at: int | None
+    revoked_reason: str | None
+    jwt_payload: str = field(repr=False)
+    device_label: str
+    ip_address: str | None
+    session_info: str | None = field(default=None, repr=False)
+
+    @property
+    def chain(self) -> Chain:
+        """What rotation decides by."""
+        return Chain(self.gen, self.cur, self.cur_iat, self.prev, self.promoted_at)
+
+    def is_live(self, now: int) -> bool:
+        """Tell whether the session is neither revoked nor expired at ``now`` (ms)."""
+        return self.revoked_at is None and self.expires_at > now and self.idle_expires_at > now
+
+
+_COLUMNS = tuple(field.name for field in fields(SessionRow))
+_READ = tuple(name for name in _COLUMNS if name != "session_info")
+
+
+def _storable(handle: str) -> bool:
+    # MySQL pads with spaces when it compares, PostgreSQL refuses NUL: such handles do not get there.
+    return _HANDLE.match(handle) is not None
+
+
+class SessionRepository:
+    """Every statement about sessions, built once. See the module's text for what all of them promise."""
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._run = database.run
+        sessions = tables.sessions
+        s = sessions.c
+        now = bindparam("now", type_=BigInteger)
+        of_handle = s.handle == bindparam("p_handle")
+        of_user = s.user_id == bindparam("p_user_id")
+        live = and_(s.revoked_at.is_(None), s.expires_at > now, s.idle_expires_at > now)
+        row = tuple(s[name] for name in _READ)
+        newest_first = (s.created_at.desc(), s.handle)
+        end = update(sessions).values(revoked_at=database_now(), revoked_reason=bindparam("reason"))
+
+        self._insert = insert(sessions).values({name: bindparam(name) for name in _COLUMNS})
+        self._find = select(*row).where(of_handle)
+        self._list_of = select(*row).where(of_user, live).order_by(*newest_first)
+        self._handles_of = select(s.handle).where(of_user, live).order_by(*newest_first)
+        self._get_info = select(s.session_info).where(of_handle, live)
+        self._set_info = update(sessions).where(of_handle, live).values(session_info=bindparam("text"))
+        self._set_payload = update(sessions).where(of_handle, live).values(jwt_payload=bindparam("text"))
+        self._revoke = end.where(of_handle, live)
+        self._revoke_many = end.where(s.handle.in_(bindparam("handles", expanding=True)), live)
+        self._revoke_all = end.where(of_user, live)
+        self._revoke_others = end.where(of_user, live, s.handle != bindparam("except_handle"))
+
+        parent, grandparent, sibling_window = (
+            bindparam("parent_hash", type_=LargeBinary),
+            bindparam("grandparent_hash", type_=LargeBinary),
+            bindparam("sibling_window", type_=BigInteger),
+        )
+        apart = func.abs(s.cur_iat - bindparam("parent_issued_at", type_=BigInteger))
+        self._promote = (
+            update(sessions)
+            .where(
+                of_handle,
+                s.gen == bindparam("generation", type_=BigInteger) - 1,
+                live,
+                or_(s.cur == parent, and_(s.prev == grandparent, apart <= sibling_window)),
+            )
+            .values(
+                gen=bindparam("generation", type_=BigInteger),
+                cur=bindparam("token_hash"),
+                cur_iat=bindparam("issued_at"),
+                prev=parent,
+                promoted_at=now,
+                last_active_at=now,
+                idle_expires_at=bindparam("idle"),
+            )
+        )
+
+        idle = and_(s.revoked_at.is_(None), s.idle_expires_at <= now)
+        forgotten: ColumnElement[bool] = s.revoked_at < bindparam("tombstones_before", type_=BigInteger)
+        limit = bindparam("batch", type_=BigInteger)
+        by_age = (s.revoked_at, s.idle_expires_at)
+        self._purgeable = [
+            (
+                select(s.handle).where(dead).order_by(*by_age).limit(limit),
+                delete(sessions).where(s.handle.in_(bindparam("handles", expanding=True)), dead),
+            )
+            for dead in (idle, forgotten)
+        ]
+
+    async def insert(self, row: SessionRow) -> None:
+        """Store a new session.
+
+        Raises:
+            ValueError: The handle is not 1 to 32 printable ASCII characters, or ``session_info`` is None.
+            StoreUnavailable: It may or may not be there; nobody holds its tokens.
+        """
+        if not _storable(row.handle) or row.session_info is None:
+            raise ValueError("a session needs a handle of 1 to 32 printable ASCII characters and a session_info")
+        taken: DuplicateKey | None = None
+        try:
+            await self._run(self._insert, {name: getattr(row, name) for name in _COLUMNS})
+        except DuplicateKey as error:
+            taken = error
+        # Handles are random: after an interruption the row that is there is the one that was sent before.
+        if taken is not None and not taken.after_interruption:
+            raise StoreUnavailable() from DatabaseFailure("duplicate session handle")
+
+    async def find(self, handle: str, *, fresh: bool = False) -> SessionRow | None:
+        """Return the session, live or not.
+
+        Args:
+            handle: Any text.
+            fresh: Read at the strongest consistency that the engine offers. Before anybody is judged.
+        """
+        if not _storable(handle):
+            return None
+        outcome = await self._run(self._find, {"p_handle": handle}, strong=fresh)
+        return SessionRow(*outcome.rows[0]) if outcome.rows else None
+
+    async def promote(
+        self, handle: str, lineage: Lineage, *, now: int, idle_expires_at: int, sibling_window: int
+    ) -> bool:
+        """Make the presented child the current token. True for exactly one of any number of callers.
+
+        Args:
+            handle: The session.
+            lineage: The child's, with hashes as stored.
+            now: ms.
+            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``.
+            sibling_window: ms; see ``rotation.Windows``.
+
+        Returns:
+            False if the row has moved on, is revoked or expired: read it again.
+
+        Raises:
+            StatementInterrupted: It may have been done: read the row again.
+        """
+        if not _storable(handle):
+            return False
+        parameters = {
+            "p_handle": handle,
+            "generation": lineage.generation,
+            "token_hash": lineage.token_hash,
+            "issued_at": lineage.issued_at,
+            # NULL equals nothing in SQL, and neither may an empty hash.
+            "parent_hash": lineage.parent_hash or None,
+            "parent_issued_at": lineage.parent_issued_at,
+            "grandparent_hash": lineage.grandparent_hash or None,
+            "sibling_window": sibling_window,
+            "now": now,
+            "idle": idle_expires_at,
+        }
+        return (await self._run(self._promote, parameters, swap=True)).rowcount == 1
+
+    async def revoke(self, handle: str, reason: str, now: int) -> bool:
+        """End a session. False if it was not live."""
+        if not _storable(handle):
+            return False
+        outcome = await self._run(self._revoke, {"p_handle": handle, "reason": reason, "now": now})
+        return outcome.rowcount == 1
+
+    async def revoke_many(self, handles: Iterable[str], reason: str, now: int) -> int:
+        """End these sessions, and return how many of them were live."""
+        unique = [handle for handle in dict.fromkeys(handles) if _storable(handle)]
+        count = 0
+        for start in range(0, len(unique), REVOKE_BATCH):
+            batch = unique[start : start + REVOKE_BATCH]
+            outcome = await self._run(self._revoke_many, {"handles": batch, "reason": reason, "now": now})
+            count += outcome.rowcount
+        return count
+
+    async def revoke_all(self, user_id: bytes, reason: str, now: int, *, except_handle: str | None = None) -> int:
+        """End all of a user's sessions, or all but one, in one statement; return how many were live."""
+        parameters = {"p_user_id": user_id, "reason": reason, "now": now}
+        if except_handle is None or not _storable(except_handle):
+            return (await self._run(self._revoke_all, parameters)).rowcount
+        return (await self._run(self._revoke_others, parameters | {"except_handle": except_handle})).rowcount
+
+    async def handles_of(self, user_id: bytes, now: int) -> list[str]:
+        """Return the handles of a user's live sessions, newest first."""
+        outcome = await self._run(self._handles_of, {"p_user_id": user_id, "now": now})
+        return [handle for (handle,) in outcome.rows]
+
+    async def list_of(self, user_id: bytes, now: int) -> list[SessionRow]:
+        """Return a user's live sessions, newest first."""
+        outcome = await self._run(self._list_of, {"p_user_id": user_id, "now": now})
+        return [SessionRow(*row) for row in outcome.rows]
+
+    async def get_info(self, handle: str, now: int) -> str | None:
+        """Return a live session's info as it was stored; None if there is no such session."""
+        if not _storable(handle):
+            return None
+        outcome = await self._run(self._get_info, {"p_handle": handle, "now": now})
+        return str(outcome.rows[0][0]) if outcome.rows else None
+
+    async def set_info(self, handle: str, text: str, now: int) -> bool:
+        """Replace a live session's info. False if there is no such session."""
+        if not _storable(handle):
+            return False
+        return (await self._run(self._set_info, {"p_handle": handle, "text": text, "now": now})).rowcount == 1
+
+    async def set_payload(self, handle: str, text: str, now: int) -> bool:
+        """Replace a live session's payload. False if there is no such session."""
+        if not _storable(handle):
+            return False
+        return (await self._run(self._set_payload, {"p_handle": handle, "text": text, "now": now})).rowcount == 1
+
+    async def purge(self, now: int, tombstones_before: int, limit: int | None = None) -> int:
+        """Delete sessions that ended by time, and tombstones that nobody needs. Never a live session.
+
+        In batches: keys are selected by index, then deleted by key, with the condition checked again.
+
+        Args:
+            now: ms. Never revoked sessions whose idle or absolute end is not later than this are deleted.
+            tombstones_before: ms. Sessions revoked before this are deleted, expired or not; others are kept.
+            limit: How many at most.
+
+        Returns:
+            How many were deleted.
+        """
+        count = 0
+        values: dict[str, int] = {"now": now, "tombstones_before": tombstones_before}
+        for keys, deletion in self._purgeable:
+            while limit is None or count < limit:
+                batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - count)
+                handles: Sequence[str] = [
+                    handle for (handle,) in (await self._run(keys, values | {"batch": batch})).rows
+                ]
+                if handles:
+                    deleted = (await self._run(deletion, {**values, "handles": handles})).rowcount
+                    count += deleted
+                if len(handles) < batch:
+                    break
+        return count

@@ -1,0 +1,118 @@
+"""The tables. All times are signed milliseconds: on MySQL an unsigned difference below zero is an error."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+__all__ = ["DEFAULT_TABLE_PREFIX", "Tables", "build_tables", "sessions_metadata"]
+
+DEFAULT_TABLE_PREFIX = "asgi_sessions_"
+HANDLE_LENGTH = 32
+USER_ID_LENGTH = 260
+
+
+def _ascii(length: int) -> TypeEngine[str]:
+    # ascii_bin: the server's default collation would take "A" for "a".
+    return String(length).with_variant(
+        mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+    )
+
+
+def _binary(length: int) -> TypeEngine[bytes]:
+    return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
+
+
+def _json() -> TypeEngine[str]:
+    # MySQL's TEXT ends at 64 KiB. No JSON type: it reorders and rounds, and texts are kept as written.
+    return Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The package's tables under one prefix."""
+
+    sessions: Table
+    signing_keys: Table
+    leases: Table
+
+
+def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | None = None) -> Tables:
+    """Describe the tables.
+
+    Args:
+        table_prefix: What all names of tables and indexes begin with.
+        metadata: Where to enter them; a new one if left out.
+    """
+    metadata = MetaData() if metadata is None else metadata
+    options: dict[str, Any] = {
+        f"{dialect}_{name}": value
+        for dialect in ("mysql", "mariadb")
+        for name, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+    }
+    sessions = Table(
+        f"{table_prefix}sessions",
+        metadata,
+        Column("handle", _ascii(HANDLE_LENGTH), primary_key=True),
+        Column("user_id", _binary(USER_ID_LENGTH), nullable=False),
+        Column("gen", BigInteger, nullable=False),
+        Column("cur", _binary(32), nullable=False),
+        Column("cur_iat", BigInteger, nullable=False),
+        Column("prev", _binary(32)),
+        Column("promoted_at", BigInteger),
+        Column("created_at", BigInteger, nullable=False),
+        Column("last_active_at", BigInteger, nullable=False),
+        Column("auth_time", BigInteger, nullable=False),
+        Column("expires_at", BigInteger, nullable=False),
+        Column("idle_expires_at", BigInteger, nullable=False),
+        Column("revoked_at", BigInteger),
+        Column("revoked_reason", _ascii(20)),
+        Column("jwt_payload", _json(), nullable=False),
+        Column("session_info", _json(), nullable=False),
+        Column("device_label", String(100), nullable=False),
+        Column("ip_address", _ascii(45)),
+        Index(f"ix_{table_prefix}sessions_user_id", "user_id"),
+        # One index for both kinds of dead rows: tombstones by age, and the never revoked by the time they
+        # went idle (idle_expires_at never exceeds expires_at). On its own, an index of revoked_at alone would
+        # be intersected with that of user_id by MySQL's optimizer, which is a known source of deadlocks.
+        Index(f"ix_{table_prefix}sessions_ended", "revoked_at", "idle_expires_at"),
+        **options,
+    )
+    signing_keys = Table(
+        f"{table_prefix}signing_keys",
+        metadata,
+        Column("purpose", _ascii(20), primary_key=True),
+        Column("serial", Integer, primary_key=True, autoincrement=False),
+        Column("key_id", _ascii(32), nullable=False),
+        Column("algorithm", _ascii(10), nullable=False),
+        Column("material", _binary(4096), nullable=False),
+        Column("seal_id", _ascii(32)),
+        Column("signs_from", BigInteger, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Index(f"ux_{table_prefix}signing_keys_key_id", "key_id", unique=True),
+        **options,
+    )
+    leases = Table(
+        f"{table_prefix}leases",
+        metadata,
+        Column("name", _ascii(40), primary_key=True),
+        Column("holder", _ascii(64), nullable=False),
+        Column("expires_at", BigInteger, nullable=False),
+        **options,
+    )
+    return Tables(sessions, signing_keys, leases)
+
+
+def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:
+    """Return the tables as metadata, for an application whose own Alembic set-up is to create them.
+
+    Such an application lists it in ``target_metadata`` beside its own and sets ``migrate_on_start=False``.
+
+    Args:
+        table_prefix: As in ``SessionSettings.table_prefix``.
+    """
+    metadata = MetaData()
+    build_tables(table_prefix, metadata)
+    return metadata

@@ -1,0 +1,96 @@
+"""The signing keys in the database: one row per serial number, so that only one worker adds the next."""
+
+from dataclasses import dataclass, field, fields
+
+from sqlalchemy import Integer, LargeBinary, bindparam, delete, insert, select, update
+
+from asgi_sessions.store.engine import Database, DuplicateKey
+from asgi_sessions.store.schema import Tables
+
+__all__ = ["KeyRow", "SigningKeyStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A row of the signing keys table.
+
+    Attributes:
+        purpose: What the key is for, at most 20 ASCII characters.
+        serial: Counts up within a purpose. The database admits each only once.
+        key_id: The public ``kid``, unique, at most 32 ASCII characters.
+        algorithm: As in a JWT's header.
+        material: The key, sealed if ``seal_id`` is set. At most 4096 bytes.
+        seal_id: Which secret seals it; None if none does.
+        signs_from: When it begins to sign, ms.
+        created_at: ms.
+    """
+
+    purpose: str
+    serial: int
+    key_id: str
+    algorithm: str
+    material: bytes = field(repr=False)
+    seal_id: str | None
+    signs_from: int
+    created_at: int
+
+
+_COLUMNS = tuple(field.name for field in fields(KeyRow))
+
+
+class SigningKeyStore:
+    """Every statement about signing keys, built once. Failures as in ``SessionRepository``."""
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._run = database.run
+        keys = tables.signing_keys
+        k = keys.c
+        of_purpose = k.purpose == bindparam("p_purpose")
+        serial = bindparam("p_serial", type_=Integer)
+        self._load = select(*(k[name] for name in _COLUMNS)).where(of_purpose).order_by(k.serial)
+        self._key_id = select(k.key_id).where(of_purpose, k.serial == serial)
+        self._insert = insert(keys).values({name: bindparam(name) for name in _COLUMNS})
+        self._reseal = (
+            update(keys)
+            .where(of_purpose, k.serial == serial, k.material == bindparam("old", type_=LargeBinary))
+            .values(material=bindparam("material"), seal_id=bindparam("seal_id"))
+        )
+        self._remove = delete(keys).where(of_purpose, k.serial < serial)
+
+    async def load(self, purpose: str, *, fresh: bool = False) -> list[KeyRow]:
+        """Return the keys of a purpose, oldest first.
+
+        Args:
+            purpose: As in ``KeyRow``.
+            fresh: Read at the strongest consistency, to see what another worker has just added.
+        """
+        outcome = await self._run(self._load, {"p_purpose": purpose}, strong=fresh)
+        return [KeyRow(*row) for row in outcome.rows]
+
+    async def add(self, row: KeyRow) -> bool:
+        """Add a key. False if another worker was first with this serial: load again."""
+        try:
+            await self._run(self._insert, {name: getattr(row, name) for name in _COLUMNS})
+        except DuplicateKey as taken:
+            if not taken.after_interruption:
+                return False
+        else:
+            return True
+        # The connection was lost under the first try: whose row is it?
+        place = {"p_purpose": row.purpose, "p_serial": row.serial}
+        return (await self._run(self._key_id, place, strong=True)).rows == [(row.key_id,)]
+
+    async def reseal(self, row: KeyRow, sealed: bytes, seal_id: str | None) -> bool:
+        """Replace the sealed form of a key. False if it is no longer what ``row`` says."""
+        values = {
+            "p_purpose": row.purpose,
+            "p_serial": row.serial,
+            "old": row.material,
+            "material": sealed,
+            "seal_id": seal_id,
+        }
+        return (await self._run(self._reseal, values)).rowcount == 1
+
+    async def remove_before(self, purpose: str, serial: int) -> int:
+        """Delete the keys of a purpose with a smaller serial number; return how many."""
+        return (await self._run(self._remove, {"p_purpose": purpose, "p_serial": serial})).rowcount

@@ -1,0 +1,587 @@
+"""The settings: how they are read, and how their mistakes are told."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+from sqlalchemy.engine import make_url
+
+from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.settings import POLICIES, SessionSettings, policy_summary, weakened_defaults
+
+SECRET = "0123456789abcdef0123456789abcdef"
+OTHER_SECRET = "fedcba9876543210fedcba9876543210"
+CANARY = "hunter2-canary"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("ASGI_SESSIONS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def problems_of(**values: Any) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        SessionSettings(**values)
+    return list(caught.value.problems)
+
+
+def texts_of(settings: SessionSettings) -> list[str]:
+    return [secret.get_secret_value() for secret in settings.secret_key]
+
+
+# --- defaults
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    settings = SessionSettings()
+    assert settings.database_url_text == "sqlite+aiosqlite:///./sessions.db"
+    assert settings.access_token_lifetime == timedelta(minutes=5)
+    assert settings.idle_timeout == timedelta(days=14)
+    assert settings.absolute_timeout == timedelta(days=100)
+    assert settings.signing_algorithm == "HS256"
+    assert settings.signing_key_lifetime == timedelta(hours=24)
+    assert settings.promote_on == "refresh"
+    assert settings.sibling_window == settings.late_parent_window == timedelta(seconds=120)
+    assert settings.min_refresh_age == timedelta(seconds=150)
+    assert settings.refresh == "inline"
+    assert settings.refresh_path == "/auth/session/refresh"
+    assert settings.access_token_path == settings.refresh_cookie_path == "/"
+    assert settings.cookie_secure is True
+    assert settings.cookie_samesite == "lax"
+    assert settings.cookie_prefix is None
+    assert settings.csrf == "fetch-metadata"
+    assert settings.token_transport == "cookie"
+    assert settings.expired_status_code == 401
+    assert settings.max_sessions_per_user is None
+    assert settings.max_sessions_action == "evict_oldest"
+    assert settings.purge_interval == timedelta(hours=1)
+    assert settings.table_prefix == "asgi_sessions_"
+    assert settings.migrate_on_start is True
+
+
+def test_times_are_also_there_in_milliseconds() -> None:
+    settings = SessionSettings(access_token_lifetime="1.5s", min_refresh_age="0.5s", purge_interval=0)
+    assert settings.access_token_lifetime_ms == 1500
+    assert settings.min_refresh_age_ms == 500
+    assert settings.purge_interval_ms == 0
+    assert settings.idle_timeout_ms == 14 * 86_400_000
+    assert settings.absolute_timeout_ms == 100 * 86_400_000
+    assert settings.late_parent_window_ms == settings.sibling_window_ms == 120_000
+    assert settings.signing_key_lifetime_ms == 86_400_000
+    assert settings.revocation_max_staleness_ms == 30_000
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = SessionSettings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.csrf = "off"
+
+
+def test_the_reference_profile_is_accepted() -> None:
+    settings = SessionSettings(
+        refresh="endpoint",
+        csrf="token",
+        promote_on="first_use",
+        late_parent_window=0,
+        min_refresh_age=0,
+        client_protocol="supertokens",
+        cookie_prefix="",
+        revocation_check="none",
+    )
+    assert settings.late_parent_window_ms == settings.min_refresh_age_ms == 0
+    assert settings.cookie_prefix == ""
+    assert settings.refresh_cookie_path == "/auth/session/refresh"
+    assert settings.uses_csrf_tokens
+    assert settings.speaks_supertokens
+
+
+# --- the environment
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASGI_SESSIONS_ACCESS_TOKEN_LIFETIME", "1h30m")
+    monkeypatch.setenv("ASGI_SESSIONS_COOKIE_SECURE", "off")
+    monkeypatch.setenv("ASGI_SESSIONS_COOKIE_SAMESITE", " Strict ")
+    monkeypatch.setenv("ASGI_SESSIONS_MAX_SESSIONS_PER_USER", "5")
+    monkeypatch.setenv("ASGI_SESSIONS_CLIENT_PROTOCOL", "none")
+    settings = SessionSettings()
+    assert settings.access_token_lifetime == timedelta(minutes=90)
+    assert settings.cookie_secure is False
+    assert settings.cookie_samesite == "strict"
+    assert settings.max_sessions_per_user == 5
+    assert settings.client_protocol is None
+
+
+def test_a_keyword_argument_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASGI_SESSIONS_ACCESS_TOKEN_LIFETIME", "1h")
+    assert SessionSettings(access_token_lifetime=60).access_token_lifetime == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("name", list(SessionSettings.model_fields))
+def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"ASGI_SESSIONS_{name.upper()}", "")
+    assert getattr(SessionSettings(), name) == SessionSettings.model_fields[name].default
+
+
+@pytest.mark.parametrize("name", list(SessionSettings.model_fields))
+def test_none_means_the_default(name: str) -> None:
+    assert getattr(SessionSettings(**{name: None}), name) == SessionSettings.model_fields[name].default
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"{SECRET},{OTHER_SECRET}", f" {SECRET} , {OTHER_SECRET} ", f'["{SECRET}", "{OTHER_SECRET}"]'],
+)
+def test_a_list_is_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("ASGI_SESSIONS_SECRET_KEY", text)
+    assert texts_of(SessionSettings()) == [SECRET, OTHER_SECRET]
+
+
+def test_a_misspelt_variable_is_an_error_that_names_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASGI_SESSIONS_ACESS_TOKEN_LIFETIME", CANARY)
+    (problem,) = problems_of()
+    assert problem == (
+        "ASGI_SESSIONS_ACESS_TOKEN_LIFETIME: no such variable; "
+        "did you mean ASGI_SESSIONS_ACCESS_TOKEN_LIFETIME?"
+    )
+
+
+def test_a_variable_like_nothing_is_an_error_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("asgi_sessions_xyzzy", "1")
+    assert problems_of() == ["asgi_sessions_xyzzy: no such variable"]
+
+
+def test_a_misspelt_argument_is_an_error_that_names_the_right_one() -> None:
+    assert problems_of(cookie_samsite=CANARY) == [
+        "cookie_samsite: no such setting; did you mean cookie_samesite?"
+    ]
+
+
+def test_a_dotenv_file_is_read_and_other_libraries_lines_in_it_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE=other\nASGI_SESSIONS_CSRF=both\n")
+    assert SessionSettings(_env_file=tmp_path / ".env").csrf == "both"
+
+
+def test_a_misspelt_line_of_a_dotenv_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ASGI_SESSIONS_CSFR=both\n")
+    (problem,) = problems_of(_env_file=tmp_path / ".env")
+    assert problem.endswith("no such setting; did you mean csrf?")
+
+
+# --- mistakes
+
+
+def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASGI_SESSIONS_COOKIE_SECUR", "1")
+    problems = problems_of(
+        access_token_lifetime="soon",
+        csrf="perhaps",
+        trusted_origins="https://*.example.com",
+        expired_status_code=500,
+        idle_timeout="2d",
+        absolute_timeout="1d",
+        cookie_samesite="none",
+        cookie_secure=False,
+        colour="red",
+    )
+    assert {problem.split(":")[0] for problem in problems} == {
+        "access_token_lifetime",
+        "csrf",
+        "trusted_origins",
+        "expired_status_code",
+        "colour",
+        "absolute_timeout",
+        "cookie_samesite",
+        "ASGI_SESSIONS_COOKIE_SECUR",
+    }
+
+
+@pytest.mark.parametrize("name", list(SessionSettings.model_fields))
+@pytest.mark.parametrize(
+    "value", [f"{CANARY} ;", [f"{CANARY} ;"], {CANARY: CANARY}, object(), 1e400, b"\xff", "\ud800;"]
+)
+def test_a_bad_value_is_a_problem_that_begins_with_the_name_and_prints_no_value(
+    name: str, value: object
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        SessionSettings(**{name: value})
+    error = caught.value
+    assert [problem.split(": ")[0] for problem in error.problems] == [name]
+    assert CANARY not in str(error) + repr(error)
+
+
+def test_no_error_with_values_hangs_on_the_configuration_error() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        SessionSettings(database_url=CANARY, secret_key=f'["{CANARY}', csrf=CANARY)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_a_bad_setting_is_not_judged_together_with_others() -> None:
+    assert [problem.split(":")[0] for problem in problems_of(policy="aal9", absolute_timeout="1h")] == [
+        "policy"
+    ]
+    assert [
+        problem.split(":")[0] for problem in problems_of(cookie_secure="perhaps", cookie_samesite="none")
+    ] == ["cookie_secure"]
+
+
+# --- secrets
+
+
+def test_secrets_are_in_no_repr_and_no_dump() -> None:
+    settings = SessionSettings(
+        secret_key=SECRET, database_url=f"mysql+asyncmy://app:{CANARY}@db/app?password={CANARY}"
+    )
+    for text in (repr(settings), str(settings), settings.model_dump_json(), str(policy_summary(settings))):
+        assert CANARY not in text
+        assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [SECRET, [SECRET], (SECRET,), SecretStr(SECRET), [SecretStr(SECRET)], f"{SECRET}\n", [f"{SECRET}\n"]],
+)
+def test_one_secret_may_be_given_in_several_ways(value: object) -> None:
+    assert texts_of(SessionSettings(secret_key=value)) == [SECRET]
+
+
+def test_a_secret_with_a_comma_can_be_given_in_a_list() -> None:
+    secret = f"{SECRET},{SECRET}"
+    assert texts_of(SessionSettings(secret_key=[secret])) == [secret]
+
+
+@pytest.mark.parametrize("value", ["", "x" * 31, [SECRET, "short"], f"{SECRET},short", [b"x" * 32], '["'])
+def test_a_secret_that_is_too_short_or_no_text_is_refused(value: object) -> None:
+    (problem,) = problems_of(secret_key=value)
+    assert problem.startswith("secret_key: ")
+
+
+def test_the_length_of_a_secret_is_counted_in_bytes() -> None:
+    assert texts_of(SessionSettings(secret_key="ä" * 16)) == ["ä" * 16]
+
+
+def test_a_secret_is_required_except_on_sqlite() -> None:
+    (problem,) = problems_of(database_url="postgresql+asyncpg://db/app")
+    assert problem.startswith("secret_key: is required")
+    assert SessionSettings(database_url="sqlite+aiosqlite:///x.db").secret_key == ()
+
+
+# --- the database
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite+aiosqlite:///./sessions.db",
+        "sqlite+aiosqlite://",
+        "mysql+asyncmy://u:p%40w@h:3306/d?charset=utf8mb4",
+        "mariadb+asyncmy://u@h/d",
+        "postgresql+asyncpg://u:p@h/d",
+    ],
+)
+def test_a_database_url_with_an_asynchronous_driver_is_accepted(url: str) -> None:
+    settings = SessionSettings(database_url=url, secret_key=SECRET)
+    assert settings.database_url_text == url
+
+
+def test_a_url_object_keeps_its_password() -> None:
+    url = "mysql+asyncmy://u:pw@h/d"
+    assert SessionSettings(database_url=make_url(url), secret_key=SECRET).database_url_text == url
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("sqlite:///x.db", "sqlite+aiosqlite://"),
+        ("mysql://h/d", "mysql+asyncmy://"),
+        ("mysql+pymysql://h/d", "mysql+asyncmy://"),
+        ("mysql+aiomysql://h/d", "mysql+asyncmy://"),
+        ("mariadb+mariadbconnector://h/d", "mariadb+asyncmy://"),
+        ("postgres://h/d", "postgresql+asyncpg://"),
+        ("postgresql+psycopg2://h/d", "postgresql+asyncpg://"),
+        ("oracle://h/d", "sqlite+aiosqlite://, mysql+asyncmy://"),
+        ("sessions.db", "sqlite+aiosqlite://, mysql+asyncmy://"),
+        ("mysql+asyncmy://h:port/d", "mysql+asyncmy://"),
+    ],
+)
+def test_another_driver_is_an_error_that_names_the_right_one(url: str, right: str) -> None:
+    (problem,) = problems_of(database_url=url, secret_key=SECRET)
+    assert problem.startswith("database_url: ")
+    assert right in problem
+
+
+def test_a_missing_driver_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    (problem,) = problems_of(database_url="mysql+asyncmy://h/d", secret_key=SECRET)
+    assert "pip install 'asgi-user-sessions[mysql]'" in problem
+
+
+@pytest.mark.parametrize("prefix", ["", "a-b", "a b", "ä", "x" * 41, "a;"])
+def test_a_table_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
+    (problem,) = problems_of(table_prefix=prefix)
+    assert problem.startswith("table_prefix: ")
+
+
+# --- lifetimes
+
+
+@pytest.mark.parametrize("policy", list(POLICIES))
+def test_a_policy_sets_both_timeouts(policy: str) -> None:
+    settings = SessionSettings(policy=policy)
+    assert settings.idle_timeout == POLICIES[policy]["idle_timeout"]
+    assert settings.absolute_timeout == POLICIES[policy]["absolute_timeout"]
+
+
+def test_an_explicit_timeout_wins_over_the_policy() -> None:
+    settings = SessionSettings(policy="AAL2", idle_timeout="30m")
+    assert settings.idle_timeout == timedelta(minutes=30)
+    assert settings.absolute_timeout == timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"access_token_lifetime": 0.999}, "access_token_lifetime"),
+        ({"access_token_lifetime": 0}, "access_token_lifetime"),
+        ({"idle_timeout": "4m"}, "idle_timeout"),
+        ({"absolute_timeout": "13d"}, "absolute_timeout"),
+        ({"policy": "aal3", "access_token_lifetime": "16m"}, "idle_timeout"),
+        ({"min_refresh_age": "151s"}, "min_refresh_age"),
+        ({"min_refresh_age": 6, "access_token_lifetime": 10}, "min_refresh_age"),
+        ({"sibling_window": 0}, "sibling_window"),
+        ({"late_parent_window": -1}, "late_parent_window"),
+        ({"signing_key_lifetime": 0}, "signing_key_lifetime"),
+        ({"purge_interval": float("nan")}, "purge_interval"),
+        ({"absolute_timeout": float("inf")}, "absolute_timeout"),
+        ({"absolute_timeout": 10**30}, "absolute_timeout"),
+    ],
+)
+def test_a_lifetime_out_of_range_is_refused(values: dict[str, Any], name: str) -> None:
+    (problem,) = problems_of(**values)
+    assert problem.startswith(f"{name}: ")
+
+
+def test_the_refresh_age_is_half_a_short_access_lifetime_by_default() -> None:
+    assert SessionSettings(access_token_lifetime=10).min_refresh_age == timedelta(seconds=5)
+    assert SessionSettings(access_token_lifetime="1h").min_refresh_age == timedelta(seconds=150)
+
+
+# --- cookies
+
+
+@pytest.mark.parametrize("word", ["none", "None"])
+def test_the_word_none_asks_for_no_cookie_prefix(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setenv("ASGI_SESSIONS_COOKIE_PREFIX", word)
+    assert SessionSettings().cookie_prefix == ""
+
+
+@pytest.mark.parametrize("prefix", ["a b", "a;", "a=", "ä", " ", 1])
+def test_a_cookie_prefix_that_is_no_token_is_refused(prefix: object) -> None:
+    (problem,) = problems_of(cookie_prefix=prefix)
+    assert problem.startswith("cookie_prefix: ")
+
+
+@pytest.mark.parametrize("prefix", ["__Host-", "__Secure-", "app_", ""])
+def test_a_cookie_prefix_whose_rules_hold_is_accepted(prefix: str) -> None:
+    assert SessionSettings(cookie_prefix=prefix).cookie_prefix == prefix
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"cookie_prefix": "__Host-", "cookie_secure": False},
+        {"cookie_prefix": "__host-app-", "cookie_domain": "example.com"},
+        {"cookie_prefix": "__Host-", "access_token_path": "/app"},
+        {"cookie_prefix": "__Host-", "refresh": "endpoint"},
+        {"cookie_prefix": "__Secure-", "cookie_secure": False},
+    ],
+)
+def test_a_cookie_prefix_whose_rules_do_not_hold_is_refused(values: dict[str, Any]) -> None:
+    (problem,) = problems_of(**values)
+    assert problem.startswith("cookie_prefix: ")
+
+
+def test_host_prefix_is_possible_with_an_endpoint_at_the_root() -> None:
+    settings = SessionSettings(cookie_prefix="__Host-", refresh="endpoint", refresh_path="/")
+    assert settings.refresh_cookie_path == "/"
+
+
+def test_samesite_none_needs_secure() -> None:
+    (problem,) = problems_of(cookie_samesite="none", cookie_secure=False)
+    assert problem.startswith("cookie_samesite: ")
+
+
+@pytest.mark.parametrize("name", ["refresh_path", "access_token_path"])
+@pytest.mark.parametrize(
+    "path", ["", "auth", "https://example.com/auth", "/a;b", "/a,b", "/a b", "/a\x01b", "/ä", "/?a"]
+)
+def test_a_bad_path_is_refused(name: str, path: str) -> None:
+    (problem,) = problems_of(**{name: path})
+    assert problem.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["https://example.com", "example.com:8000", "example.com/", "a b", "-a.com", "a..b", "127.0.0.1", "ä.de"],
+)
+def test_a_bad_cookie_domain_is_refused(domain: str) -> None:
+    assert [problem.split(":")[0] for problem in problems_of(cookie_domain=domain)] == ["cookie_domain"]
+    assert [problem.split(":")[0] for problem in problems_of(older_cookie_domains=[domain])] == [
+        "older_cookie_domains"
+    ]
+
+
+def test_a_cookie_domain_is_lower_case_and_has_no_leading_dot() -> None:
+    assert SessionSettings(cookie_domain=".Example.COM").cookie_domain == "example.com"
+
+
+def test_older_cookie_domains_may_include_host_only() -> None:
+    settings = SessionSettings(cookie_domain="example.com", older_cookie_domains="host-only, www.example.com")
+    assert settings.older_cookie_domains == (None, "www.example.com")
+
+
+@pytest.mark.parametrize("values", [{}, {"cookie_domain": "example.com"}])
+def test_the_present_cookie_domain_is_no_older_one(values: dict[str, Any]) -> None:
+    (problem,) = problems_of(older_cookie_domains="host-only,example.com", **values)
+    assert problem.startswith("older_cookie_domains: ")
+
+
+# --- CSRF and the rest
+
+
+def test_trusted_origins_are_brought_into_the_browsers_form() -> None:
+    settings = SessionSettings(
+        trusted_origins="HTTPS://App.Example.com:443, http://localhost:3000,http://a:80,http://[0:0::1]:8000"
+    )
+    assert settings.trusted_origins == (
+        "https://app.example.com",
+        "http://localhost:3000",
+        "http://a",
+        "http://[::1]:8000",
+    )
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "null",
+        "https://*.example.com",
+        "https://example.com/",
+        "https://example.com/app",
+        "example.com",
+        "ftp://example.com",
+        "https://user@example.com",
+        "https://example.com:0",
+        "https://example.com:65536",
+        "https://example.com?x",
+        "https://ä.de",
+        "http://[::g]",
+        "https://",
+    ],
+)
+def test_a_trusted_origin_that_is_not_exact_is_refused(origin: str) -> None:
+    (problem,) = problems_of(trusted_origins=["https://good.example", origin])
+    assert problem.startswith("trusted_origins: ")
+
+
+@pytest.mark.parametrize("status", [399, 500, "4xx", 401.5, True])
+def test_the_expired_status_is_a_client_error(status: object) -> None:
+    (problem,) = problems_of(expired_status_code=status)
+    assert problem.startswith("expired_status_code: ")
+
+
+@pytest.mark.parametrize("count", [0, -1, True, "many", 1.5])
+def test_the_number_of_sessions_is_at_least_one(count: object) -> None:
+    (problem,) = problems_of(max_sessions_per_user=count)
+    assert problem.startswith("max_sessions_per_user: ")
+
+
+def test_a_signing_key_provider_is_an_async_callable() -> None:
+    async def provide() -> str:
+        return SECRET
+
+    class Provider:
+        async def __call__(self) -> str:
+            return SECRET
+
+    assert SessionSettings(signing_key_provider=provide).signing_key_provider is provide
+    assert SessionSettings(signing_key_provider=Provider()).signing_key_provider is not None
+    (problem,) = problems_of(signing_key_provider=lambda: SECRET)
+    assert problem == 'signing_key_provider: must be async: define it with "async def"'
+
+
+def test_a_signing_key_provider_cannot_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASGI_SESSIONS_SIGNING_KEY_PROVIDER", "app.keys:provide")
+    (problem,) = problems_of()
+    assert "only Python code" in problem
+
+
+# --- the report
+
+
+def test_the_policy_summary_names_every_setting_in_text() -> None:
+    settings = SessionSettings(
+        database_url="mysql+asyncmy://app:pw@db:3306/app",
+        secret_key=[SECRET, OTHER_SECRET],
+        trusted_origins=["https://a.example"],
+        policy="aal2",
+    )
+    summary = policy_summary(settings)
+    assert summary.keys() == SessionSettings.model_fields.keys()
+    assert summary["database_url"] == "mysql+asyncmy://db:3306/app"
+    assert summary["secret_key"] == "2"
+    assert summary["idle_timeout"] == "1h"
+    assert summary["cookie_prefix"] == "automatic"
+    assert summary["trusted_origins"] == "https://a.example"
+    assert summary["cookie_secure"] == "true"
+
+
+def test_the_defaults_with_a_secret_are_not_weakened() -> None:
+    assert weakened_defaults(SessionSettings(secret_key=SECRET)) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"secret_key": None}, "secret_key"),
+        ({"cookie_secure": False}, "cookie_secure"),
+        ({"cookie_prefix": ""}, "cookie_prefix"),
+        ({"cookie_prefix": "app_"}, "cookie_prefix"),
+        ({"cookie_domain": "example.com"}, "cookie_domain"),
+        ({"cookie_samesite": "none"}, "cookie_samesite"),
+        ({"csrf": "off"}, "csrf"),
+        ({"trusted_origins": "http://a.example"}, "trusted_origins"),
+        ({"token_transport": "any"}, "token_transport"),
+        ({"revocation_check": "none"}, "revocation_check"),
+        ({"access_token_lifetime": "61m"}, "access_token_lifetime"),
+        ({"idle_timeout": "15d"}, "idle_timeout"),
+        ({"absolute_timeout": "101d"}, "absolute_timeout"),
+        ({"late_parent_window": "3m"}, "late_parent_window"),
+        ({"signing_key_lifetime": "25h"}, "signing_key_lifetime"),
+    ],
+)
+def test_a_weakened_setting_is_named(values: dict[str, Any], name: str) -> None:
+    (sentence,) = weakened_defaults(SessionSettings(**({"secret_key": SECRET} | values)))
+    assert sentence.startswith(f"{name}: ")
+
+
+def test_the_settings_import_no_framework_and_no_driver() -> None:
+    code = (
+        "import sys, asgi_sessions.settings as s; s.SessionSettings();"
+        "heavy = {'alembic', 'fastapi', 'starlette', 'aiosqlite', 'asyncmy', 'asyncpg'};"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
