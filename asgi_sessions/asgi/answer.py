@@ -30,10 +30,10 @@ class Answer:
         "_access",
         "_clear",
         "_clock",
-        "_decided_at",
         "_forget_marker",
         "_forget_older",
         "_marker",
+        "_refreshed_at",
         "_scope",
         "_transport",
         "looked",
@@ -50,10 +50,10 @@ class Answer:
         self.started = False
         self._access: tuple[IssuedToken, AccessToken] | None = None
         self._clear = False
-        self._decided_at = 0
         self._forget_marker = False
         self._forget_older = False
         self._marker: str | None = None
+        self._refreshed_at: int | None = None
 
     @property
     def in_headers(self) -> bool:
@@ -62,15 +62,27 @@ class Answer:
 
     # -- what is to leave
 
-    def issued(self, tokens: TokenSet, *, forget_marker: bool = False) -> None:
-        """Hand out a pair."""
+    def issued(self, tokens: TokenSet) -> None:
+        """Hand out the pair of a new session."""
         self.tokens, self._access, self._clear, self._marker = tokens, None, False, None
-        self._decided_at = self._clock()
-        self._forget_marker = forget_marker
+        self._refreshed_at = None
         self._warn_if_started("the new tokens did not leave with it")
 
+    def refreshed(self, tokens: TokenSet, *, forget_marker: bool) -> None:
+        """Hand out the next pair of a session.
+
+        Args:
+            tokens: The pair.
+            forget_marker: Whether the request carried a retry marker, which has served its purpose.
+        """
+        self.issued(tokens)
+        self._refreshed_at = self._clock()
+        self._forget_marker = forget_marker
+
     def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
-        """Hand out an access token of the same session."""
+        """Hand out an access token of the same session; a late parent is served, but gets no token."""
+        if self._marker is not None:
+            return
         self._access = token, claims
         self._warn_if_started("the new access token did not leave with it")
 
@@ -121,7 +133,7 @@ class Answer:
             return transport.cleared(carried, request_path(self._scope), in_headers=in_headers)
         out: RawHeaders = []
         tokens = self.tokens
-        if tokens is not None and now - self._decided_at > MAX_ANSWER_AGE_MS:
+        if self._refreshed_at is not None and tokens is not None and now - self._refreshed_at > MAX_ANSWER_AGE_MS:
             _log.info("Session %s: the response took too long to carry its new tokens.", tokens.access.handle)
             return out
         if tokens is not None:

@@ -41,7 +41,7 @@ class Exchange:
         answer: What leaves with the response.
     """
 
-    __slots__ = ("_access", "_lock", "_scope", "_session", "_transport", "answer", "manager", "outer")
+    __slots__ = ("_access", "_lock", "_logged_in", "_scope", "_session", "_transport", "answer", "manager", "outer")
 
     def __init__(
         self, manager: "SessionManager", transport: Transport, scope: Scope, outer: SessionConnection | None
@@ -54,6 +54,7 @@ class Exchange:
         self._session: Session[Any, Any] | None = None
         self._access: AccessToken | None = None
         self._lock: asyncio.Lock | None = None
+        self._logged_in = False
 
     # -- what applications ask for, through the manager or a dependency
 
@@ -71,6 +72,7 @@ class Exchange:
             replaces=await self._handles_in(lifecycle, carried),
         )
         self.answer.issued(tokens)
+        self._logged_in = True
         return self._take(tokens.access, lifecycle)
 
     async def resolve(
@@ -129,10 +131,8 @@ class Exchange:
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         session, access = self._session, self._access
         if session is not None and access is not None:
-            if self._created_here:
-                return session
-            carried = self._transport.read(self._headers)
-            self._check_csrf(carried, access, csrf)
+            if not self._logged_in:  # else the request came with what no longer counts
+                self._check_csrf(self._transport.read(self._headers), access, csrf)
             if lifecycle.verifier.in_time(access):
                 await lifecycle.verifier.stands(access, check_database=check_database)
                 return session
@@ -156,11 +156,6 @@ class Exchange:
             raise Unauthorised
         self._check_csrf(carried, access, csrf)
         return await self._refresh(lifecycle, carried, access, inline=True)
-
-    @property
-    def _created_here(self) -> bool:
-        """Whether this very request has logged in, so that what it carried no longer counts."""
-        return self.answer.tokens is not None and self._session is not None
 
     async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
         """The authentic access token that the request carries, perhaps expired."""
@@ -191,7 +186,7 @@ class Exchange:
             issue=not self.answer.started,
         )
         if refreshed.tokens is not None:
-            self.answer.issued(refreshed.tokens, forget_marker=carried.retry_marker is not None)
+            self.answer.refreshed(refreshed.tokens, forget_marker=carried.retry_marker is not None)
         elif refreshed.late is not None:
             late = refreshed.late
             until = lifecycle.clock() + lifecycle.settings.late_parent_window_ms

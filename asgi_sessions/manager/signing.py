@@ -22,7 +22,6 @@ RELOAD_INTERVAL_SECONDS = 1.0
 """Unknown key ids are untrusted input: they cause no more than one reload in this time."""
 
 ACCESS, REFRESH = "access", "refresh"
-_MINIMUM_SECRET_BYTES = 32  # RFC 7518, section 3.2
 
 _log = logging.getLogger(__name__)
 
@@ -185,19 +184,19 @@ class SigningKeys:
         if not isinstance(value, str | bytes):
             raise ConfigurationError("signing_key_provider: must return the key as str or bytes.")
         secret = value.encode() if isinstance(value, str) else value
-        if len(secret) < _MINIMUM_SECRET_BYTES:
-            raise ConfigurationError(f"signing_key_provider: the key must have at least {_MINIMUM_SECRET_BYTES} bytes.")
         if self._provided and self._provided[-1].secret == secret:
             return
-        now = self._clock()
-        key = SigningKey(
-            hashlib.sha256(b"asgi_sessions key id" + secret).hexdigest()[:16],
-            self._provided[-1].serial + 1 if self._provided else 0,
-            self._settings.signing_algorithm,
-            secret,
-            now,
-            derived=False,
-        )
+        try:
+            key = SigningKey(
+                hashlib.sha256(b"asgi_sessions key id" + secret).hexdigest()[:16],
+                self._provided[-1].serial + 1 if self._provided else 0,
+                self._settings.signing_algorithm,
+                secret,
+                self._clock(),
+                derived=False,
+            )
+        except ValueError as error:  # says what is wrong with the key, not what the key is
+            raise ConfigurationError(f"signing_key_provider: {error}.") from None
         known = [old for old in self._provided if old.key_id != key.key_id]
         self._provided = [*known[-_PROVIDED_KEYS_KEPT:], key]
         self.keyring = Keyring(self._provided)

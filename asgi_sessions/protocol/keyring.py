@@ -38,7 +38,6 @@ __all__ = [
     "TOKEN_TYPE",
     "Keyring",
     "SigningKey",
-    "derive",
     "generate",
     "is_key_id",
     "new_key_id",
@@ -129,7 +128,7 @@ class SigningKey:
             try:
                 return bytes(_HS256.prepare_key(self.secret))
             except InvalidKeyError:
-                raise ValueError("an HS256 key is a secret, no PEM, SSH, DER or JWK key") from None
+                raise ValueError("an HS256 key is a secret of its own, not one of a key pair") from None
         try:
             private = load_pem_private_key(self.secret, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):

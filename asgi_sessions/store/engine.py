@@ -172,6 +172,7 @@ class Database:
                 pool_timeout=statement_timeout,
                 pool_recycle=-1 if self.dialect == "sqlite" else POOL_RECYCLE_SECONDS,
                 pool_use_lifo=True,
+                pool_reset_on_return=None,  # nothing to reset where every statement commits itself
                 **engine_arguments(self.url),
             )
         except (ModuleNotFoundError, NoSuchModuleError):
@@ -309,8 +310,8 @@ async def open_database(database_url: str | URL, *, statement_timeout: float = S
 
 def _prepare_sqlite(url: URL) -> tuple[URL, sqlite3.Connection | None]:
     if not url.database or url.database == ":memory:":
-        # A cancelled statement costs its connection, and with the last one the database would be gone. So it gets
-        # a name, and a connection that only holds it.
+        # A cancelled statement costs its connection, and with the last one the database would be gone. So it
+        # gets a name, and a connection that only holds it.
         name = f"file:asgi_sessions_{uuid.uuid4().hex}"
         holder = sqlite3.connect(f"{name}?mode=memory&cache=shared", uri=True)
         return url.set(database=name, query={"mode": "memory", "cache": "shared", "uri": "true"}), holder

@@ -197,7 +197,7 @@ class SessionRepository:
             StoreUnavailable: It may or may not be there; nobody holds its tokens.
         """
         if not _storable(row.handle) or row.session_info is None:
-            raise ValueError("a session needs a handle of 1 to 32 printable ASCII characters and a session_info")
+            raise ValueError("a session needs a handle of 1 to 32 printable ASCII characters and an info")
         taken: DuplicateKey | None = None
         try:
             await self._run(self._insert, {name: getattr(row, name) for name in _COLUMNS})

@@ -57,14 +57,9 @@ class SigningKeyStore:
         )
         self._remove = delete(keys).where(of_purpose, k.serial < serial)
 
-    async def load(self, purpose: str, *, fresh: bool = False) -> list[KeyRow]:
-        """Return the keys of a purpose, oldest first.
-
-        Args:
-            purpose: As in ``KeyRow``.
-            fresh: Read at the strongest consistency, to see what another worker has just added.
-        """
-        outcome = await self._run(self._load, {"p_purpose": purpose}, strong=fresh)
+    async def load(self, purpose: str) -> list[KeyRow]:
+        """Return the keys of a purpose, oldest first, with what any other worker has added just now."""
+        outcome = await self._run(self._load, {"p_purpose": purpose}, strong=True)
         return [KeyRow(*row) for row in outcome.rows]
 
     async def add(self, row: KeyRow) -> bool:

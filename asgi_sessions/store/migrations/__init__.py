@@ -15,7 +15,7 @@ from asgi_sessions.store.engine import Database
 from asgi_sessions.store.failures import DatabaseFailure, describe
 from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX
 
-__all__ = ["REVISIONS", "upgrade", "version_table_name"]
+__all__ = ["REVISIONS", "upgrade", "version_table"]
 
 REVISIONS = ("0001",)
 """All revisions of this package, oldest first. A database at another one was made by a newer package."""
@@ -29,9 +29,9 @@ _jitter = random.SystemRandom().uniform
 _alembic_is_global = threading.Lock()
 
 
-def version_table_name(table_prefix: str) -> str:
-    """Return the name of the table that holds the schema's revision."""
-    return f"{table_prefix}alembic_version"
+def version_table(table_prefix: str) -> Table:
+    """Describe the table that holds the schema's revision, as Alembic wants it."""
+    return Table(f"{table_prefix}alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 
 async def upgrade(database: Database, table_prefix: str = DEFAULT_TABLE_PREFIX) -> None:
@@ -59,7 +59,7 @@ async def upgrade(database: Database, table_prefix: str = DEFAULT_TABLE_PREFIX) 
 
 
 async def _is_current(database: Database, table_prefix: str) -> bool:
-    table = Table(version_table_name(table_prefix), MetaData(), Column("version_num", String(32)))
+    table = version_table(table_prefix)
     try:
         versions = [version for (version,) in (await database.run(select(table.c.version_num))).rows]
     except StoreUnavailable as error:
@@ -68,8 +68,8 @@ async def _is_current(database: Database, table_prefix: str) -> bool:
         raise
     if unknown := set(versions) - set(REVISIONS):
         raise ConfigurationError(
-            f"table_prefix: the tables {table_prefix}… are at revision {', '.join(sorted(unknown))}, of a newer "
-            f"version of this package; this one knows revisions up to {REVISIONS[-1]}: upgrade it"
+            f"table_prefix: the tables {table_prefix}… are at revision {', '.join(sorted(unknown))}, made by "
+            f"a newer version of this package; this one knows revisions up to {REVISIONS[-1]}: upgrade it"
         )
     return versions == [REVISIONS[-1]]
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from asgi_sessions.store.engine import Database, engine_arguments, set_up_sqlite
+from asgi_sessions.store.migrations import version_table
 
 __all__ = ["migrate"]
 
@@ -63,6 +64,8 @@ def _in_one_transaction(connection: Connection, table_prefix: str) -> None:
 
 
 def _upgrade(connection: Connection, table_prefix: str) -> None:
+    # Alembic would name the primary key, about which MySQL warns and asyncmy writes into the log.
+    version_table(table_prefix).create(connection, checkfirst=True)
     config = Config()  # no file: nothing in it could set up the application's logging
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

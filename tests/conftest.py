@@ -1,0 +1,82 @@
+"""Databases for all tests: a server of one's own per test process, an empty database per test."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.servers import MariaDB, PostgreSQL, Server, ServerMissing
+
+ENGINES = ("sqlite", "mariadb", "postgresql")
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Async tests run on asyncio: the drivers know nothing else."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A MariaDB server. Where none is installed tests are skipped, but fail in CI."""
+    server = _start(MariaDB, required="CI" in os.environ)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server. Where none is installed tests are skipped."""
+    server = _start(PostgreSQL, required=False)
+    yield server
+    server.close()
+
+
+def _start(kind: type[AnyServer], *, required: bool) -> AnyServer:
+    try:
+        return kind()
+    except ServerMissing as error:
+        if required:
+            pytest.fail(f"{kind.__name__}: {error}", pytrace=False)
+        pytest.skip(f"{kind.__name__}: {error}")
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database, on each engine in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}"
+    else:
+        yield from empty_database(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
+    """The address of an empty MariaDB database."""
+    yield from empty_database(mariadb)
+
+
+def empty_database(server: Server) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    server.sql(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    # A test that killed the server may have left it down; the data goes with the server then.
+    if server.is_running:
+        server.sql(f"DROP DATABASE {name}" + (" WITH (FORCE)" if isinstance(server, PostgreSQL) else ""))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = {
+        name
+        for name in ("MariaDB", "PostgreSQL")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and f"{name}: none of" in report.longrepr[2]
+    }
+    if skipped:
+        terminalreporter.section("WARNING: NOT TESTED", sep="!", red=True, bold=True)
+        for name in sorted(skipped):
+            terminalreporter.line(f"{name} is not installed: every test that needs it was skipped.")

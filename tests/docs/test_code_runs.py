@@ -1,0 +1,94 @@
+"""Every block of Python in the README and the documentation is executed; applications among them are logged in to."""
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from tests.docs.pages import PAGES, PAGES_WITH_CODE, blocks_of, name_of, python_blocks_of
+
+Namespace = dict[str, Any]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Namespace]:
+    """Executes a page's blocks in order and in one namespace, in an empty folder."""
+    for name in os.environ:
+        if name.upper().startswith("ASGI_SESSIONS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def execute(page: Path) -> Namespace:
+        namespace: Namespace = {"__name__": f"docs_{page.stem.replace('-', '_')}"}
+        for block in python_blocks_of(page):
+            exec(compile(block.placed, str(page), "exec"), namespace)
+        return namespace
+
+    return execute
+
+
+def applications(namespace: Namespace) -> list[Starlette]:
+    """Those that a user can log in to."""
+    found = {id(value): value for value in namespace.values() if isinstance(value, Starlette)}
+    return [app for app in found.values() if "/login" in {getattr(route, "path", None) for route in app.routes}]
+
+
+def credentials(client: TestClient) -> dict[str, str]:
+    """Log in, and return the headers that a client adds to its requests from then on."""
+    answer = client.post("/login", json={"name": "alice", "password": "wonderland"})
+    assert answer.status_code == 200, answer.text
+    headers = {}
+    if "anti-csrf" in answer.headers:
+        headers["anti-csrf"] = answer.headers["anti-csrf"]
+    if "st-access-token" in answer.headers:
+        headers["Authorization"] = f"Bearer {answer.headers['st-access-token']}"
+    return headers
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=name_of)
+def test_the_code_of_a_page_works(page: Path, run: Callable[[Path], Namespace]) -> None:
+    for app in applications(run(page)):
+        with TestClient(app, base_url="https://testserver") as client:
+            assert client.get("/me").status_code == 401
+            headers = credentials(client)
+            assert client.get("/me", headers=headers).status_code == 200
+            assert client.post("/logout", headers=headers).status_code == 200
+            assert client.get("/me", headers=headers).status_code == 401
+
+
+def test_the_readme_begins_with_a_whole_application(run: Callable[[Path], Namespace]) -> None:
+    page = PAGES[-1] if PAGES[-1].name == "README.md" else next(each for each in PAGES if each.name == "README.md")
+    first = blocks_of(page)[0]
+    namespace: Namespace = {"__name__": "main"}
+    exec(compile(first.placed, str(page), "exec"), namespace)
+    assert applications(namespace)
+
+
+def test_every_page_that_shows_an_application_is_driven(run: Callable[[Path], Namespace]) -> None:
+    undriven = [
+        name_of(page)
+        for page in PAGES_WITH_CODE
+        if any("app.add_middleware" in block.code for block in python_blocks_of(page)) and not applications(run(page))
+    ]
+    assert undriven == []
+
+
+def test_blocks_that_are_not_run_are_few_and_say_why() -> None:
+    left_alone = [block for page in PAGES for block in blocks_of(page) if block.not_run is not None]
+    assert all(len(block.not_run or "") > 10 for block in left_alone)
+    assert len(left_alone) <= 5
+
+
+def test_every_coroutine_function_of_the_readme_is_used_as_a_route_or_called(
+    run: Callable[[Path], Namespace],
+) -> None:
+    page = next(each for each in PAGES if each.name == "README.md")
+    code = "\n".join(block.code for block in python_blocks_of(page))
+    for name, value in run(page).items():
+        if inspect.iscoroutinefunction(value) and value.__module__ == "docs_README":
+            assert f"{name}(" in code.replace(f"def {name}(", "") or f"\nasync def {name}(" in code

@@ -1,0 +1,230 @@
+"""Private database servers from installed binaries, in a temporary folder: tests may kill them."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+POSTGRESQL_FOLDERS = ("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin")
+START_SECONDS = 60.0
+
+
+class ServerMissing(Exception):
+    """The server's binaries are not installed."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def find_binary(*names: str) -> str:
+    """Return the first of these that is installed.
+
+    Raises:
+        ServerMissing: None is.
+    """
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/bin", *POSTGRESQL_FOLDERS))
+    for name in names:
+        if (found := shutil.which(name, path=path)) is not None:
+            return found
+    raise ServerMissing(f"none of {', '.join(names)} is installed")
+
+
+class Server:
+    """A running server; ``close()`` ends it.
+
+    Attributes:
+        folder: Its data, deleted by ``close()``.
+        port: On 127.0.0.1.
+    """
+
+    name = ""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"asgi-sessions-{self.name}-"))
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._install()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def url(self, database: str) -> str:
+        """Return the address of a database for SQLAlchemy."""
+        raise NotImplementedError
+
+    def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
+        """Run a statement as the administrator, with the server's own client; rows of texts."""
+        raise NotImplementedError
+
+    def _install(self) -> None:
+        raise NotImplementedError
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            RuntimeError: It did not come up; the message holds the end of its log.
+        """
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self.sql("SELECT 1")
+                return
+            time.sleep(0.05)
+        tail = (self.folder / "server.log").read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"{self.name} did not start:\n{tail}")
+
+    def stop(self) -> None:
+        """Shut it down in order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Take its power away."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start it again, on the same port with the same data, after ``stop`` or ``kill`` or while it runs."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Let it hang: connections stay open, nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after ``pause``."""
+        self._signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it and delete its data."""
+        self._end(signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there, paused or not."""
+        return self._process is not None and self._process.poll() is None
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None and self.is_running:
+            self.resume()
+            self._signal(number)
+            self._process.wait(timeout=60)
+        self._process = None
+
+
+class MariaDB(Server):
+    """A MariaDB (or, where only that is installed, MySQL) server; the user is ``root`` without a password."""
+
+    name = "mariadb"
+
+    def url(self, database: str) -> str:
+        return f"mysql+asyncmy://root@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
+        client = find_binary("mariadb", "mysql")
+        options = ["--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{self.port}", "-uroot", "-N", "-B"]
+        command = [client, *options, *([database] if database else []), "-e", statement]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def _install(self) -> None:
+        find_binary("mariadbd", "mysqld")
+        command = [
+            find_binary("mariadb-install-db", "mysql_install_db"),
+            "--no-defaults",
+            f"--datadir={self.folder / 'data'}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *self._small(),
+            *self._as_user(),
+        ]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+    def _command(self) -> list[str]:
+        return [
+            find_binary("mariadbd", "mysqld"),
+            "--no-defaults",
+            f"--datadir={self.folder / 'data'}",
+            f"--socket={self.folder / 'server.sock'}",
+            f"--pid-file={self.folder / 'server.pid'}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--performance-schema=OFF",
+            # A flush at each commit is the disk's speed, not ours. A killed process loses nothing without it.
+            "--innodb-flush-log-at-trx-commit=2",
+            *self._small(),
+            *self._as_user(),
+        ]
+
+    def _small(self) -> list[str]:
+        return ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M"]
+
+    def _as_user(self) -> list[str]:
+        return ["--user=root"] if os.geteuid() == 0 else []
+
+
+class PostgreSQL(Server):
+    """A PostgreSQL server; the user is ``postgres`` without a password."""
+
+    name = "postgresql"
+
+    def url(self, database: str) -> str:
+        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
+        target = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database or "postgres"]
+        command = [find_binary("psql"), "-X", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", *target, "-c", statement]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def _install(self) -> None:
+        initdb = find_binary("initdb")
+        find_binary("postgres")
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres")
+        data = str(self.folder / "data")
+        options = ["-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--no-locale"]
+        subprocess.run([*self._as_user(), initdb, "-D", data, *options], check=True, capture_output=True, timeout=120)
+
+    def _command(self) -> list[str]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            "fsync": "off",
+            "shared_buffers": "16MB",
+            "max_connections": "200",
+        }
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return [*self._as_user(), find_binary("postgres"), "-D", str(self.folder / "data"), *options]
+
+    def stop(self) -> None:
+        self._end(signal.SIGINT)  # SIGTERM would wait for the clients to go
+
+    def _as_user(self) -> list[str]:
+        # PostgreSQL refuses to run as root.
+        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []

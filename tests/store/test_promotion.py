@@ -1,0 +1,128 @@
+"""Promotion is one compare-and-swap, and a tombstone always wins. Source: rotation, "Promotion"."""
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from asgi_sessions.protocol.rotation import Lineage
+from asgi_sessions.store.repository import SessionRepository, SessionRow
+from tests.store.rows import HOUR, NOW, child_of, session_row, stored
+
+WINDOW = 120_000
+
+
+async def promote(sessions: SessionRepository, lineage: Lineage, *, handle: str = "h1", now: int = NOW) -> bool:
+    return await sessions.promote(handle, lineage, now=now, idle_expires_at=now + 2 * HOUR, sibling_window=WINDOW)
+
+
+def second_generation(**changes: object) -> SessionRow:
+    return session_row(gen=1, cur=stored("h1/1"), cur_iat=NOW, prev=stored("h1/0"), promoted_at=NOW, **changes)
+
+
+def child_of_sibling(issued_at: int) -> Lineage:
+    """A child of a token that has the current one's parent, issued at the given time."""
+    return Lineage(2, stored("h1/2b"), NOW + 9000, stored("h1/1b"), issued_at, stored("h1/0"))
+
+
+async def test_a_child_moves_the_chain(sessions: SessionRepository) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    assert await promote(sessions, child_of(row), now=NOW + 2000)
+    assert await sessions.find("h1") == dataclasses.replace(
+        row,
+        gen=1,
+        cur=stored("h1/1"),
+        cur_iat=NOW + 1000,
+        prev=stored("h1/0"),
+        promoted_at=NOW + 2000,
+        last_active_at=NOW + 2000,
+        idle_expires_at=NOW + 2000 + 2 * HOUR,
+        session_info=None,
+    )
+
+
+async def test_promoting_twice_is_refused(sessions: SessionRepository) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    assert await promote(sessions, child_of(row))
+    assert not await promote(sessions, child_of(row))
+
+
+@pytest.mark.parametrize("apart", [0, WINDOW, -WINDOW])
+async def test_the_child_of_a_sibling_is_promoted(apart: int, sessions: SessionRepository) -> None:
+    await sessions.insert(second_generation())
+    assert await promote(sessions, child_of_sibling(NOW + apart))
+
+
+@pytest.mark.parametrize("apart", [WINDOW + 1, -WINDOW - 1, -NOW, 2**60])
+async def test_the_child_of_a_distant_sibling_is_not(apart: int, sessions: SessionRepository) -> None:
+    await sessions.insert(second_generation())
+    assert not await promote(sessions, child_of_sibling(NOW + apart))
+
+
+@pytest.mark.parametrize(
+    "lineage",
+    [
+        Lineage(2, stored("x"), NOW, stored("other"), NOW, None),
+        Lineage(2, stored("x"), NOW, None, None, None),
+        Lineage(2, stored("x"), NOW, b"", NOW, b""),
+        Lineage(2, stored("x"), NOW, stored("other"), None, stored("h1/0")),
+        Lineage(1, stored("x"), NOW, stored("h1/1"), NOW, stored("h1/0")),
+        Lineage(3, stored("x"), NOW, stored("h1/1"), NOW, stored("h1/0")),
+        Lineage(0, stored("x"), NOW, stored("h1/1"), NOW, stored("h1/0")),
+    ],
+)
+async def test_no_other_token_is_promoted(lineage: Lineage, sessions: SessionRepository) -> None:
+    await sessions.insert(second_generation())
+    assert not await promote(sessions, lineage)
+
+
+async def test_nothing_matches_the_parent_that_generation_zero_lacks(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert not await promote(sessions, Lineage(1, stored("x"), NOW, stored("other"), NOW, None))
+    assert not await promote(sessions, Lineage(1, stored("x"), NOW, b"", NOW, b""))
+
+
+@pytest.mark.parametrize("ended", [{"revoked_at": NOW}, {"expires_at": NOW}, {"idle_expires_at": NOW}])
+async def test_an_ended_session_is_not_promoted(ended: dict[str, int], sessions: SessionRepository) -> None:
+    row = session_row(**ended)
+    await sessions.insert(row)
+    assert not await promote(sessions, child_of(row))
+
+
+async def test_of_fifty_promotions_at_once_one_wins(sessions: SessionRepository) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    children = [child_of(row, name=str(number)) for number in range(50)]
+    won = await asyncio.gather(*(promote(sessions, child) for child in children))
+    assert won.count(True) == 1
+    after = await sessions.find("h1")
+    assert after is not None
+    assert after.cur == children[won.index(True)].token_hash
+
+
+async def test_logout_wins_against_promotion_in_any_order(sessions: SessionRepository) -> None:
+    rows = [session_row(f"r{number}") for number in range(40)]
+    await asyncio.gather(*(sessions.insert(row) for row in rows))
+    promotions = [promote(sessions, child_of(row), handle=row.handle) for row in rows]
+    logouts = [sessions.revoke(row.handle, "logout", NOW) for row in rows]
+    mixed = [
+        step
+        for number, pair in enumerate(zip(promotions, logouts, strict=True))
+        for step in (pair if number % 2 else pair[::-1])
+    ]
+    await asyncio.gather(*mixed)
+    for row in rows:
+        after = await sessions.find(row.handle)
+        assert after is not None
+        assert after.revoked_reason == "logout"
+        assert not await promote(sessions, child_of(after), handle=row.handle)
+
+
+async def test_ending_all_sessions_wins_against_promotions(sessions: SessionRepository) -> None:
+    rows = [session_row(f"r{number}") for number in range(20)]
+    await asyncio.gather(*(sessions.insert(row) for row in rows))
+    promotions = [promote(sessions, child_of(row), handle=row.handle) for row in rows]
+    *_, ended = await asyncio.gather(*promotions, sessions.revoke_all(rows[0].user_id, "logout", NOW))
+    assert ended == 20

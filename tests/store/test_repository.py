@@ -1,0 +1,204 @@
+"""The contract of the store, the same on every engine."""
+
+import asyncio
+import dataclasses
+import time
+
+import pytest
+
+from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.protocol.rotation import Chain
+from asgi_sessions.store.repository import SessionRepository
+from tests.store.rows import ALICE, BOB, HOUR, NOW, child_of, session_row, stored
+
+NEVER_ISSUED = [
+    "",
+    "unknown",
+    "H1",
+    "h1 ",
+    " h1",
+    "h1\0",
+    "h\u0131",
+    "x" * 33,
+    "x" * 100_000,
+    "' OR 1=1 --",
+    "😀",
+    "\ud800",
+]
+ODD_USERS = [
+    b"s:",
+    b"s:\x00",
+    b"s:a'b\"c\\d%s%%;--",
+    "s:Zoë 😀".encode(),
+    b"i:-1",
+    bytes(range(256)),
+    b"s:" + b"x" * 258,
+]
+
+
+async def test_a_session_comes_back_as_it_was_stored(sessions: SessionRepository) -> None:
+    row = session_row(prev=stored("p"), promoted_at=NOW - 5, gen=2**40, cur=bytes(range(224, 256)))
+    await sessions.insert(row)
+    assert await sessions.find("h1") == dataclasses.replace(row, session_info=None)
+
+
+async def test_a_fresh_read_gives_the_same(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert await sessions.find("h1", fresh=True) == await sessions.find("h1")
+
+
+async def test_a_row_knows_its_chain(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row(prev=stored("p"), promoted_at=NOW, gen=3))
+    row = await sessions.find("h1")
+    assert row is not None
+    assert row.chain == Chain(3, stored("h1/0"), NOW, stored("p"), NOW)
+
+
+def test_the_repr_of_a_row_hides_what_the_application_stored() -> None:
+    row = session_row(jwt_payload='"canary"', session_info='"canary"')
+    assert "canary" not in repr(row)
+
+
+async def test_long_texts_are_kept_whole(sessions: SessionRepository) -> None:
+    payload, info = '"' + "p" * 100_000 + '"', '"' + "\\ud800'\"\\\\%s" * 20_000 + '"'
+    await sessions.insert(session_row(jwt_payload=payload, session_info=info))
+    row = await sessions.find("h1")
+    assert row is not None
+    assert row.jwt_payload == payload
+    assert await sessions.get_info("h1", NOW) == info
+
+
+async def test_a_taken_handle_is_refused_and_nothing_is_overwritten(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    with pytest.raises(StoreUnavailable):
+        await sessions.insert(session_row(user_id=BOB))
+    assert await sessions.handles_of(BOB, NOW) == []
+
+
+@pytest.mark.parametrize("handle", ["", "x" * 33, "ü", "a b", "a\0"])
+async def test_a_handle_that_could_not_be_found_again_is_not_stored(handle: str, sessions: SessionRepository) -> None:
+    with pytest.raises(ValueError, match="handle"):
+        await sessions.insert(session_row(handle))
+
+
+async def test_an_unknown_handle_is_no_session_for_any_operation(sessions: SessionRepository) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    for handle in NEVER_ISSUED:
+        assert await sessions.find(handle) is None
+        assert await sessions.get_info(handle, NOW) is None
+        assert not await sessions.set_info(handle, "1", NOW)
+        assert not await sessions.set_payload(handle, "1", NOW)
+        assert not await sessions.revoke(handle, "logout", NOW)
+        assert not await sessions.promote(handle, child_of(row), now=NOW, idle_expires_at=NOW + HOUR, sibling_window=0)
+    assert await sessions.revoke_many(NEVER_ISSUED, "logout", NOW) == 0
+    assert await sessions.find("h1") == dataclasses.replace(row, session_info=None)
+
+
+async def test_user_ids_are_compared_byte_by_byte(sessions: SessionRepository) -> None:
+    for number, user_id in enumerate(ODD_USERS):
+        await sessions.insert(session_row(f"odd{number}", user_id=user_id))
+    for number, user_id in enumerate(ODD_USERS):
+        assert await sessions.handles_of(user_id, NOW) == [f"odd{number}"]
+        row = await sessions.find(f"odd{number}")
+        assert row is not None
+        assert row.user_id == user_id
+
+
+@pytest.mark.parametrize(
+    "almost", [b"s:Alice", b"s:alice ", b"s:alice\0", b"s:alic", b"S:alice", b"s:al\xc3\xadce", b"s:" + b"a" * 9000]
+)
+async def test_almost_the_same_user_is_another(almost: bytes, sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert await sessions.handles_of(almost, NOW) == []
+    assert await sessions.revoke_all(almost, "logout", NOW) == 0
+
+
+async def test_live_sessions_are_listed_newest_first(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row("old", created_at=NOW - 2))
+    await sessions.insert(session_row("new", created_at=NOW))
+    await sessions.insert(session_row("middle", created_at=NOW - 1))
+    await sessions.insert(session_row("other", user_id=BOB))
+    assert await sessions.handles_of(ALICE, NOW) == ["new", "middle", "old"]
+    assert [row.handle for row in await sessions.list_of(ALICE, NOW)] == ["new", "middle", "old"]
+
+
+async def test_ended_sessions_are_not_live(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row("revoked", revoked_at=NOW - HOUR, revoked_reason="logout"))
+    await sessions.insert(session_row("idle", idle_expires_at=NOW))
+    await sessions.insert(session_row("expired", expires_at=NOW))
+    assert await sessions.handles_of(ALICE, NOW) == []
+    assert await sessions.list_of(ALICE, NOW) == []
+    for handle in ("revoked", "idle", "expired"):
+        row = await sessions.find(handle)
+        assert row is not None
+        assert not row.is_live(NOW)
+        assert await sessions.get_info(handle, NOW) is None
+        assert not await sessions.set_info(handle, "1", NOW)
+        assert not await sessions.set_payload(handle, "1", NOW)
+        assert not await sessions.revoke(handle, "theft", NOW)
+    assert await sessions.revoke_all(ALICE, "theft", NOW) == 0
+
+
+async def test_info_and_payload_are_replaced_separately(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert await sessions.set_info("h1", '{"a": 1}', NOW)
+    assert await sessions.set_payload("h1", '{"b": 2}', NOW)
+    row = await sessions.find("h1")
+    assert row is not None
+    assert row.jwt_payload == '{"b": 2}'
+    assert await sessions.get_info("h1", NOW) == '{"a": 1}'
+
+
+async def test_replacing_a_text_by_the_same_is_success(sessions: SessionRepository) -> None:
+    # MySQL counts changed rows where it is not told to count matched ones.
+    await sessions.insert(session_row())
+    assert await sessions.set_info("h1", "null", NOW)
+    assert await sessions.set_payload("h1", '{"role":"user"}', NOW)
+
+
+async def test_revocation_leaves_a_tombstone_with_the_databases_time(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert await sessions.revoke("h1", "logout", NOW)
+    row = await sessions.find("h1")
+    assert row is not None
+    assert row.revoked_reason == "logout"
+    assert row.revoked_at == pytest.approx(time.time() * 1000, abs=5000)
+
+
+async def test_only_the_first_revocation_counts(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert await sessions.revoke("h1", "logout", NOW)
+    first = await sessions.find("h1")
+    assert not await sessions.revoke("h1", "theft", NOW)
+    assert await sessions.revoke_many(["h1"], "theft", NOW) == 0
+    assert await sessions.revoke_all(ALICE, "theft", NOW) == 0
+    assert await sessions.find("h1") == first
+
+
+async def test_all_sessions_of_a_user_end_and_no_others(sessions: SessionRepository) -> None:
+    for number in range(3):
+        await sessions.insert(session_row(f"a{number}"))
+    await sessions.insert(session_row("b", user_id=BOB))
+    assert await sessions.revoke_all(ALICE, "logout", NOW) == 3
+    assert await sessions.handles_of(ALICE, NOW) == []
+    assert await sessions.handles_of(BOB, NOW) == ["b"]
+
+
+async def test_all_sessions_but_one_end(sessions: SessionRepository) -> None:
+    for number in range(3):
+        await sessions.insert(session_row(f"a{number}"))
+    assert await sessions.revoke_all(ALICE, "logout", NOW, except_handle="a1") == 2
+    assert await sessions.handles_of(ALICE, NOW) == ["a1"]
+
+
+async def test_sparing_a_session_that_never_was_spares_none(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert await sessions.revoke_all(ALICE, "logout", NOW, except_handle="h1 ") == 1
+
+
+async def test_many_handles_end_and_each_is_counted_once(sessions: SessionRepository) -> None:
+    await asyncio.gather(*(sessions.insert(session_row(f"n{number}")) for number in range(30)))
+    handles = [f"n{number}" for number in range(1200)]  # more than one batch
+    assert await sessions.revoke_many([*handles, "n0", "n0"], "logout", NOW) == 30
+    assert await sessions.revoke_many([], "logout", NOW) == 0
