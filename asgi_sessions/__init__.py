@@ -27,6 +27,7 @@ from asgi_sessions.errors import (
 )
 from asgi_sessions.manager import IssuedSession, IssuedToken, Session, SessionManager, SessionRecord
 from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.schema import sessions_metadata
 
 __all__ = [
     "AlreadyRotated",
@@ -56,6 +57,7 @@ __all__ = [
     "require_session",
     "session_exception_handler",
     "session_routes",
+    "sessions_metadata",
 ]
 
 __version__ = "0.1.0"

@@ -18,7 +18,7 @@ from asgi_sessions.asgi.dependency import (
     require_session,
 )
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
-from asgi_sessions.asgi.routes import describe_record, describe_session
+from asgi_sessions.asgi.routes import AsciiJSONResponse, describe_record, describe_session
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE
 
@@ -92,6 +92,11 @@ _LOGIN_NEEDED: dict[int | str, dict[str, Any]] = {401: {"model": Problem, "descr
 _FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"model": Problem, "description": "Another site, or log in anew."}}
 
 
+def _shown(session: Session[Any, Any]) -> Response:
+    # Not by FastAPI, which writes UTF-8: a payload may hold half a surrogate pair.
+    return AsciiJSONResponse(SessionView.model_validate(describe_session(session)).model_dump(mode="json"))
+
+
 def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRouter:
     """Refresh, sign-out, who am I, my devices: ``app.include_router(session_router(), prefix="/auth")``.
 
@@ -113,10 +118,11 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
             **_FORBIDDEN,
             409: {"model": Problem, "description": "Another request was faster. Try again."},
         },
+        response_model=SessionView,
     )
-    async def refresh_session(request: Request) -> SessionView:
+    async def refresh_session(request: Request) -> Response:
         """Rotate the refresh token; the new tokens leave as cookies (or headers)."""
-        return SessionView.model_validate(describe_session(await operations.refresh(request)))
+        return _shown(await operations.refresh(request))
 
     mark_refresh_endpoint(refresh_session)
 
@@ -126,10 +132,10 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
         await operations.sign_out(request)
         return SignedOut()
 
-    @router.get("/session", summary="Who am I", responses={**_LOGIN_NEEDED})
-    async def who_am_i(session: CurrentSession) -> SessionView:
+    @router.get("/session", summary="Who am I", responses={**_LOGIN_NEEDED}, response_model=SessionView)
+    async def who_am_i(session: CurrentSession) -> Response:
         """The session of the caller."""
-        return SessionView.model_validate(describe_session(session))
+        return _shown(session)
 
     @router.get("/sessions", summary="My devices", responses={**_LOGIN_NEEDED})
     async def my_devices(session: CurrentSession, request: Request) -> list[DeviceView]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,10 +20,13 @@ class ServerMissing(Exception):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # Below the range that the system gives to clients: after a kill the port must still be there to start on.
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port between 20000 and 32000")
 
 
 def find_binary(*names: str) -> str:
@@ -38,6 +42,10 @@ def find_binary(*names: str) -> str:
     raise ServerMissing(f"none of {', '.join(names)} is installed")
 
 
+def _rows(output: bytes) -> list[list[str]]:
+    return [line.split("\t") for line in output.decode(errors="replace").split("\n")[:-1]]
+
+
 class Server:
     """A running server; ``close()`` ends it.
 
@@ -50,11 +58,10 @@ class Server:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"asgi-sessions-{self.name}-"))
-        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._install()
-            self.start()
+            self._start_on_some_port()
         except BaseException:
             self.close()
             raise
@@ -67,11 +74,24 @@ class Server:
         """Run a statement as the administrator, with the server's own client; rows of texts."""
         raise NotImplementedError
 
+    def _data_folder(self) -> str:
+        raise NotImplementedError
+
     def _install(self) -> None:
         raise NotImplementedError
 
     def _command(self) -> list[str]:
         raise NotImplementedError
+
+    def _start_on_some_port(self) -> None:
+        for last in (False, False, True):
+            self.port = free_port()
+            try:
+                return self.start()
+            except RuntimeError:  # another process may have taken the port meanwhile
+                if last:
+                    raise
+        return None
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -86,8 +106,9 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(subprocess.CalledProcessError):
-                self.sql("SELECT 1")
-                return
+                # Somebody else's server may be the one that answers on this port.
+                if self._data_folder() == str(self.folder / "data") and self.is_running:
+                    return
             time.sleep(0.05)
         tail = (self.folder / "server.log").read_text(errors="replace")[-2000:]
         raise RuntimeError(f"{self.name} did not start:\n{tail}")
@@ -108,6 +129,9 @@ class Server:
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            # Threads stop one by one; this returns when the last one has.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on after ``pause``."""
@@ -124,13 +148,18 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, number)
+        if self._process is None:
+            return
+        # PostgreSQL's children leave the process group.
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in (self._process.pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None and self.is_running:
             self.resume()
-            self._signal(number)
+            self._process.send_signal(number)
             self._process.wait(timeout=60)
         self._process = None
 
@@ -147,8 +176,11 @@ class MariaDB(Server):
         client = find_binary("mariadb", "mysql")
         options = ["--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{self.port}", "-uroot", "-N", "-B"]
         command = [client, *options, *([database] if database else []), "-e", statement]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        done = subprocess.run(command, check=True, capture_output=True, timeout=60)
+        return _rows(done.stdout)
+
+    def _data_folder(self) -> str:
+        return self.sql("SELECT @@datadir")[0][0].rstrip("/")
 
     def _install(self) -> None:
         find_binary("mariadbd", "mysqld")
@@ -198,8 +230,11 @@ class PostgreSQL(Server):
     def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
         target = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database or "postgres"]
         command = [find_binary("psql"), "-X", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", *target, "-c", statement]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        done = subprocess.run(command, check=True, capture_output=True, timeout=60)
+        return _rows(done.stdout)
+
+    def _data_folder(self) -> str:
+        return self.sql("SHOW data_directory")[0][0]
 
     def _install(self) -> None:
         initdb = find_binary("initdb")

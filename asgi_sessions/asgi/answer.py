@@ -60,6 +60,11 @@ class Answer:
         """Whether this client's tokens travel in headers."""
         return self._transport.answers_in_headers(self._scope["headers"])
 
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended on this very connection."""
+        return self._clear
+
     # -- what is to leave
 
     def issued(self, tokens: TokenSet) -> None:
@@ -81,21 +86,23 @@ class Answer:
 
     def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
         """Hand out an access token of the same session; a late parent is served, but gets no token."""
-        if self._marker is not None:
+        if self._marker is not None or self._replaced(claims.handle):
             return
         self._access = token, claims
         self._warn_if_started("the new access token did not leave with it")
 
-    def ended(self, *, by_user: bool) -> None:
-        """Clear the cookies."""
+    def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
+        """Clear the cookies, unless a login on this connection has already put another session into them."""
+        if self._replaced(session_handle):
+            return
         self.tokens, self._access, self._clear = None, None, True
         if by_user:
             self._warn_if_started("the session is revoked, its cookies stayed and the next request clears them")
 
-    def refused(self, error: Unauthorised) -> None:
+    def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
         """Clear the cookies as far as the error says so."""
         if error.clear_cookies:
-            self.ended(by_user=False)
+            self.ended(session_handle, by_user=False)
 
     def marked(self, marker: str) -> None:
         """Set the retry marker."""
@@ -127,7 +134,7 @@ class Answer:
         return _exposed_once([*headers, *ours])
 
     def _headers(self) -> RawHeaders:
-        transport, now, in_headers = self._transport, self._clock(), self.in_headers
+        transport, now, in_headers = self._transport, self._clock(), self._leaves_in_headers()
         if self._clear:
             carried = transport.read(self._scope["headers"])
             return transport.cleared(carried, request_path(self._scope), in_headers=in_headers)
@@ -149,6 +156,20 @@ class Answer:
         if self._forget_older and tokens is None:
             out += transport.older()
         return out
+
+    def _replaced(self, session_handle: str | None) -> bool:
+        leaving = self.tokens
+        return session_handle is not None and leaving is not None and leaving.access.handle != session_handle
+
+    def _leaves_in_headers(self) -> bool:
+        if not self.in_headers:
+            return False
+        if self.tokens is not None and self._refreshed_at is None:
+            return True  # a new login: where its tokens go is for the client to say
+        # What came in cookies leaves in cookies, whatever the request asks for: any script of the page could
+        # otherwise have its HttpOnly cookies read out to it.
+        carried = self._transport.read(self._scope["headers"])
+        return carried.bearer or carried.empty
 
     def _warn_if_started(self, consequence: str) -> None:
         if self.started:

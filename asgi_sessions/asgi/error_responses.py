@@ -1,9 +1,9 @@
 """Errors become responses: in the application where it has a handler table, else in the middleware."""
 
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, overload
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketState
 
@@ -21,6 +21,14 @@ POLICY_VIOLATION = 1008
 """The WebSocket close code (RFC 6455, section 7.4.1) where the server offers no denial response."""
 
 _NEEDS_LOGIN = (Unauthorised, TryRefreshToken, TokenTheftDetected)
+
+
+@overload
+async def session_exception_handler(connection: Request, error: Exception) -> Response: ...
+
+
+@overload
+async def session_exception_handler(connection: HTTPConnection, error: Exception) -> Response | None: ...
 
 
 async def session_exception_handler(connection: HTTPConnection, error: Exception) -> Response | None:

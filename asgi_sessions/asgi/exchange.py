@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
+import re
+from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asgi_sessions.asgi.answer import Answer
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 Scope = MutableMapping[str, Any]
 
 MAX_COPIES = 8
-"""Of one cookie's copies so many are looked at: more are an attack on our time, not a browser's jar."""
+"""Of one cookie: more are an attack, not a browser's jar. Looking at some of them only would let their order decide."""
 
+_ADDRESS = re.compile(r"[0-9A-Za-z.:_-]{1,45}")  # the longest IPv6 address has 45 characters
 _log = logging.getLogger(__name__)
 
 
@@ -64,13 +66,10 @@ class Exchange:
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
             self._check_origin(None)
-        tokens = await lifecycle.create(
-            owner,
-            jwt_payload,
-            session_info,
-            device=self._device(),
-            replaces=await self._handles_in(lifecycle, carried),
-        )
+        replaces = await self._handles_in(lifecycle, carried)
+        if self._logged_in and self._session is not None:
+            replaces.append(self._session.session_handle)
+        tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
         self.answer.issued(tokens)
         self._logged_in = True
         return self._take(tokens.access, lifecycle)
@@ -129,6 +128,8 @@ class Exchange:
     # -- who it is
 
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
+        if self.answer.over:
+            raise Unauthorised
         session, access = self._session, self._access
         if session is not None and access is not None:
             if not self._logged_in:  # else the request came with what no longer counts
@@ -136,8 +137,9 @@ class Exchange:
             if lifecycle.verifier.in_time(access):
                 await lifecycle.verifier.stands(access, check_database=check_database)
                 return session
-            if self._scope["type"] == "websocket" and self.answer.started:
-                # The socket was opened in time; it goes on for as long as the session does.
+            if self.answer.started or self._logged_in:
+                # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
+                # token is as old as the request: judged again, a long stream would look like a thief.
                 await lifecycle.check(access.handle)
                 return session
         carried = self._transport.read(self._headers)
@@ -146,6 +148,9 @@ class Exchange:
             self._supertokens_needs_id(carried)
             self._check_csrf(carried, access, csrf)
             await lifecycle.verifier.stands(access, check_database=check_database)
+            if lifecycle.verifier.wants_rewrite(access) and not self.answer.started:
+                token, access = await lifecycle.issuer.rewrite_as_promoted(access)
+                self.answer.access_token_changed(token, access)
             return self._take(access, lifecycle)
         if lifecycle.settings.refresh == "endpoint" or carried.bearer:
             self._supertokens_needs_id(carried)
@@ -160,7 +165,7 @@ class Exchange:
     async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
         """The authentic access token that the request carries, perhaps expired."""
         found: AccessToken | None = None
-        for text in carried.access[:MAX_COPIES]:
+        for text in self._few(carried.access):
             access = await lifecycle.verifier.authentic(text)
             if access is None:
                 continue
@@ -205,7 +210,7 @@ class Exchange:
         """
         found = [
             token
-            for text in carried.refresh[:MAX_COPIES]
+            for text in self._few(carried.refresh)
             if (token := await lifecycle.refresher.authentic(text)) is not None
         ]
         if access is not None:
@@ -220,14 +225,23 @@ class Exchange:
             raise Unauthorised
         return max(found, key=lambda token: (token.generation, token.issued_at))
 
+    def _few(self, copies: Sequence[str]) -> Sequence[str]:
+        if len(copies) > MAX_COPIES:
+            self.answer.forget_older()
+            raise Unauthorised(clear_cookies=False)
+        return copies
+
     async def _handles_in(self, lifecycle: Lifecycle, carried: Credentials) -> list[str]:
-        """Every session that the request proves to hold, by tokens that may have expired."""
+        """Every session that the request proves to hold, by tokens that may have expired.
+
+        However many copies there are: planted ones must not hide the session that a logout is to end.
+        """
         handles: dict[str, None] = {}
-        for text in carried.access[:MAX_COPIES]:
+        for text in carried.access:
             access = await lifecycle.verifier.authentic(text)
             if access is not None:
                 handles[access.handle] = None
-        for text in carried.refresh[:MAX_COPIES]:
+        for text in carried.refresh:
             token = await lifecycle.refresher.authentic(text)
             if token is not None:
                 handles[token.handle] = None
@@ -297,7 +311,7 @@ class Exchange:
     def _device(self) -> Device:
         agents = header_values(self._headers, b"user-agent")
         client = self._scope.get("client")
-        return Device(device.label(agents[0] if agents else None), client[0][:45] if client else None)
+        return Device(device.label(agents[0] if agents else None), _address(client[0]) if client else None)
 
     @property
     def _headers(self) -> list[tuple[bytes, bytes]]:
@@ -308,3 +322,9 @@ class Exchange:
     def _host(self) -> str | None:
         hosts = header_values(self._headers, b"host")
         return hosts[0] if len(hosts) == 1 else None
+
+
+def _address(host: str) -> str | None:
+    """The client's address without its zone; None for what is none, since behind a proxy clients may choose the text."""
+    address = host.partition("%")[0]
+    return address if _ADDRESS.fullmatch(address) else None

@@ -12,26 +12,28 @@ async def run_lifespan(app: ASGIApp, manager: SessionManager, scope: Scope, rece
     A failed start is told to the server by ourselves and raised: servers that only see the exception take the
     lifespan for unsupported and serve on without a store.
     """
-    life = _Life(manager, scope, receive, send)
+    life = _Life(app, manager, scope, receive, send)
     try:
-        await app(scope, life.receive, life.send)
-    except BaseException:
-        if life.begun:
-            await life.end()
-            raise
-        # An application without a lifespan of its own: run ours alone.
-        await life.alone()
+        try:
+            await app(scope, life.receive, life.send)
+        except Exception:
+            if life.begun:
+                raise
+        if not life.begun:  # an application without a lifespan of its own: run ours alone
+            await life.alone()
     finally:
         await life.end()
 
 
 class _Life:
-    def __init__(self, manager: SessionManager, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, manager: SessionManager, scope: Scope, receive: Receive, send: Send) -> None:
+        self._app = app
         self._manager = manager
         self._scope = scope
         self._receive = receive
         self._send = send
         self._running = False
+        self._failed = False
         self.begun = False
 
     async def receive(self) -> Message:
@@ -43,7 +45,8 @@ class _Life:
     async def send(self, message: Message) -> None:
         if message["type"] != "lifespan.startup.complete":
             await self.end()
-        await self._send(message)
+        if not self._failed:  # else the server has been told, and takes a second word for a breach of protocol
+            await self._send(message)
 
     async def end(self) -> None:
         if self._running:
@@ -60,9 +63,10 @@ class _Life:
     async def _begin(self) -> None:
         self.begun = True
         try:
-            check_refresh_route(self._scope.get("app"), self._manager.settings)
+            check_refresh_route(self._scope.get("app", self._app), self._manager.settings)
             await self._manager.start()
         except Exception as error:
+            self._failed = True
             await self._send({"type": "lifespan.startup.failed", "message": f"asgi_sessions: {error}"})
             raise
         self._running = True

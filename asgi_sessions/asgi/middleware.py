@@ -83,13 +83,13 @@ class SessionMiddleware:
             kind = message["type"]
             if kind in {"websocket.accept", "websocket.http.response.start"}:
                 message["headers"] = answer.start(list(message.get("headers", ())))
-            elif kind == "websocket.close" and not answer.started and answer.pending:
-                if _DENIAL in scope.get("extensions", {}):
+            elif kind == "websocket.close" and not answer.started:
+                headers = answer.start([])
+                if _DENIAL in scope.get("extensions", {}) and any(name == b"set-cookie" for name, _ in headers):
                     # A plain close cannot carry headers: say the same in a response that can.
-                    await send({"type": f"{_DENIAL}.start", "status": 403, "headers": answer.start([])})
+                    await send({"type": f"{_DENIAL}.start", "status": 403, "headers": headers})
                     await send({"type": f"{_DENIAL}.body", "body": b"", "more_body": False})
                     return
-                answer.started = True
             await send(message)
 
         try:

@@ -1,5 +1,6 @@
 """The session endpoints for Starlette: ``routes=[Mount("/auth", routes=session_routes())]``."""
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,13 @@ from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
 from asgi_sessions.manager.session import Session, SessionRecord
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class AsciiJSONResponse(JSONResponse):
+    """JSON with escapes: a payload may hold half a surrogate pair, which UTF-8 cannot."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Route]:
@@ -48,7 +56,7 @@ def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Rou
 
 async def _refresh(request: Request) -> Response:
     session = await operations.refresh(request)
-    return JSONResponse(describe_session(session))
+    return AsciiJSONResponse(describe_session(session))
 
 
 mark_refresh_endpoint(_refresh)
@@ -60,7 +68,7 @@ async def _sign_out(request: Request) -> Response:
 
 
 async def _who_am_i(request: Request) -> Response:
-    return JSONResponse(describe_session(await get_session(request)))
+    return AsciiJSONResponse(describe_session(await get_session(request)))
 
 
 async def _my_devices(request: Request) -> Response:

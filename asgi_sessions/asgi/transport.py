@@ -1,7 +1,7 @@
 """How tokens travel: read from the request's cookies or its Authorization header, and set on the response."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from asgi_sessions.asgi import client_protocol
@@ -39,10 +39,10 @@ class Credentials:
     """
 
     bearer: bool
-    access: Sequence[str] = ()
-    refresh: Sequence[str] = ()
-    retry_marker: str | None = None
-    ids: Sequence[str] = ()
+    access: Sequence[str] = field(default=(), repr=False)
+    refresh: Sequence[str] = field(default=(), repr=False)
+    retry_marker: str | None = field(default=None, repr=False)
+    ids: Sequence[str] = field(default=(), repr=False)
 
     @property
     def empty(self) -> bool:
@@ -150,10 +150,11 @@ class Transport:
             in_headers: Whether the tokens travel in headers.
         """
         out: RawHeaders = []
+        everything = self.settings.speaks_supertokens
         if in_headers:
-            out += [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")]
+            if everything or not carried.empty:
+                out += [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")]
         else:
-            everything = self.settings.speaks_supertokens
             sent = {self.access: carried.access, self.refresh: carried.refresh}
             if self.id_refresh is not None:
                 sent[self.id_refresh] = carried.ids

@@ -10,7 +10,7 @@ from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol import access_token, user_id
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken
 from asgi_sessions.protocol.clock import Clock
-from asgi_sessions.protocol.cookies import MAX_SIZE
+from asgi_sessions.protocol.cookies import ACCESS_COOKIE, MAX_SIZE, prefixed_name
 from asgi_sessions.protocol.keyring import SigningKey
 from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
@@ -20,7 +20,7 @@ from asgi_sessions.store.repository import SessionRow
 LINEAGE_GROWTH = 200
 """Bytes by which an access token grows once its lineage has parents (promote_on="first_use"), at most."""
 COUNTER_GROWTH = 32
-"""Bytes by which times and generation may grow, and a cookie's name with its prefix may be longer, at most."""
+"""Bytes by which times, generation and marks may grow during a session's life, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,13 @@ class Issuer:
         self._settings = settings
         self._keys = keys
         self._clock = clock
+        self._cookie_name = prefixed_name(
+            ACCESS_COOKIE,
+            settings.cookie_prefix,
+            secure=settings.cookie_secure,
+            domain=settings.cookie_domain,
+            path=settings.access_token_path,
+        )
         self._with_lineage = settings.promote_on == "first_use"
         self._with_csrf_token = settings.csrf in {"token", "both"}
 
@@ -80,7 +87,7 @@ class Issuer:
             access=access,
             expires_at=expires_at,
             refresh=refresh,
-            access_token=self.sign(await self._keys.signing_key(), access),
+            access_token=self.sign(await self._keys.signing_key(), access, new_payload=refresh.generation == 0),
             refresh_token=IssuedToken(self._keys.refresh_tokens.encode(refresh), until),
             anti_csrf_token=(
                 IssuedToken(access.anti_csrf_token, from_ms(access.expires_at)) if access.anti_csrf_token else None
@@ -110,18 +117,35 @@ class Issuer:
             PayloadTooLarge: The payload does not fit into a cookie.
         """
         changed = replace(access, payload_json=payload_json)
-        return self.sign(await self._keys.signing_key(), changed), changed
+        return self.sign(await self._keys.signing_key(), changed, new_payload=True), changed
 
-    def sign(self, key: SigningKey, access: AccessToken) -> IssuedToken:
+    async def rewrite_as_promoted(self, access: AccessToken) -> tuple[IssuedToken, AccessToken]:
+        """The same access token, good for as long, that says that its pair has been promoted."""
+        if access.lineage is None:
+            raise ValueError("an access token without a lineage is never promoted")
+        changed = replace(access, lineage=replace(access.lineage, promoted=True))
+        # Not measured again: the few bytes more are within the growth that `sign` allows for.
+        text = access_token.sign(await self._keys.signing_key(), changed)
+        return IssuedToken(text, from_ms(changed.expires_at)), changed
+
+    def sign(self, key: SigningKey, access: AccessToken, *, new_payload: bool) -> IssuedToken:
         """Sign an access token.
+
+        Args:
+            key: To sign with.
+            access: What to say.
+            new_payload: Whether the payload is accepted here and now, so that it must leave room for what grows
+                later. One that was accepted once is not refused at a refresh.
 
         Raises:
             PayloadTooLarge: With its cookie's name it would be longer than browsers accept, now or some refreshes on.
         """
         text = access_token.sign(key, access)
-        size = len(text) + COUNTER_GROWTH + len("__Secure-sAccessToken")
-        if access.lineage is not None and access.lineage.grandparent_hash is None:
-            size += LINEAGE_GROWTH
+        size = len(text) + len(self._cookie_name)
+        if new_payload:
+            size += COUNTER_GROWTH
+            if access.lineage is not None and access.lineage.grandparent_hash is None:
+                size += LINEAGE_GROWTH
         if size > MAX_SIZE:
             raise PayloadTooLarge(
                 f"jwt_payload is too large: the access token would need {size} bytes of a cookie's {MAX_SIZE}. "

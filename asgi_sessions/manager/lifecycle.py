@@ -1,5 +1,6 @@
 """Sessions from login to logout, by handle and by user: what a worker does with its database, without a request."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from asgi_sessions.protocol.session_handle import is_handle, new_handle
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
+LEAVING_SECONDS = 0.02
+"""What logins that race for the last places give each other to leave."""
 MAX_INFO_BYTES = 1024 * 1024
 """Session info is read and written whole; what is larger belongs into the application's own tables."""
 
@@ -108,11 +111,15 @@ class Lifecycle:
             session_info=_info_json(session_info),
         )
         tokens = await self.issuer.issue(row, first)
-        for handle in replaces:
+        replaced = frozenset(replaces)
+        limit = self.settings.max_sessions_per_user
+        if limit is not None:
+            await self._make_room(row.user_id, limit, replaced)
+        for handle in replaced:
             await self.revoke(handle, reason=REPLACED)
         await self._sessions.insert(row)
-        if self.settings.max_sessions_per_user is not None:
-            await self._enforce_limit(row, self.settings.max_sessions_per_user)
+        if limit is not None:
+            await self._enforce_limit(row, limit)
         record(Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label)
         return tokens
 
@@ -135,6 +142,8 @@ class Lifecycle:
 
     async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
         """End all of a user's sessions, perhaps but one, in one statement; returns how many."""
+        if except_handle is not None and not is_handle(except_handle):
+            raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")
         stored = user_id.storable(owner)
         if stored is None:
             return 0
@@ -142,7 +151,7 @@ class Lifecycle:
             stored,
             "logout_all",
             now=self.clock(),
-            except_handle=except_handle if is_handle(except_handle) else None,
+            except_handle=except_handle,
         )
         if count:
             record(Event.REVOKED, user_id=owner, reason="logout_all", count=count)
@@ -212,17 +221,35 @@ class Lifecycle:
                 return error
         return Unauthorised()
 
-    async def _enforce_limit(self, row: SessionRow, limit: int) -> None:
-        # Counted after the insert, in an order on which all workers agree: of logins that race, each sees the
-        # others' rows or is seen by them, so the limit holds in the end whoever comes first.
-        live = await self._sessions.list_of(row.user_id, now=self.clock())
-        oldest_first = sorted(live, key=lambda session: (session.created_at, session.handle))
-        if self.settings.max_sessions_action == "evict_oldest":
-            for session in oldest_first[:-limit]:
-                await self.revoke(session.handle, reason="evicted")
-        elif row.handle in {session.handle for session in oldest_first[limit:]}:
-            await self.revoke(row.handle, reason="rejected")
+    async def _make_room(self, owner: bytes, limit: int, replaced: frozenset[str]) -> None:
+        # Before the insert: a worker whose clock is behind would otherwise take the new session for the oldest.
+        live = [session for session in await self._live_oldest_first(owner) if session.handle not in replaced]
+        too_many = live[: max(0, len(live) - limit + 1)]
+        if too_many and self.settings.max_sessions_action == "reject":
             raise SessionLimitReached
+        for session in too_many:
+            await self.revoke(session.handle, reason="evicted")
+
+    async def _enforce_limit(self, row: SessionRow, limit: int) -> None:
+        # Once more after the insert: of logins that race, each sees the others' rows or is seen by them.
+        if self.settings.max_sessions_action == "evict_oldest":
+            for session in (await self._live_oldest_first(row.user_id))[:-limit]:
+                await self.revoke(session.handle, reason="evicted")
+            return
+        # A login stays once it sees no more than the limit: of all that stay, the last one to look saw the others.
+        # While there are too many the last in order leave first, one more place at each look, so that not all do.
+        for place_to_leave in range(limit, -1, -1):
+            handles = [session.handle for session in await self._live_oldest_first(row.user_id)]
+            if len(handles) <= limit:
+                return
+            if row.handle in handles[place_to_leave:]:
+                await self.revoke(row.handle, reason="rejected")
+                raise SessionLimitReached
+            await asyncio.sleep(LEAVING_SECONDS)
+
+    async def _live_oldest_first(self, owner: bytes) -> list[SessionRow]:
+        live = await self._sessions.list_of(owner, now=self.clock())
+        return sorted(live, key=lambda session: (session.created_at, session.handle))
 
 
 def _info_json(info: Any) -> str:

@@ -61,19 +61,22 @@ class SessionManager:
             StoreUnavailable: The database does not answer.
         """
         loop = asyncio.get_running_loop()
-        runtime = self._runtimes.get(loop)
-        if runtime is None:
-            runtime = self._runtimes[loop] = Runtime(self.settings, self.clock)
-        async with runtime.opening:
-            if runtime.users == 0:
-                try:
-                    await runtime.open()
-                except BaseException:
-                    self._runtimes.pop(loop, None)
-                    raise
-                self._runtimes[loop] = runtime
-                self._announce()
-            runtime.users += 1
+        while True:
+            runtime = self._runtimes.get(loop)
+            if runtime is None:
+                runtime = self._runtimes[loop] = Runtime(self.settings, self.clock)
+            async with runtime.opening:
+                if self._runtimes.get(loop) is not runtime:
+                    continue  # it was closed, or could not be opened, while this start waited
+                if runtime.users == 0:
+                    try:
+                        await runtime.open()
+                    except BaseException:
+                        self._runtimes.pop(loop, None)
+                        raise
+                    self._announce()
+                runtime.users += 1
+                return
 
     async def stop(self) -> None:
         """Undo one start; the last one closes the store on this event loop."""
@@ -82,6 +85,8 @@ class SessionManager:
         if runtime is None:
             return
         async with runtime.opening:
+            if self._runtimes.get(loop) is not runtime:
+                return
             runtime.users -= 1
             if runtime.users == 0:
                 self._runtimes.pop(loop, None)
@@ -233,6 +238,9 @@ class SessionManager:
 
         Returns:
             How many sessions were ended.
+
+        Raises:
+            ValueError: `except_handle` is no session handle. Nothing was ended.
         """
         return await self.lifecycle.revoke_all(user_id, except_handle=except_handle)
 

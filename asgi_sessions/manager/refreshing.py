@@ -60,7 +60,11 @@ class Refresher:
         self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
 
     async def authentic(self, text: str) -> RefreshToken | None:
-        """The refresh token that `text` is, None for anything that we did not issue."""
+        """The refresh token that `text` is, None for anything that we did not issue.
+
+        Raises:
+            StoreUnavailable: Its key is unknown here, and the keys could not be loaded again.
+        """
         token = self._keys.refresh_tokens.decode(text)
         if token is None and self._keys.refresh_tokens.unknown_key(text) and await self._keys.learn():
             token = self._keys.refresh_tokens.decode(text)
@@ -96,8 +100,11 @@ class Refresher:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token)
             if not issue:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, None)
-            if verdict is not Verdict.CHILD or await self.promote(token.handle, token.lineage, row.expires_at):
-                return await self._follow(row, token, anti_csrf_token)
+            if verdict is not Verdict.CHILD:
+                await self._touch(row)
+            elif not await self.promote(token.handle, token.lineage, row.expires_at):
+                continue
+            return await self._follow(row, token, anti_csrf_token)
         raise StoreUnavailable
 
     async def promote(self, handle: str, lineage: Lineage, expires_at: int) -> bool:
@@ -155,6 +162,18 @@ class Refresher:
 
     def _decide(self, token: RefreshToken, row: SessionRow, *, retried: bool) -> Verdict:
         return decide(token.lineage, row.chain, now=self._clock(), windows=self._windows, retried=retried)
+
+    async def _touch(self, row: SessionRow) -> None:
+        # A refresh that promotes nothing is a use all the same. Without this, somebody who comes by shortly every 13
+        # days would be idle for 14: their child is presented, and promoted, only at the next visit.
+        now, unless_since = self._clock(), self._settings.access_token_lifetime_ms // 2
+        if now - row.last_active_at > unless_since:
+            await self._sessions.touch(
+                row.handle,
+                now=now,
+                idle_expires_at=min(now + self._settings.idle_timeout_ms, row.expires_at),
+                unless_since=unless_since,
+            )
 
     async def _follow(self, row: SessionRow, token: RefreshToken, anti_csrf_token: str | None) -> Refreshed:
         now = self._clock()

@@ -36,14 +36,15 @@ class IssuedToken:
 class ResponseTokens(Protocol):
     """The way back to the client, where there is one: the middleware's side of a Session."""
 
-    def ended(self, *, by_user: bool) -> None:
+    def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
         """The session is over: let the cookies leave with the response.
 
         Args:
+            session_handle: Which one; None for whichever the response is about.
             by_user: True for a logout, where it is worth a warning if the response is already on its way.
         """
 
-    def refused(self, error: Unauthorised) -> None:
+    def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
         """A read found the session gone: clear the cookies as far as the error says so."""
 
     def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
@@ -103,7 +104,7 @@ class Session(Generic[UserIdT, PayloadT]):
         """
         revoked = await self._lifecycle.revoke(self.session_handle)
         if self._response is not None and (revoked or not self._lifecycle.settings.speaks_supertokens):
-            self._response.ended(by_user=True)
+            self._response.ended(self.session_handle, by_user=True)
 
     async def revoke_other_sessions(self) -> int:
         """Log this user out everywhere else.
@@ -177,7 +178,7 @@ class Session(Generic[UserIdT, PayloadT]):
 
     def _refuse(self, error: Unauthorised) -> NoReturn:
         if self._response is not None:
-            self._response.refused(error)
+            self._response.refused(error, self.session_handle)
         raise error
 
     def __repr__(self) -> str:

@@ -57,8 +57,10 @@ class SigningKeys:
         )
         self._provider: Callable[[], Awaitable[str | bytes]] | None = settings.signing_key_provider
         self._provided: list[SigningKey] = []
+        self._opened_keys: dict[str, SigningKey] = {}
         self._lock = asyncio.Lock()
         self._next_reload = 0.0
+        self._reload_failed = False
 
     async def start(self) -> None:
         """Load the keys, or make the first ones; of many workers that start together one makes them.
@@ -84,19 +86,29 @@ class SigningKeys:
 
         Returns:
             Whether the keys were loaded again, so that a second look is worth it. At most once a second.
+
+        Raises:
+            StoreUnavailable: They could not be loaded: the token may be good, so nobody may be logged out for it.
         """
-        if self._monotonic() < self._next_reload:
-            return False
-        async with self._lock:
-            if self._monotonic() < self._next_reload:
-                return True  # somebody has loaded them while this one waited
-            self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
-            try:
-                await self._load(strict=False)
-            except StoreUnavailable:
-                _log.warning("The signing keys could not be loaded again; going on with the known ones.")
-                return False
-        return True
+        if self._monotonic() >= self._next_reload:
+            async with self._lock:  # who comes meanwhile waits for the same keys
+                if self._monotonic() >= self._next_reload:
+                    await self._reload()
+            loaded = True
+        else:
+            loaded = False
+        if self._reload_failed:
+            raise StoreUnavailable
+        return loaded
+
+    async def _reload(self) -> None:
+        try:
+            await self._load(strict=False)
+            self._reload_failed = False
+        except StoreUnavailable:
+            _log.warning("The signing keys could not be loaded again; going on with the known ones.")
+            self._reload_failed = True
+        self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
 
     async def forget_old(self) -> None:
         """Delete keys that stopped signing so long ago that no cookie of theirs is left.
@@ -156,13 +168,17 @@ class SigningKeys:
         opened = []
         for row in await self._store.load(purpose):
             try:
-                opened.append(await self._open(row))
+                key = self._opened_keys[row.key_id] = await self._open(row)
+                opened.append(key)
             except SealBroken:
                 # At start this is a mistake in the settings. Later it is a worker with a newer secret_key, or
                 # somebody who writes into the database: in both cases the known keys are the ones to trust.
                 if strict:
                     raise ConfigurationError(_SEAL_BROKEN if self._sealer else _SEALED) from None
-                _log.error("Signing key %s cannot be opened with secret_key and is not used.", row.key_id)
+                if row.key_id in self._opened_keys:
+                    opened.append(self._opened_keys[row.key_id])
+                else:
+                    _log.error("Signing key %s cannot be opened with secret_key and is not used.", row.key_id)
         return opened
 
     async def _open(self, row: KeyRow) -> SigningKey:

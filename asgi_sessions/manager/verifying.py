@@ -38,10 +38,15 @@ class Verifier:
         self._overlap = not settings.speaks_supertokens
         self._check_database = settings.revocation_check == "database"
         self._promotes = settings.promote_on == "first_use"
+        self._rewrites = self._promotes and settings.speaks_supertokens
         self._seen: OrderedDict[tuple[str, int, bytes], None] = OrderedDict()
 
     async def authentic(self, text: str) -> AccessToken | None:
-        """The access token that `text` is, perhaps expired; None for anything that we did not sign."""
+        """The access token that `text` is, perhaps expired; None for anything that we did not sign.
+
+        Raises:
+            StoreUnavailable: Its key is unknown here, and the keys could not be loaded again.
+        """
         try:
             return self._verify(text)
         except InvalidAccessToken as error:
@@ -73,6 +78,20 @@ class Verifier:
             await self._first_use(access, access.lineage.lineage)
         if check_database or self._check_database:
             await self._standing.row(access.handle)
+
+    def wants_rewrite(self, access: AccessToken) -> bool:
+        """Whether this token's first use has just been settled, and it does not say so itself.
+
+        The reference library then hands out another access token. It carries the same lineage: what a token shows
+        is judged at its first use in every worker.
+        """
+        lineage = access.lineage
+        return (
+            self._rewrites
+            and lineage is not None
+            and not lineage.promoted
+            and (access.handle, lineage.generation, lineage.lineage.token_hash) in self._seen
+        )
 
     def _verify(self, text: str) -> AccessToken:
         return access_token.verify(

@@ -62,6 +62,8 @@ class AccessLineage:
         parent_hash: SHA-256 of the parent's secret; None for generation 0.
         parent_issued_at: ms; None for generation 0.
         grandparent_hash: SHA-256 of the grandparent's secret; None for generations 0 and 1.
+        promoted: Whether the pair had been promoted when this token was signed
+            (with ``client_protocol="supertokens"``).
     """
 
     generation: int
@@ -70,6 +72,7 @@ class AccessLineage:
     parent_hash: bytes | None = field(default=None, repr=False)
     parent_issued_at: int | None = None
     grandparent_hash: bytes | None = field(default=None, repr=False)
+    promoted: bool = False
 
     @property
     def lineage(self) -> rotation.Lineage:
@@ -150,6 +153,7 @@ def sign(key: SigningKey, token: AccessToken) -> str:
             _hash_text(token.lineage.parent_hash),
             token.lineage.parent_issued_at,
             _hash_text(token.lineage.grandparent_hash),
+            *([True] if token.lineage.promoted else []),
         ]
     # Read and written again rather than pasted in: a text that is no single JSON value could add claims.
     claims["payload"] = token.payload
@@ -216,8 +220,10 @@ def _read(claims: Any, verifies_until: int | None) -> AccessToken:
 
 
 def _read_lineage(generation: int, lineage: Any) -> AccessLineage:
-    token_hash, issued_at, parent_hash, parent_issued_at, grandparent_hash = lineage
+    token_hash, issued_at, parent_hash, parent_issued_at, grandparent_hash, *promoted = lineage
     if type(lineage) is not list or type(issued_at) is not int or type(parent_issued_at) not in {int, type(None)}:
+        raise ValueError("not a lineage")
+    if promoted and (len(promoted) > 1 or promoted[0] is not True):
         raise ValueError("not a lineage")
     return AccessLineage(
         generation,
@@ -226,6 +232,7 @@ def _read_lineage(generation: int, lineage: Any) -> AccessLineage:
         None if parent_hash is None else _hash_bytes(parent_hash),
         parent_issued_at,
         None if grandparent_hash is None else _hash_bytes(grandparent_hash),
+        promoted=bool(promoted),
     )
 
 

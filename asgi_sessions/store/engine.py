@@ -7,16 +7,25 @@ import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Executable, event, make_url
+from sqlalchemy import URL, Connection, Executable, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.store.address import engine_arguments, parse_database_url
+from asgi_sessions.store.connection_setup import (
+    STATEMENT_TIMEOUT_SECONDS,
+    STRONG_READ,
+    set_up_mysql,
+    sqlite_set_up,
+)
 from asgi_sessions.store.failures import (
     DatabaseFailure,
     FailureKind,
@@ -32,30 +41,16 @@ __all__ = [
     "Database",
     "DuplicateKey",
     "Outcome",
-    "engine_arguments",
     "open_database",
     "parse_database_url",
 ]
 
-STATEMENT_TIMEOUT_SECONDS = 5.0
-"""For one operation, its retries included. Drivers would wait for ever for a silent server."""
 POOL_SIZE = 10
 """Connections per process at most: eight workers stay below MySQL's default of 151."""
 POOL_RECYCLE_SECONDS = 1800
 """Below the idle limits of common proxies and firewalls."""
-LOCK_WAIT_SECONDS = 2
-"""Below the statement timeout, so that a lock wait ends with an error and a retry, not with a statement that
-is given up here and still waits there (InnoDB's default is 50 s)."""
 MAX_TRIES = 5
 
-_DRIVERS = {
-    "sqlite": "aiosqlite",
-    "mysql": "asyncmy",
-    "mariadb": "asyncmy",
-    "postgresql": "asyncpg",
-}
-_EXTRAS = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql", "postgresql": "postgresql"}
-_STRONG_READ = "asgi_sessions.strong_read"
 _jitter = random.SystemRandom().uniform
 
 
@@ -71,72 +66,12 @@ class DuplicateKey(Exception):
         self.after_interruption = after_interruption
 
 
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a statement gave: its rows if it returns rows, and how many rows it matched if it changes them."""
 
-    __slots__ = ("rowcount", "rows")
-
-    def __init__(self, rows: Sequence[Any], rowcount: int) -> None:
-        self.rows = rows
-        self.rowcount = rowcount
-
-
-def parse_database_url(database_url: str | URL) -> URL:
-    """Read the address of the database and refuse what would be unsafe or could not work.
-
-    Args:
-        database_url: ``sqlite+aiosqlite://…``, ``mysql+asyncmy://…`` (``mariadb+asyncmy``) or
-            ``postgresql+asyncpg://…``.
-
-    Raises:
-        ConfigurationError: It is none of these, or asks for TLS that verifies nobody.
-    """
-    try:
-        url = make_url(database_url)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError("database_url: not an SQLAlchemy URL such as mysql+asyncmy://user@host/db") from None
-    backend, _, driver = url.drivername.partition("+")
-    if driver != _DRIVERS.get(backend):
-        known = ", ".join(f"{name}+{driver}" for name, driver in _DRIVERS.items())
-        raise ConfigurationError(f"database_url: must begin with one of {known}")
-    if backend == "mariadb":
-        url = url.set(drivername="mysql+asyncmy")
-    if problem := {"mysql": _mysql_url_problem, "postgresql": _postgresql_url_problem}.get(
-        url.get_backend_name(), lambda _: None
-    )(url):
-        raise ConfigurationError(f"database_url: {problem}")
-    return url
-
-
-def _mysql_url_problem(url: URL) -> str | None:
-    if "ssl" in url.query:
-        return "ssl=… does not verify the server or is silently ignored; give ssl_ca=/path/to/ca.pem instead"
-    tls = {name for name in url.query if name.startswith("ssl_")}
-    if tls and not (url.query.get("ssl_ca") or url.query.get("ssl_capath")):
-        return "TLS without ssl_ca=… (or ssl_capath=…) does not verify the server"
-    if "read_timeout" in url.query:
-        return "read_timeout swallows cancellations on Python 3.11; statements have a timeout of their own"
-    return None
-
-
-def _postgresql_url_problem(url: URL) -> str | None:
-    if "sslmode" in url.query:
-        return "asyncpg calls it ssl=…, not sslmode=…"
-    if "ssl" in url.query and url.query["ssl"] not in ("disable", "verify-ca", "verify-full"):
-        return "ssl=… other than verify-full or verify-ca does not verify the server (CA: PGSSLROOTCERT)"
-    return None
-
-
-def engine_arguments(url: URL) -> dict[str, Any]:
-    """Return what every engine on this address needs, pooled or not."""
-    connect: dict[str, Any] = {}
-    if url.get_backend_name() == "mysql":
-        # Without it bytes go as text: the server warns, and asyncmy fetches the warnings and logs values.
-        connect["binary_prefix"] = True
-        if url.password is not None:
-            # asyncmy would encode as Latin-1, and fail on what that lacks; servers hash UTF-8.
-            connect["password"] = url.password.encode()
-    return {"hide_parameters": True, "connect_args": connect}
+    rows: Sequence[Any]
+    rowcount: int
 
 
 class Database:
@@ -176,13 +111,15 @@ class Database:
                 **engine_arguments(self.url),
             )
         except (ModuleNotFoundError, NoSuchModuleError):
-            extra = _EXTRAS[self.dialect]
+            # The extras have the names of the dialects.
             raise ConfigurationError(
-                f"database_url: the driver is missing; install asgi-user-sessions[{extra}]"
+                f"database_url: the driver is missing; install asgi-user-sessions[{self.dialect}]"
             ) from None
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost_connections)
-        if (on_connect := {"sqlite": set_up_sqlite, "mysql": _set_up_mysql}.get(self.dialect)) is not None:
-            event.listen(self.engine.sync_engine, "connect", on_connect)
+        if self.dialect == "sqlite":
+            event.listen(self.engine.sync_engine, "connect", sqlite_set_up(statement_timeout))
+        elif self.dialect == "mysql":
+            event.listen(self.engine.sync_engine, "connect", set_up_mysql)
 
     async def close(self) -> None:
         """Close all connections. Call it on the loop that opened the database."""
@@ -273,7 +210,7 @@ class _Attempt:
     def __call__(self) -> Outcome:
         with self.engine.connect() as connection:
             self.connected = True
-            if self.strong and (settings := connection.info.get(_STRONG_READ)) is not None:
+            if self.strong and (settings := connection.info.get(STRONG_READ)) is not None:
                 return self._strongly(connection, *settings)
             return self._execute(connection)
 
@@ -316,6 +253,8 @@ def _prepare_sqlite(url: URL) -> tuple[URL, sqlite3.Connection | None]:
         holder = sqlite3.connect(f"{name}?mode=memory&cache=shared", uri=True)
         return url.set(database=name, query={"mode": "memory", "cache": "shared", "uri": "true"}), holder
     if not url.database.startswith("file:"):
+        if not (folder := Path(url.database).parent).is_dir():
+            raise ConfigurationError(f"database_url: the folder {folder} does not exist")
         # It may hold signing keys: for the owner only. SQLite's other files inherit this.
         with suppress(OSError):  # there already; or it cannot be, and SQLite will say so
             os.close(os.open(url.database, os.O_CREAT | os.O_EXCL, 0o600))
@@ -330,61 +269,4 @@ def _mark_lost_connections(context: ExceptionContext) -> None:
     elif isinstance(original, Exception) and not isinstance(original, driver_error):
         # A bare OSError from a driver's socket, or its parser stumbling over half an answer.
         context.is_disconnect = True
-        context.invalidate_pool_on_disconnect = False
-
-
-def _run(dbapi_connection: Any, statement: str) -> Sequence[Any]:
-    cursor = dbapi_connection.cursor()
-    try:
-        cursor.execute(statement)
-        return cursor.fetchall() if cursor.description else ()
-    finally:
-        cursor.close()
-
-
-def set_up_sqlite(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-    """Prepare a new SQLite connection: readers beside the writer, and writers that wait for each other."""
-    _run(dbapi_connection, "PRAGMA busy_timeout = 5000")
-    with suppress(sqlite3.OperationalError):  # another process is just switching the file; the mode is the file's
-        _run(dbapi_connection, "PRAGMA journal_mode = WAL")
-    _run(dbapi_connection, "PRAGMA synchronous = NORMAL")  # in WAL mode safe against all but losing the last writes
-
-
-def _set_up_mysql(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-    """Set the session's variables, and find out what a read needs on this server to be up to date."""
-    # SHOW, since asking for @@a_variable_that_another_flavour_has is an error.
-    names = (
-        "binlog_format,group_replication_consistency,innodb_lock_wait_timeout,log_bin,max_statement_time,sql_mode,"
-        "transaction_isolation,tx_isolation,wsrep_on,wsrep_sync_wait"
-    )
-    shown = _run(dbapi_connection, f"SHOW VARIABLES WHERE FIND_IN_SET(Variable_name, '{names}')")
-    variables = {name.lower(): value for name, value in shown}
-    changes: list[str] = []
-    if int(variables.get("innodb_lock_wait_timeout", 50)) > LOCK_WAIT_SECONDS:
-        changes.append(f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}")
-    if float(variables.get("max_statement_time", STATEMENT_TIMEOUT_SECONDS)) == 0:  # MariaDB only
-        changes.append(f"max_statement_time = {STATEMENT_TIMEOUT_SECONDS:.0f}")
-    modes = variables.get("sql_mode", "")
-    if "STRICT_" not in modes:
-        # Without it a text that is too long is cut off with a warning.
-        changes.append(f"sql_mode = '{modes + ',' if modes else ''}STRICT_ALL_TABLES'")
-    if not (variables.get("log_bin") == "ON" and variables.get("binlog_format") == "STATEMENT"):
-        # Gaps between a user's sessions stay unlocked. (Statement-based binary logs refuse this level.)
-        level = "transaction_isolation" if "transaction_isolation" in variables else "tx_isolation"
-        changes.append(f"{level} = 'READ-COMMITTED'")
-    if changes:
-        _run(dbapi_connection, "SET SESSION " + ", ".join(changes))
-    record.info[_STRONG_READ] = _strong_read(variables)
-
-
-def _strong_read(variables: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the statements before and after a read that must be up to date; None where every read is."""
-    if variables.get("wsrep_on") == "ON":
-        usual = int(variables.get("wsrep_sync_wait", "0"))
-        if not usual & 1:
-            return f"SET SESSION wsrep_sync_wait = {usual | 1}", f"SET SESSION wsrep_sync_wait = {usual}"
-    usual_consistency = variables.get("group_replication_consistency", "BEFORE")
-    if usual_consistency not in ("BEFORE", "BEFORE_AND_AFTER"):
-        setting = "SET SESSION group_replication_consistency = "
-        return f"{setting}'BEFORE'", f"{setting}'{usual_consistency}'"
-    return None
+        context.invalidate_pool_on_disconnect = isinstance(original, OSError)

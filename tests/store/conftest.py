@@ -1,4 +1,6 @@
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
@@ -13,37 +15,59 @@ from tests.conftest import ENGINES
 from tests.servers import Server
 
 
+class Prepared:
+    """Databases that have their tables already, one for each engine: making one takes half a second."""
+
+    def __init__(self, folder: Path) -> None:
+        self._urls = {"sqlite": f"sqlite+aiosqlite:///{folder / 'sessions.db'}"}
+
+    def url(self, engine: str, request: pytest.FixtureRequest) -> str:
+        if engine not in self._urls:
+            server: Server = request.getfixturevalue(engine)
+            server.sql("CREATE DATABASE prepared")
+            self._urls[engine] = server.url("prepared")
+        return self._urls[engine]
+
+    @asynccontextmanager
+    async def opened(self, engine: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+        database = await open_database(self.url(engine, request))
+        await upgrade(database)
+        yield database
+        for table in sessions_metadata().sorted_tables:
+            await database.run(delete(table))
+        await database.close()
+
+
 @pytest.fixture(scope="session")
-def prepared() -> dict[str, str]:
-    """The addresses of databases that have their tables, by engine: making one takes half a second."""
-    return {}
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return Prepared(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(params=ENGINES)
-async def database(
-    request: pytest.FixtureRequest, prepared: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Database]:
+async def database(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
     """An open database with empty tables, on each engine in turn."""
-    if request.param not in prepared:
-        if request.param == "sqlite":
-            prepared["sqlite"] = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'sessions.db'}"
-        else:
-            server: Server = request.getfixturevalue(request.param)
-            server.sql("CREATE DATABASE prepared")
-            prepared[request.param] = server.url("prepared")
-    database = await open_database(prepared[request.param])
-    await upgrade(database)
-    yield database
-    for table in sessions_metadata().sorted_tables:
-        await database.run(delete(table))
-    await database.close()
+    async with prepared.opened(request.param, request) as database:
+        yield database
 
 
 @pytest.fixture
-async def on_mariadb(mariadb_url: str) -> AsyncIterator[Database]:
-    """An open MariaDB database with its tables, that nobody else uses."""
-    database = await open_database(mariadb_url)
-    await upgrade(database)
+async def on_mariadb(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
+    """An open MariaDB database with empty tables."""
+    async with prepared.opened("mariadb", request) as database:
+        yield database
+
+
+@pytest.fixture
+async def on_postgresql(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
+    """An open PostgreSQL database with empty tables."""
+    async with prepared.opened("postgresql", request) as database:
+        yield database
+
+
+@pytest.fixture
+async def bare(database_url: str) -> AsyncIterator[Database]:
+    """An open database without tables, on each engine in turn."""
+    database = await open_database(database_url)
     yield database
     await database.close()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,8 @@ async def promote(sessions: SessionRepository, lineage: Lineage, *, handle: str 
     return await sessions.promote(handle, lineage, now=now, idle_expires_at=now + 2 * HOUR, sibling_window=WINDOW)
 
 
-def second_generation(**changes: object) -> SessionRow:
-    return session_row(gen=1, cur=stored("h1/1"), cur_iat=NOW, prev=stored("h1/0"), promoted_at=NOW, **changes)
+def second_generation() -> SessionRow:
+    return session_row(gen=1, cur=stored("h1/1"), cur_iat=NOW, prev=stored("h1/0"), promoted_at=NOW)
 
 
 def child_of_sibling(issued_at: int) -> Lineage:
@@ -85,7 +86,7 @@ async def test_nothing_matches_the_parent_that_generation_zero_lacks(sessions: S
 
 
 @pytest.mark.parametrize("ended", [{"revoked_at": NOW}, {"expires_at": NOW}, {"idle_expires_at": NOW}])
-async def test_an_ended_session_is_not_promoted(ended: dict[str, int], sessions: SessionRepository) -> None:
+async def test_an_ended_session_is_not_promoted(ended: dict[str, Any], sessions: SessionRepository) -> None:
     row = session_row(**ended)
     await sessions.insert(row)
     assert not await promote(sessions, child_of(row))

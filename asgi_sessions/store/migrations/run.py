@@ -9,7 +9,9 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from asgi_sessions.store.engine import Database, engine_arguments, set_up_sqlite
+from asgi_sessions.store.address import engine_arguments
+from asgi_sessions.store.connection_setup import sqlite_set_up
+from asgi_sessions.store.engine import Database
 from asgi_sessions.store.migrations import version_table
 
 __all__ = ["migrate"]
@@ -25,7 +27,7 @@ async def migrate(database: Database, table_prefix: str) -> None:
     """
     engine = create_async_engine(database.url, poolclass=NullPool, **engine_arguments(database.url))
     if database.dialect == "sqlite":
-        event.listen(engine.sync_engine, "connect", set_up_sqlite)
+        event.listen(engine.sync_engine, "connect", sqlite_set_up(LOCK_WAIT_SECONDS))
     run = {"mysql": _under_get_lock, "postgresql": _under_advisory_lock, "sqlite": _in_one_transaction}
     try:
         async with engine.connect() as connection:
@@ -36,11 +38,14 @@ async def migrate(database: Database, table_prefix: str) -> None:
         await engine.dispose()
 
 
+def lock_name(database: str, table_prefix: str) -> str:
+    """Return a name for MySQL's locks, which have at most 64 characters and are common to a server's databases."""
+    return f"asgi_sessions/{hashlib.sha256(f'{database}/{table_prefix}'.encode()).hexdigest()[:32]}"
+
+
 def _under_get_lock(connection: Connection, table_prefix: str) -> None:
-    # The lock ends with the connection, which nobody borrows after us. Its names are the server's, so ours
-    # has the database in it; 64 characters at most.
-    names = f"{connection.engine.url.database}/{table_prefix}"
-    name = f"asgi_sessions/{hashlib.sha256(names.encode()).hexdigest()[:32]}"
+    # The lock ends with the connection, which nobody borrows after us.
+    name = lock_name(connection.engine.url.database or "", table_prefix)
     if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_WAIT_SECONDS}) != 1:
         raise TimeoutError
     _upgrade(connection, table_prefix)

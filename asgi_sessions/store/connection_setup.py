@@ -1,0 +1,85 @@
+"""What a new connection is told once, so that no operation has to say it."""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy.pool import ConnectionPoolEntry
+
+__all__ = ["STATEMENT_TIMEOUT_SECONDS", "STRONG_READ", "set_up_mysql", "sqlite_set_up", "strong_read"]
+
+STATEMENT_TIMEOUT_SECONDS = 5.0
+"""For one operation, its retries included. Drivers would wait for ever for a silent server."""
+LOCK_WAIT_SECONDS = 2
+"""Below the statement timeout, so that a lock wait ends with an error and a retry, not with a statement that
+is given up here and still waits there (InnoDB's default is 50 s)."""
+STRONG_READ = "asgi_sessions.strong_read"
+"""Where a connection's ``info`` keeps the statements before and after a read that must be up to date."""
+
+
+def _run(dbapi_connection: Any, statement: str) -> Sequence[Any]:
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else ()
+    finally:
+        cursor.close()
+
+
+def sqlite_set_up(busy_timeout: float) -> Callable[[Any, ConnectionPoolEntry], None]:
+    """Return what prepares a new SQLite connection: readers beside the writer, writers that wait for each other.
+
+    Args:
+        busy_timeout: How long a writer waits for another, seconds. No longer than its statement may take.
+    """
+
+    def set_up(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        _run(dbapi_connection, f"PRAGMA busy_timeout = {busy_timeout * 1000:.0f}")
+        # Another process may just be switching the file, which no busy_timeout waits for; the mode is the file's.
+        with suppress(sqlite3.OperationalError):
+            _run(dbapi_connection, "PRAGMA journal_mode = WAL")
+        # In WAL mode a power cut may cost the last commits, but never the file.
+        _run(dbapi_connection, "PRAGMA synchronous = NORMAL")
+
+    return set_up
+
+
+def set_up_mysql(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    """Set the session's variables, and find out what a read needs on this server to be up to date."""
+    # SHOW, since asking for @@a_variable_that_another_flavour_has is an error.
+    names = (
+        "binlog_format,group_replication_consistency,innodb_lock_wait_timeout,log_bin,max_statement_time,sql_mode,"
+        "transaction_isolation,tx_isolation,wsrep_on,wsrep_sync_wait"
+    )
+    shown = _run(dbapi_connection, f"SHOW VARIABLES WHERE FIND_IN_SET(Variable_name, '{names}')")
+    variables = {name.lower(): value for name, value in shown}
+    changes: list[str] = []
+    if int(variables.get("innodb_lock_wait_timeout", 50)) > LOCK_WAIT_SECONDS:
+        changes.append(f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}")
+    if float(variables.get("max_statement_time", STATEMENT_TIMEOUT_SECONDS)) == 0:  # MariaDB only
+        changes.append(f"max_statement_time = {STATEMENT_TIMEOUT_SECONDS:.0f}")
+    modes = variables.get("sql_mode", "")
+    if "STRICT_" not in modes:
+        # Without it a text that is too long is cut off with a warning.
+        changes.append(f"sql_mode = '{modes + ',' if modes else ''}STRICT_ALL_TABLES'")
+    if not (variables.get("log_bin") == "ON" and variables.get("binlog_format") == "STATEMENT"):
+        # Gaps between a user's sessions stay unlocked. (Statement-based binary logs refuse this level.)
+        level = "transaction_isolation" if "transaction_isolation" in variables else "tx_isolation"
+        changes.append(f"{level} = 'READ-COMMITTED'")
+    if changes:
+        _run(dbapi_connection, "SET SESSION " + ", ".join(changes))
+    record.info[STRONG_READ] = strong_read(variables)
+
+
+def strong_read(variables: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the statements before and after a read that must be up to date; None where every read is."""
+    if variables.get("wsrep_on") == "ON":
+        usual = int(variables.get("wsrep_sync_wait", "0"))
+        if not usual & 1:
+            return f"SET SESSION wsrep_sync_wait = {usual | 1}", f"SET SESSION wsrep_sync_wait = {usual}"
+    usual_consistency = variables.get("group_replication_consistency", "BEFORE")
+    if usual_consistency not in ("BEFORE", "BEFORE_AND_AFTER"):
+        setting = "SET SESSION group_replication_consistency = "
+        return f"{setting}'BEFORE'", f"{setting}'{usual_consistency}'"
+    return None

@@ -1,0 +1,11 @@
+"""Helpers for the tests of applications: log in within one line, use a second browser, move the time, fake a session.
+
+The fixtures `session_clock`, `session_settings` and `session_manager` are there in every test: the package brings a
+pytest plugin (``-p no:asgi_sessions`` leaves it out).
+"""
+
+from asgi_sessions.testing.clients import async_login, login, second_client
+from asgi_sessions.testing.clock import MovableClock
+from asgi_sessions.testing.fake import FakeSession, fake_session
+
+__all__ = ["FakeSession", "MovableClock", "async_login", "fake_session", "login", "second_client"]

@@ -1,0 +1,236 @@
+"""Test clients that are logged in: the cookies come as real Set-Cookie headers and go through the client's own jar.
+
+Neither Starlette's test client nor httpx is imported here: importing the former without httpx2 is a warning, which is
+for the application's own tests to see.
+"""
+
+from email.message import Message
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from urllib.request import Request as UrllibRequest
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message as ASGIMessage
+from starlette.types import Receive, Scope, Send
+
+from asgi_sessions.asgi.middleware import SessionMiddleware
+from asgi_sessions.asgi.transport import ACCESS_HEADER, RawHeaders, header_values
+from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.manager import Session, SessionManager
+from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.testing.finding import manager_of
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+__all__ = ["AsyncTestClient", "async_login", "login", "second_client"]
+
+UserT = TypeVar("UserT", bound=UserId)
+
+_NOT_RUNNING = (
+    "login: the application is not running. Write `with TestClient(app) as client:`, which starts it and its "
+    "SessionManager; without `with` every request would run on an event loop of its own."
+)
+
+
+class AsyncTestClient(Protocol):
+    """What `async_login` needs of a client: httpx2's and httpx's ``AsyncClient`` alike."""
+
+    @property
+    def base_url(self) -> Any: ...
+
+    @base_url.setter
+    def base_url(self, url: Any) -> None: ...
+
+    @property
+    def headers(self) -> Any: ...
+
+    @property
+    def cookies(self) -> Any: ...
+
+    @property
+    def build_request(self) -> Any: ...
+
+
+def login(
+    client: "TestClient", user_id: UserT, *, jwt_payload: Any = None, manager: SessionManager | None = None
+) -> Session[UserT, Any]:
+    """Log a user in with one line: from now on the client's requests carry the session.
+
+    The client is left as a browser would be after the application's own login: the cookies are in its jar, or the
+    access token is in its Authorization header (``token_transport="header"``), and the anti-csrf token, where there
+    is one, in its header. A session that the client had before is ended. Where cookies are Secure an ``http`` base URL
+    becomes ``https``, because clients send no Secure cookie to http://testserver. WebSockets ignore the base URL: open
+    them as ``client.websocket_connect("wss://testserver/…")``.
+
+    Args:
+        client: Starlette's or FastAPI's ``TestClient``, within ``with TestClient(app) as client:``.
+        user_id: Who it is.
+        jwt_payload: As in `SessionManager.create_new_session`.
+        manager: Needed only where the application has several, or none that can be found.
+
+    Returns:
+        The session. Its methods belong to the client's event loop: ``client.portal.call(session.revoke_session)``.
+
+    Raises:
+        ConfigurationError: The application is not running, has no or several managers, or the client would not send
+            the cookies back.
+        SessionError, TypeError, ValueError: As `SessionManager.create_new_session`.
+    """
+    if client.portal is None:
+        raise ConfigurationError(_NOT_RUNNING)
+    steps = _Login(client, user_id, jwt_payload, manager or manager_of(client.app, "login"), "login")
+    client.portal.call(steps.run)
+    return steps.finish()
+
+
+async def async_login(
+    client: AsyncTestClient, user_id: UserT, *, jwt_payload: Any = None, manager: SessionManager | None = None
+) -> Session[UserT, Any]:
+    """The same as `login` for an ``AsyncClient`` of httpx2 or httpx over its ``ASGITransport``.
+
+    That transport runs no lifespan: start the manager with ``async with sessions:`` around the client.
+
+    Args:
+        client: The client, with a base URL.
+        user_id: Who it is.
+        jwt_payload: As in `SessionManager.create_new_session`.
+        manager: Needed only where the application has several, or none that can be found.
+
+    Returns:
+        The session.
+
+    Raises:
+        ConfigurationError: The manager is not running on this event loop, the application has no or several managers,
+            the client has no base URL or would not send the cookies back.
+        SessionError, TypeError, ValueError: As `SessionManager.create_new_session`.
+    """
+    app = getattr(_transport(client), "app", None)
+    steps = _Login(client, user_id, jwt_payload, manager or manager_of(app, "async_login"), "async_login")
+    await steps.run()
+    return steps.finish()
+
+
+def second_client(client: "TestClient") -> "TestClient":
+    """Another browser at the same running application: an empty cookie jar, the same event loop and lifespan.
+
+    Args:
+        client: Within ``with TestClient(app) as client:``. The second one runs for as long as this one.
+
+    Returns:
+        A ``TestClient`` with the first one's base URL, headers (without what `login` sets) and options. It needs no
+        ``with``; one does no harm, and does not start the application again.
+    """
+    from asgi_sessions.testing.second_client import SecondClient  # noqa: PLC0415 - see the module's text
+
+    return SecondClient(client, _transport(client))
+
+
+class _Login(Generic[UserT]):
+    """One login: a request of the client's own to an endpoint that does nothing else, through the real middleware."""
+
+    def __init__(
+        self, client: AsyncTestClient, user_id: UserT, jwt_payload: Any, manager: SessionManager, asked_by: str
+    ) -> None:
+        self._client = client
+        self._user_id = user_id
+        self._jwt_payload = jwt_payload
+        self._manager = manager
+        self._asked_by = asked_by
+        self._outcome: Session[UserT, Any] | Exception | None = None
+        self._headers: RawHeaders = []
+        self._prepare()
+
+    def _prepare(self) -> None:
+        client, settings = self._client, self._manager.settings
+        if not client.base_url.host:
+            raise ConfigurationError(f'{self._asked_by}: the client needs a base URL, base_url="https://testserver".')
+        if settings.cookie_secure and settings.token_transport != "header" and client.base_url.scheme == "http":
+            client.base_url = client.base_url.copy_with(scheme="https")
+
+    async def run(self) -> None:
+        """Send the request. On the event loop of the manager."""
+        request = self._request("POST")
+        origin = f"{request.url.scheme}://{request.url.netloc.decode()}".encode()
+        ours = {b"origin": origin, b"sec-fetch-site": b"same-origin"}
+        raw = [(name.lower(), value) for name, value in request.headers.raw]
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": request.url.scheme,
+            "path": request.url.path,
+            "raw_path": request.url.raw_path,
+            "root_path": "",
+            "query_string": b"",
+            "headers": [*(header for header in raw if header[0] not in ours), *ours.items()],
+            "client": getattr(_transport(self._client), "client", None),
+            "server": (request.url.host, request.url.port),
+        }
+        await SessionMiddleware(self._endpoint, self._manager)(scope, _nothing_to_receive, self._send)
+
+    def finish(self) -> Session[UserT, Any]:
+        """Put what came back where the client keeps it."""
+        if self._outcome is None:
+            raise RuntimeError("The login has not run.")
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        self._take_cookies(header_values(self._headers, b"set-cookie"))
+        for token in header_values(self._headers, ACCESS_HEADER):
+            self._client.headers["authorization"] = f"Bearer {token}"
+        for token in header_values(self._headers, b"anti-csrf"):
+            self._client.headers["anti-csrf"] = token
+        return self._outcome
+
+    def _request(self, method: str) -> Any:
+        """A request that the client would send to where the access cookie goes."""
+        url = self._client.base_url.join(self._manager.settings.access_token_path)
+        return self._client.build_request(method, url)
+
+    async def _endpoint(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._outcome = await self._manager.create_new_session(
+                Request(scope), self._user_id, jwt_payload=self._jwt_payload
+            )
+        except Exception as error:  # the test is to see it, not an error page
+            self._outcome = error
+        await Response(status_code=204)(scope, receive, send)
+
+    async def _send(self, message: ASGIMessage) -> None:
+        self._headers += message.get("headers", ())
+
+    def _take_cookies(self, set_cookies: list[str]) -> None:
+        if not set_cookies:
+            return
+        jar = self._client.cookies.jar
+        asked = UrllibRequest(str(self._request("POST").url))  # noqa: S310 - for the jar's eyes, never opened
+        jar.extract_cookies(_SetCookies(set_cookies), asked)
+        name = set_cookies[0].partition("=")[0]
+        sent = cast("str", self._request("GET").headers.get("cookie", ""))
+        if not any(cookie.strip().startswith(f"{name}=") for cookie in sent.split(";")):
+            raise ConfigurationError(
+                f"{self._asked_by}: the client would not send the session's cookies to {self._client.base_url}. With "
+                "cookie_domain the base URL must be a host of that domain."
+            )
+
+
+class _SetCookies:
+    """A response as far as the standard library's cookie jar looks at it."""
+
+    def __init__(self, set_cookies: list[str]) -> None:
+        self._headers = Message()
+        for value in set_cookies:
+            self._headers["Set-Cookie"] = value
+
+    def info(self) -> Message:
+        return self._headers
+
+
+async def _nothing_to_receive() -> ASGIMessage:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _transport(client: Any) -> Any:
+    # Private to the clients, and the only place where they keep the application, its address and its options.
+    return getattr(client, "_transport", None)

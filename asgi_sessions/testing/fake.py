@@ -1,0 +1,167 @@
+"""A session without tokens, database and clock, for tests of what routes do with one."""
+
+import inspect
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast, overload
+
+from starlette.requests import HTTPConnection
+from typing_extensions import TypeVar
+
+from asgi_sessions.asgi.error_responses import install_default_handler
+from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.session import IssuedToken, Session
+from asgi_sessions.protocol import json_value, user_id
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import system_clock
+from asgi_sessions.protocol.lifetimes import from_ms, to_ms
+from asgi_sessions.protocol.session_handle import new_handle
+from asgi_sessions.protocol.user_id import UserId
+
+if TYPE_CHECKING:
+    from asgi_sessions.manager.lifecycle import Lifecycle
+
+__all__ = ["FakeSession", "fake_session"]
+
+UserT = TypeVar("UserT", bound=UserId, default=Any)
+
+_ACCESS_TOKEN_LIFETIME = to_ms(timedelta(minutes=5))
+_ABSOLUTE_TIMEOUT = to_ms(timedelta(days=100))
+
+
+@overload
+def fake_session(*, jwt_payload: Any = ..., session_handle: str | None = ...) -> "FakeSession[str]": ...
+
+
+@overload
+def fake_session(
+    user_id: UserT, *, jwt_payload: Any = ..., session_handle: str | None = ...
+) -> "FakeSession[UserT]": ...
+
+
+def fake_session(
+    user_id: Any = "test-user", *, jwt_payload: Any = None, session_handle: str | None = None
+) -> "FakeSession[Any]":
+    """A session without a login, for FastAPI's ``dependency_overrides``.
+
+    Write ``app.dependency_overrides[get_session] = fake_session("42")``. Overrides reach only the very object, so give
+    it to each dependency that the application uses: besides `get_session` every result of `require_session`.
+
+    Args:
+        user_id: Who is logged in.
+        jwt_payload: A JSON value, as at a login.
+        session_handle: A random one where None.
+
+    Raises:
+        TypeError, ValueError: An id or payload that a real session could not have either.
+    """
+    return FakeSession(_Memory(user_id, jwt_payload, session_handle))
+
+
+class FakeSession(Session[UserT, Any]):
+    """One login that exists in memory only. Called, as FastAPI does for each request, it gives that request's Session.
+
+    What a request does shows here and in later requests: `revoked`, `jwt_payload`, the session info. Once revoked,
+    requests and reads meet `Unauthorised`. It never expires, has no other sessions beside it, and touches no cookie.
+    Made by `fake_session`.
+    """
+
+    __slots__ = ("_memory",)
+
+    # FastAPI reads this: a parameter with a default value, as calls by hand want it, would be one of the request's.
+    __signature__ = inspect.Signature(
+        [inspect.Parameter("connection", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection)]
+    )
+
+    def __init__(self, memory: "_Memory") -> None:
+        super().__init__(memory.access, cast("Lifecycle", memory), memory)
+        self._memory = memory
+
+    def __call__(self, connection: HTTPConnection | None = None) -> Session[UserT, Any]:
+        """The session of one request, which shares nothing with another's but what has been stored.
+
+        Raises:
+            Unauthorised: It has been revoked.
+        """
+        if connection is not None:
+            install_default_handler(connection.scope)
+        self._memory.stands()
+        return Session(self._memory.access, cast("Lifecycle", self._memory), self._memory)
+
+    @property
+    def jwt_payload(self) -> Any:
+        """The payload as the last `update_jwt_payload` of any request has left it: a new object each time."""
+        return self._memory.access.payload
+
+    @property
+    def revoked(self) -> bool:
+        """Whether any request has logged out."""
+        return self._memory.revoked
+
+    def __repr__(self) -> str:
+        return f"<FakeSession {self.session_handle} of user {self.user_id!r}>"
+
+
+class _Memory:
+    """Stands for the database behind a Session and for the response before it."""
+
+    settings = SimpleNamespace(speaks_supertokens=False)
+
+    def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None) -> None:
+        now = system_clock()
+        self.revoked = False
+        self._info = json_value.dumps(None, "session_info")
+        self.access = AccessToken(
+            handle=new_handle() if session_handle is None else session_handle,
+            user_id=user_id.decode(user_id.encode(owner)),
+            issued_at=now,
+            expires_at=now + _ACCESS_TOKEN_LIFETIME,
+            session_expires_at=now + _ABSOLUTE_TIMEOUT,
+            auth_time=now,
+            generation=0,
+            anti_csrf_token=None,
+            lineage=None,
+            payload_json=json_value.dumps(jwt_payload, "jwt_payload"),
+        )
+
+    def stands(self) -> None:
+        if self.revoked:
+            raise Unauthorised
+
+    # -- what a Session asks of its Lifecycle
+
+    async def revoke(self, session_handle: str) -> bool:
+        revoked, self.revoked = not self.revoked, True
+        return revoked
+
+    async def revoke_all(self, owner: UserId, *, except_handle: str) -> int:
+        return 0
+
+    async def get_info(self, session_handle: str) -> Any:
+        self.stands()
+        return json_value.loads(self._info)
+
+    async def set_info(self, session_handle: str, info: Any) -> None:
+        text = json_value.dumps(info, "session_info")
+        self.stands()
+        self._info = text
+
+    async def set_payload(self, access: AccessToken, payload: Any) -> tuple[IssuedToken, AccessToken]:
+        text = json_value.dumps(payload, "jwt_payload")
+        self.stands()
+        return IssuedToken("no-real-token", from_ms(access.expires_at)), replace(access, payload_json=text)
+
+    async def check(self, session_handle: str) -> None:
+        self.stands()
+
+    # -- what a Session asks of its response
+
+    def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
+        pass  # no cookies
+
+    def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
+        pass
+
+    def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
+        self.access = claims

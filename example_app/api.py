@@ -1,0 +1,162 @@
+"""The same as JSON, for programs and for pages with scripts. The session's own endpoints are at /auth."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Request
+from pydantic import BaseModel, Field
+
+from example_app.accounts import Credentials, NewAccount, TheAccounts
+from example_app.devices import log_out_device
+from example_app.sessions import Administrator, Member, MemberSession, payload_of, sessions
+from example_app.users import NameTaken
+
+router = APIRouter(prefix="/api")
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+class Me(BaseModel):
+    """Whoever is signed in, and the session."""
+
+    user_id: int
+    name: str
+    admin: bool = Field(description="Whether this user may log out others.")
+    session_handle: str = Field(description="Names the session. Public: it opens nothing.")
+    signed_in_at: datetime
+    expires_at: datetime = Field(description="When the session ends at the latest.")
+
+
+class Device(BaseModel):
+    """One place where the user is signed in."""
+
+    session_handle: str
+    this_device: bool
+    label: str = Field(examples=["Firefox on Windows"])
+    ip_address: str | None
+    created_at: datetime
+    last_active_at: datetime = Field(description="Accurate to about an access token's lifetime.")
+
+
+class LoggedOut(BaseModel):
+    """How many sessions have ended."""
+
+    sessions: int
+
+
+class Refusal(BaseModel):
+    """Why something was not done."""
+
+    detail: str
+
+
+NOT_SIGNED_IN: Responses = {401: {"model": Refusal, "description": "Nobody is signed in."}}
+FORBIDDEN: Responses = {403: {"model": Refusal, "description": "Sent by another site's page."}}
+NO_SUCH_DEVICE: Responses = {404: {"model": Refusal, "description": "Not one of the user's devices."}}
+NOT_ADMIN: Responses = {403: {"model": Refusal, "description": "Not the administrator, or another site's page."}}
+
+
+@router.post(
+    "/sign-up",
+    status_code=201,
+    tags=["account"],
+    summary="Sign up",
+    responses={**FORBIDDEN, 409: {"model": Refusal, "description": "The name is taken."}},
+)
+async def sign_up(request: Request, account: NewAccount, accounts: TheAccounts) -> Me:
+    """Make an account and sign in. The first user becomes the administrator."""
+    try:
+        user = await accounts.sign_up(account)
+    except NameTaken:
+        raise HTTPException(409, "This name is taken.") from None
+    return _me(await sessions.create_new_session(request, user.id, jwt_payload=payload_of(user), session_info={}))
+
+
+@router.post(
+    "/sign-in",
+    tags=["account"],
+    summary="Sign in",
+    responses={**FORBIDDEN, 401: {"model": Refusal, "description": "The name or the password is wrong."}},
+)
+async def sign_in(request: Request, credentials: Credentials, accounts: TheAccounts) -> Me:
+    """Begin a session; its cookies come with the answer."""
+    user = await accounts.sign_in(credentials)
+    if user is None:
+        raise HTTPException(401, "The name or the password is wrong.")
+    return _me(await sessions.create_new_session(request, user.id, jwt_payload=payload_of(user), session_info={}))
+
+
+@router.post(
+    "/log-out", status_code=204, tags=["account"], summary="Log out here", responses={**NOT_SIGNED_IN, **FORBIDDEN}
+)
+async def log_out(session: Member) -> None:
+    """End this session and clear its cookies."""
+    await session.revoke_session()
+
+
+@router.get("/me", tags=["account"], summary="Who am I", responses=NOT_SIGNED_IN)
+async def me(session: Member) -> Me:
+    """Whoever is signed in."""
+    return _me(session)
+
+
+@router.get("/devices", tags=["devices"], summary="Your devices", responses=NOT_SIGNED_IN)
+async def devices(session: Member) -> list[Device]:
+    """Where the user is signed in, newest first."""
+    return [
+        Device(
+            session_handle=record.session_handle,
+            this_device=record.session_handle == session.session_handle,
+            label=record.device_label,
+            ip_address=record.ip_address,
+            created_at=record.created_at,
+            last_active_at=record.last_active_at,
+        )
+        for record in await sessions.list_sessions_for_user(session.user_id)
+    ]
+
+
+@router.delete(
+    "/devices/{session_handle}",
+    status_code=204,
+    tags=["devices"],
+    summary="Log out one device",
+    responses={**NOT_SIGNED_IN, **FORBIDDEN, **NO_SUCH_DEVICE},
+)
+async def log_out_one(session_handle: str, session: Member) -> None:
+    """End one of the user's sessions. Another user's is as unknown as one that never was."""
+    if not await log_out_device(session, session_handle):
+        raise HTTPException(404, "No such device.")
+
+
+@router.post(
+    "/devices/log-out-others",
+    tags=["devices"],
+    summary="Log out everywhere else",
+    responses={**NOT_SIGNED_IN, **FORBIDDEN},
+)
+async def log_out_others(session: Member) -> LoggedOut:
+    """End all of the user's sessions but this one."""
+    return LoggedOut(sessions=await session.revoke_other_sessions())
+
+
+@router.post(
+    "/admin/users/{user_id}/log-out",
+    tags=["administration"],
+    summary="Log a user out",
+    responses={**NOT_SIGNED_IN, **NOT_ADMIN},
+)
+async def log_out_user(user_id: Annotated[int, Path(ge=0, lt=2**63)], session: Administrator) -> LoggedOut:
+    """End all sessions of a user, on every device."""
+    return LoggedOut(sessions=await sessions.revoke_all_sessions_for_user(user_id))
+
+
+def _me(session: MemberSession) -> Me:
+    return Me(
+        user_id=session.user_id,
+        name=session.jwt_payload["name"],
+        admin=session.jwt_payload["admin"],
+        session_handle=session.session_handle,
+        signed_in_at=session.auth_time,
+        expires_at=session.expires_at,
+    )

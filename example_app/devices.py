@@ -1,0 +1,17 @@
+"""Logging out one of one's own devices."""
+
+from example_app.sessions import MemberSession, sessions
+
+
+async def log_out_device(session: MemberSession, session_handle: str) -> bool:
+    """End one of this user's sessions; this one with its cookies.
+
+    Returns:
+        False for what is not the user's, or has ended already: the answer is the same, so handles cannot be probed.
+    """
+    if session_handle == session.session_handle:
+        await session.revoke_session()
+        return True
+    if session_handle not in await sessions.get_all_session_handles_for_user(session.user_id):
+        return False
+    return await sessions.revoke_session_using_session_handle(session_handle)

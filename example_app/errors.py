@@ -1,0 +1,101 @@
+"""What goes wrong, as a page for people and as JSON for programs."""
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from asgi_sessions import (
+    InvalidClaim,
+    SessionError,
+    TokenTheftDetected,
+    TryRefreshToken,
+    Unauthorised,
+    session_exception_handler,
+)
+from example_app.rendering import page, see_other
+
+_FOR_PROGRAMS = ("/api/", "/auth/", "/openapi.json")
+
+_SENTENCES = {
+    403: "You may not do this.",
+    404: "There is nothing at this address.",
+    405: "This address takes no such request.",
+    422: "The request is not complete, or something in it is wrong.",
+    500: "Something went wrong here. It is not your fault.",
+}
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Register all of this module's handlers."""
+    app.add_exception_handler(SessionError, _session_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _session_error(request: Request, error: Exception) -> Response:
+    """Nobody signed in: pages lead to the form. The cookies of an ended session leave with either answer."""
+    if not _is_page(request):
+        return await session_exception_handler(request, error)
+    if isinstance(error, Unauthorised | TryRefreshToken | TokenTheftDetected):
+        return _to_the_form(request, error)
+    answer = await session_exception_handler(request, error)  # raises what is a mistake in this application
+    detail = error.detail if isinstance(error, SessionError) else None
+    if isinstance(error, InvalidClaim):
+        detail = "This page is for the administrator: the first user who signed up."
+    return _error_page(request, answer.status_code, detail)
+
+
+def _to_the_form(request: Request, error: SessionError) -> Response:
+    notice = None
+    if isinstance(error, TokenTheftDetected):
+        notice = "ended-for-safety"
+    elif any(name.endswith("sAccessToken") for name in request.cookies):
+        notice = "session-ended"
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    can_return = request.method == "GET" and path != "/"
+    return see_other("/sign-in", next=path if can_return else None, notice=notice)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if not _is_page(request):
+        return await http_exception_handler(request, error)
+    return _error_page(request, error.status_code, _SENTENCES.get(error.status_code, error.detail))
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    """FastAPI's own answer repeats the input: a password, or text that JSON cannot carry."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    if _is_page(request):
+        return _error_page(request, 422)
+    detail = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
+    return JSONResponse({"detail": detail}, 422)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    if not _is_page(request):
+        return JSONResponse({"detail": "Internal Server Error"}, 500)
+    return _error_page(request, 500)
+
+
+def _error_page(request: Request, status_code: int, detail: str | None = None) -> Response:
+    return page(
+        request,
+        "error.html",
+        None,
+        status_code=status_code,
+        number=status_code,
+        title=HTTPStatus(status_code).phrase,
+        detail=detail or _SENTENCES.get(status_code, "This did not work."),
+    )
+
+
+def _is_page(request: Request) -> bool:
+    return not request.url.path.startswith(_FOR_PROGRAMS)

@@ -1,0 +1,45 @@
+"""The application: ``uvicorn example_app.main:app``, or ``make run``."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from asgi_sessions import SessionMiddleware
+from asgi_sessions.fastapi import session_router
+from example_app import account_pages, admin_pages, api, device_pages
+from example_app.accounts import Accounts
+from example_app.errors import handle_errors
+from example_app.passwords import Passwords
+from example_app.sessions import sessions
+from example_app.users import Users
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the users' database: the sessions' own, unless another is given."""
+    users = Users(os.environ.get("EXAMPLE_DATABASE_URL") or sessions.settings.database_url_text)
+    try:
+        await users.create_table()
+        app.state.accounts = Accounts(users, Passwords())
+        yield
+    finally:
+        await users.close()
+
+
+app = FastAPI(
+    title="asgi-user-sessions: example",
+    description="Sign up, sign in, see your devices, log out here and elsewhere. The same as pages: [/](/).",
+    lifespan=lifespan,
+)
+handle_errors(app)
+app.include_router(account_pages.router)
+app.include_router(device_pages.router)
+app.include_router(admin_pages.router)
+app.include_router(api.router)
+app.include_router(session_router(), prefix="/auth")
+app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+app.add_middleware(SessionMiddleware, manager=sessions)  # last, so that it is outside all others

@@ -1,0 +1,28 @@
+"""The application's session manager, and the sessions that routes ask for by type."""
+
+from typing import Annotated, TypedDict
+
+from fastapi import Depends
+
+from asgi_sessions import Session, SessionManager, SessionSettings, get_optional_session, get_session, require_session
+from example_app.users import User
+
+sessions = SessionManager(SessionSettings())  # ASGI_SESSIONS_* from the environment; an SQLite file by default
+
+
+class Payload(TypedDict):
+    """What travels in the access token, so that no page has to look the user up."""
+
+    name: str
+    admin: bool
+
+
+def payload_of(user: User) -> Payload:
+    return {"name": user.name, "admin": user.is_admin}
+
+
+MemberSession = Session[int, Payload]
+
+Member = Annotated[MemberSession, Depends(get_session)]
+Visitor = Annotated[MemberSession | None, Depends(get_optional_session)]
+Administrator = Annotated[MemberSession, Depends(require_session(claims={"admin": True}))]

@@ -1,0 +1,139 @@
+"""The users' table. The library knows users by their id alone; everything else about them is the application's."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, func, insert, select
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.schema import CreateTable
+
+LONGEST_KEY = 160
+"""Characters. Some letters become several when their case is folded."""
+
+# Compared byte by byte everywhere: MySQL's usual collations take é for e, and one emoji for another.
+_exact_text = String(LONGEST_KEY).with_variant(mysql.VARCHAR(LONGEST_KEY, collation="utf8mb4_bin"), "mysql", "mariadb")
+
+_users = Table(
+    "example_users",
+    MetaData(),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("name_key", _exact_text, nullable=False, unique=True),
+    Column("name", String(40), nullable=False),
+    Column("password_hash", String(200), nullable=False),
+    # True once and else NULL, so that of two first users who sign up at the same moment only one becomes admin.
+    Column("is_admin", Boolean, nullable=True, unique=True),
+    Column("created_at", BigInteger, nullable=False),  # seconds since the epoch
+    mysql_engine="InnoDB",
+    mysql_charset="utf8mb4",
+)
+
+
+class NameTaken(Exception):
+    """Somebody of this name has signed up already."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who has signed up."""
+
+    id: int
+    name: str
+    password_hash: str = field(repr=False)
+    is_admin: bool
+    created_at: datetime
+
+
+def name_key(name: str) -> str:
+    """What two spellings of one name have in common, so that nobody signs up as somebody else's look-alike."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+class Users:
+    """The table behind its queries.
+
+    Args:
+        database_url: For an asynchronous driver, as for the library.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._engine = create_async_engine(
+            database_url,
+            isolation_level="AUTOCOMMIT",  # each query here is one statement
+            hide_parameters=True,  # no password hash in a traceback
+            pool_pre_ping=True,
+        )
+
+    async def create_table(self) -> None:
+        """Make the table where it is missing. All workers do so at once."""
+        tries = 5
+        for left in reversed(range(tries)):
+            try:
+                async with self._engine.connect() as connection:
+                    if not await connection.run_sync(lambda sync: self._engine.dialect.has_table(sync, _users.name)):
+                        await connection.execute(CreateTable(_users, if_not_exists=True))
+                    return
+            except DBAPIError:  # PostgreSQL's "if not exists" may still lose a race
+                if not left:
+                    raise
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def add(self, name: str, password_hash: str) -> User:
+        """Keep a new user; the very first becomes the administrator.
+
+        Raises:
+            NameTaken: There is one of that name.
+        """
+        if await self._is_empty():
+            try:
+                return await self._insert(name, password_hash, is_admin=True)
+            except NameTaken:
+                pass  # or somebody else was first, by a moment
+        return await self._insert(name, password_hash, is_admin=None)
+
+    async def find(self, name: str) -> User | None:
+        """The user of this name, however it is capitalised."""
+        key = name_key(name)
+        if len(key) > LONGEST_KEY or "\0" in key:  # PostgreSQL knows no NUL in text
+            return None
+        rows = await self._rows(select(_users).where(_users.c.name_key == key))
+        return rows[0] if rows else None
+
+    async def newest(self, limit: int) -> list[User]:
+        """So many users, the latest first."""
+        return await self._rows(select(_users).order_by(_users.c.id.desc()).limit(limit))
+
+    async def _is_empty(self) -> bool:
+        async with self._engine.connect() as connection:
+            return await connection.scalar(select(func.min(_users.c.id))) is None
+
+    async def _insert(self, name: str, password_hash: str, *, is_admin: bool | None) -> User:
+        now = datetime.now(UTC).replace(microsecond=0)
+        row = {
+            "name": name,
+            "name_key": name_key(name),
+            "password_hash": password_hash,
+            "is_admin": is_admin,
+            "created_at": int(now.timestamp()),
+        }
+        async with self._engine.connect() as connection:
+            try:
+                result = await connection.execute(insert(_users), row)
+            except IntegrityError:
+                raise NameTaken from None
+            user_id: int = result.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has one
+        return User(user_id, name, password_hash, bool(is_admin), now)
+
+    async def _rows(self, query: Any) -> list[User]:
+        async with self._engine.connect() as connection:
+            found: Sequence[Any] = (await connection.execute(query)).all()
+        return [
+            User(row.id, row.name, row.password_hash, bool(row.is_admin), datetime.fromtimestamp(row.created_at, UTC))
+            for row in found
+        ]

@@ -1,0 +1,33 @@
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from asgi_sessions import SessionManager
+from tests.asgi.apps import BASE_URL, MovableClock, new_manager
+
+OpenClient = Callable[..., TestClient]
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def sessions(clock: MovableClock) -> SessionManager:
+    """A manager with the default settings."""
+    return new_manager(clock)
+
+
+@pytest.fixture
+def open_client() -> Iterator[OpenClient]:
+    """Starts applications, each with its lifespan, and ends them after the test."""
+    with ExitStack() as stack:
+
+        def start(app: Any, **options: Any) -> TestClient:
+            return stack.enter_context(TestClient(app, **{"base_url": BASE_URL, **options}))
+
+        yield start

@@ -1,0 +1,84 @@
+"""Somebody in front of a browser: looks for what the page says, and waits for it."""
+
+import uuid
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support import expected_conditions as condition
+from selenium.webdriver.support.wait import WebDriverWait
+
+PATIENCE = 30
+PASSWORD = "correct horse"
+
+
+def new_name() -> str:
+    return f"Ada {uuid.uuid4().hex[:12]}"
+
+
+class Person:
+    """Uses one browser.
+
+    Attributes:
+        browser: The driver.
+    """
+
+    def __init__(self, browser: Chrome, address: str) -> None:
+        self.browser = browser
+        self._address = address
+        self._wait = WebDriverWait(browser, PATIENCE)
+
+    def visit(self, path: str) -> None:
+        self.browser.get(self._address + path)
+
+    def sign_up(self, name: str) -> None:
+        self.visit("/sign-up")
+        self.fill_in(name)
+        self.press("Sign up")
+        self.sees_heading(f"Hello {name}")
+
+    def sign_in(self, name: str) -> None:
+        """From the form that is on the screen."""
+        self.fill_in(name)
+        self.press("Sign in")
+
+    def press(self, text: str, within: str = "main") -> None:
+        """Press the button whose text begins so."""
+        self._one(f"//{within}//button[starts-with(normalize-space(), '{text}')]").click()
+
+    def sees_heading(self, text: str) -> None:
+        self._wait.until(condition.text_to_be_present_in_element((By.TAG_NAME, "h1"), text))
+
+    def sees(self, text: str) -> None:
+        self._wait.until(condition.text_to_be_present_in_element((By.TAG_NAME, "main"), text))
+
+    def is_at(self, path: str) -> None:
+        self._wait.until(condition.url_to_be(self._address + path))
+
+    @property
+    def devices(self) -> list[str]:
+        """The headings of the list."""
+        return [heading.text for heading in self.browser.find_elements(By.CSS_SELECTOR, ".devices h2")]
+
+    def width_of_page(self) -> int:
+        """Including what one would have to scroll to, in CSS pixels."""
+        return int(self.browser.execute_script("return document.documentElement.scrollWidth"))
+
+    def resize(self, width: int, height: int) -> None:
+        """The page's area: a window cannot be as narrow as a phone."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def complaints(self) -> list[str]:
+        """What the browser's console says is wrong: blocked or missing files."""
+        entries = self.browser.get_log("browser")  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+    def fill_in(self, name: str) -> None:
+        for field, text in (("name", name), ("password", PASSWORD)):
+            element = self._one(f"//input[@id='{field}']")
+            element.clear()
+            element.send_keys(text)
+
+    def _one(self, xpath: str) -> WebElement:
+        return self._wait.until(condition.element_to_be_clickable((By.XPATH, xpath)))

@@ -1,0 +1,97 @@
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+
+from asgi_sessions import SessionManager, SessionSettings
+from asgi_sessions.cli import main
+from asgi_sessions.protocol.user_id import UserId
+
+ResultT = TypeVar("ResultT")
+
+SECRET_KEY = "a-secret-key-that-must-never-be-printed-anywhere"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command has left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Shell = Callable[..., Done]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets ASGI_SESSIONS_… variables, and no others are there."""
+    for name in list(os.environ):
+        if name.upper().startswith("ASGI_SESSIONS_"):
+            monkeypatch.delenv(name)
+
+    def set_variables(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"ASGI_SESSIONS_{name.upper()}", value)
+
+    return set_variables
+
+
+@pytest.fixture
+def shell(environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Runs a command in this process, with the settings of the environment."""
+
+    def run(*arguments: str) -> Done:
+        capsys.readouterr()
+        code = main(arguments)
+        printed = capsys.readouterr()
+        return Done(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def database(environment: Callable[..., None], database_url: str) -> str:
+    """An empty database that the environment names, on each engine in turn."""
+    environment(database_url=database_url, secret_key=SECRET_KEY)
+    return database_url
+
+
+@pytest.fixture
+def sqlite(environment: Callable[..., None], tmp_path: Any) -> str:
+    """An empty SQLite database that the environment names: for what is the same on every engine."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}"
+    environment(database_url=url, secret_key=SECRET_KEY)
+    return url
+
+
+def with_manager(work: Callable[[SessionManager], Awaitable[ResultT]], **options: Any) -> ResultT:
+    """Do something with the sessions, as the application would."""
+
+    async def run() -> ResultT:
+        async with SessionManager(SessionSettings(), **options) as sessions:
+            return await work(sessions)
+
+    return asyncio.run(run())
+
+
+def log_in(*users: UserId, **options: Any) -> list[str]:
+    """Begin a session for each; returns the handles."""
+
+    async def work(sessions: SessionManager) -> list[str]:
+        return [(await sessions.create_new_session_without_request(user)).session.session_handle for user in users]
+
+    return with_manager(work, **options)
+
+
+def live(*users: UserId) -> list[str]:
+    """The handles of these users' live sessions."""
+
+    async def work(sessions: SessionManager) -> list[str]:
+        return [handle for user in users for handle in await sessions.get_all_session_handles_for_user(user)]
+
+    return with_manager(work)

@@ -1,0 +1,139 @@
+"""What an administrator can do, on every engine."""
+
+import json
+import time
+import uuid
+from datetime import datetime, timedelta
+
+import pytest
+
+from asgi_sessions.protocol.user_id import UserId
+from tests.cli.conftest import Shell, live, log_in
+
+UNKNOWN = "0123456789abcdef" * 2
+LONG_AGO = time.time_ns() // 1_000_000 - 200 * 24 * 3600 * 1000
+
+
+def test_list_shows_the_sessions_of_one_user(database: str, shell: Shell) -> None:
+    first, second, other = log_in("42", "42", "43")
+    done = shell("list", "42")
+    assert (done.code, done.err) == (0, "")
+    heading, *lines = done.out.splitlines()
+    assert heading.startswith("SESSION HANDLE")
+    assert {line.split()[0] for line in lines} == {first, second}
+    assert other not in done.out
+
+
+def test_list_as_json_tells_everything_and_no_secret(database: str, shell: Shell) -> None:
+    (handle,) = log_in("42")
+    done = shell("list", "42", "--json")
+    assert done.code == 0
+    (record,) = json.loads(done.out)
+    assert set(record) == {
+        "session_handle",
+        "user_id",
+        "device_label",
+        "ip_address",
+        "created_at",
+        "last_active_at",
+        "expires_at",
+    }
+    assert (record["session_handle"], record["user_id"]) == (handle, "42")
+    age = datetime.now().astimezone() - datetime.fromisoformat(record["created_at"])
+    assert abs(age) < timedelta(minutes=5)
+
+
+def test_list_finds_nothing_for_a_user_without_sessions(database: str, shell: Shell) -> None:
+    done = shell("list", "42")
+    assert (done.code, done.out) == (1, "")
+    assert "no live session" in done.err
+
+
+def test_list_as_json_is_json_even_if_it_finds_nothing(database: str, shell: Shell) -> None:
+    done = shell("list", "42", "--json")
+    assert (done.code, json.loads(done.out)) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("user", "arguments"),
+    [
+        ("42", ["42"]),
+        (42, ["42", "--id-type", "int"]),
+        (uuid.UUID(int=42), ["00000000-0000-0000-0000-00000000002A", "--id-type", "uuid"]),
+        ("a\0b \tjürgen 😀", ["a\0b \tjürgen 😀"]),
+    ],
+)
+def test_the_users_type_is_said_and_matters(user: UserId, arguments: list[str], database: str, shell: Shell) -> None:
+    handle, _ = log_in(user, "42" if user != "42" else 42)
+    (record,) = json.loads(shell("list", "--json", *arguments).out)
+    assert record["session_handle"] == handle
+    assert record["user_id"] == (user if isinstance(user, str | int) else str(user))
+
+
+@pytest.mark.parametrize("arguments", [["-42", "--id-type", "int"], ["--id-type", "int", "--", "-42"]])
+def test_a_negative_number_is_a_user_too(arguments: list[str], sqlite: str, shell: Shell) -> None:
+    (handle,) = log_in(-42)
+    assert handle in shell("list", *arguments).out
+
+
+def test_revoke_ends_one_session(database: str, shell: Shell) -> None:
+    first, second = log_in("42", "42")
+    done = shell("revoke", first)
+    assert (done.code, done.out, done.err) == (0, "Revoked 1 session.\n", "")
+    assert live("42") == [second]
+
+
+def test_revoke_ends_several_sessions_and_tells_of_those_it_did_not_find(database: str, shell: Shell) -> None:
+    first, second, third = log_in("42", "43", "44")
+    done = shell("revoke", first, second, first, UNKNOWN)
+    assert (done.code, done.out) == (0, "Revoked 2 sessions.\n")
+    assert "1 session not found" in done.err
+    assert live("42", "43", "44") == [third]
+
+
+def test_revoke_finds_no_session_twice(database: str, shell: Shell) -> None:
+    (handle,) = log_in("42")
+    assert shell("revoke", handle).code == 0
+    done = shell("revoke", handle)
+    assert (done.code, done.out) == (1, "")
+
+
+def test_revoke_user_ends_all_of_one_users_sessions(database: str, shell: Shell) -> None:
+    *_, other = log_in("42", "42", 42)
+    done = shell("revoke-user", "42")
+    assert (done.code, done.out) == (0, "Revoked 2 sessions of user '42'.\n")
+    assert live("42", 42) == [other]
+
+
+def test_revoke_user_keeps_the_session_that_it_is_told_to(database: str, shell: Shell) -> None:
+    keep, _ = log_in("42", "42")
+    assert shell("revoke-user", "42", "--except", keep).code == 0
+    assert live("42") == [keep]
+    done = shell("revoke-user", "42", "--except", keep)
+    assert done.code == 1
+    assert "no other live session" in done.err
+
+
+def test_revoke_user_finds_nothing_for_a_user_without_sessions(database: str, shell: Shell) -> None:
+    assert shell("revoke-user", "42").code == 1
+
+
+def test_purge_deletes_what_has_ended_and_nothing_else(database: str, shell: Shell) -> None:
+    log_in("42", "42", clock=lambda: LONG_AGO)
+    (alive,) = log_in("42")
+    assert shell("purge", "--limit", "1").out == "Deleted 1 session that had ended.\n"
+    assert shell("purge").out == "Deleted 1 session that had ended.\n"
+    done = shell("purge")
+    assert (done.code, done.out) == (0, "Deleted 0 sessions that had ended.\n")
+    assert live("42") == [alive]
+
+
+def test_migrate_makes_the_tables_for_those_who_do_not_migrate_at_start(
+    database: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASGI_SESSIONS_MIGRATE_ON_START", "false")
+    assert shell("list", "42").code == 3
+    for _ in range(2):
+        done = shell("migrate")
+        assert (done.code, done.err) == (0, "")
+    assert shell("list", "42").code == 1

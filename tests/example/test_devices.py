@@ -1,0 +1,116 @@
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.example.running_site import IPHONE, Site, Visitor
+
+NewVisitor = Callable[..., Visitor]
+
+
+@pytest.fixture
+def phone(member: Visitor, new_visitor: NewVisitor, name: str) -> Visitor:
+    """The member's second device."""
+    phone = new_visitor(IPHONE)
+    assert phone.sign_in(name).status_code == 303
+    return phone
+
+
+def log_out_forms(page: str) -> list[str]:
+    return re.findall(r'action="(/devices/[0-9a-f]{32}/log-out)"', page)
+
+
+def test_your_devices_shows_each_with_label_address_and_times(member: Visitor, phone: Visitor) -> None:
+    page = member.get("/devices").text
+    assert "Firefox on Linux" in page
+    assert "Safari on iPhone" in page
+    assert page.count("127.0.0.1") == 2
+    assert page.count("<time datetime=") == 3
+    assert page.count("This device") == 1
+
+
+def test_log_out_here_clears_the_cookies_and_ends_this_device_only(member: Visitor, phone: Visitor) -> None:
+    response = phone.post("/log-out")
+    assert response.headers["location"] == "/sign-in?notice=logged-out"
+    assert not phone.cookies
+    assert "Safari on iPhone" not in member.get("/devices").text
+
+
+def test_log_out_another_device_takes_it_out_of_the_list_and_sends_it_to_the_form(
+    member: Visitor, phone: Visitor
+) -> None:
+    (action,) = log_out_forms(member.get("/devices").text)
+    assert member.post(action).headers["location"] == "/devices?notice=device-logged-out"
+    assert "Safari on iPhone" not in member.get("/devices").text
+    response = phone.get("/devices")
+    assert response.headers["location"] == "/sign-in?next=%2Fdevices&notice=session-ended"
+    assert not phone.cookies
+    assert "Your session has ended" in phone.get("/sign-in?notice=session-ended").text
+
+
+def test_log_out_everywhere_else_keeps_this_device(member: Visitor, phone: Visitor) -> None:
+    response = member.post("/devices/log-out-others")
+    assert response.headers["location"] == "/devices?notice=others-logged-out&count=1"
+    assert "Logged out on 1 device." in member.get(response.headers["location"]).text
+    assert member.is_signed_in
+    assert not phone.is_signed_in
+
+
+def test_this_device_can_be_logged_out_by_its_handle(member: Visitor) -> None:
+    handle = member.get("/api/me").json()["session_handle"]
+    assert member.post(f"/devices/{handle}/log-out").headers["location"] == "/sign-in?notice=logged-out"
+    assert not member.cookies
+
+
+def test_a_device_that_is_gone_already_is_no_error(member: Visitor, phone: Visitor) -> None:
+    (action,) = log_out_forms(member.get("/devices").text)
+    phone.post("/log-out")
+    assert member.post(action).headers["location"] == "/devices?notice=no-such-device"
+
+
+def test_another_users_device_cannot_be_logged_out(member: Visitor, administrator: Visitor) -> None:
+    handle = administrator.get("/api/me").json()["session_handle"]
+    assert member.post(f"/devices/{handle}/log-out").headers["location"] == "/devices?notice=no-such-device"
+    assert member.send("DELETE", f"/api/devices/{handle}").status_code == 404
+    assert administrator.is_signed_in
+
+
+def test_the_administrator_logs_a_user_out_by_number(member: Visitor, phone: Visitor, administrator: Visitor) -> None:
+    number = member.get("/api/me").json()["user_id"]
+    response = administrator.post("/admin/log-out-user", {"user_id": f" {number} "})
+    assert response.headers["location"] == "/admin?notice=user-logged-out&count=2"
+    assert not member.is_signed_in
+    assert not phone.is_signed_in
+    assert administrator.is_signed_in
+
+
+def test_the_administrator_sees_the_users_with_their_numbers(
+    member: Visitor, administrator: Visitor, name: str
+) -> None:
+    number = member.get("/api/me").json()["user_id"]
+    assert re.search(rf">{number}</td>\s*<td>{name}<", administrator.get("/admin").text)
+
+
+def test_nobody_else_gets_to_the_administration(member: Visitor, visitor: Visitor) -> None:
+    page = member.get("/admin")
+    assert page.status_code == 403
+    assert "the first user who signed up" in page.text
+    assert member.post("/admin/log-out-user", {"user_id": "1"}).status_code == 403
+    assert member.post("/api/admin/users/1/log-out").json()["code"] == "invalid_claim"
+
+
+@pytest.mark.parametrize("number", ["", "abc", "-1", "1.5", "٣", "9" * 5000, "\0", "😀"])
+def test_what_is_no_number_is_told_on_the_administrators_page(administrator: Visitor, number: str) -> None:
+    response = administrator.post("/admin/log-out-user", {"user_id": number})
+    assert response.status_code == 422
+    assert "digits only" in response.text
+
+
+def test_logging_out_a_user_who_does_not_exist_ends_nothing(administrator: Visitor) -> None:
+    response = administrator.post("/admin/log-out-user", {"user_id": "9" * 18})
+    assert response.headers["location"] == "/admin?notice=user-logged-out&count=0"
+
+
+def test_the_signing_keys_and_password_hashes_are_for_the_owner_only(site: Site) -> None:
+    database = site.log.parent / "sessions.db"
+    assert database.stat().st_mode & 0o077 == 0

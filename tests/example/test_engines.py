@@ -1,0 +1,51 @@
+"""The example on each database, with two workers that start and make the tables at the same time."""
+
+from pathlib import Path
+
+from tests.example.running_site import IPHONE, Visitor, running_site
+
+SECRET_KEY = "for the tests only and of 32 bytes or more"
+
+
+def test_two_workers_share_accounts_and_sessions(database_url: str, tmp_path: Path) -> None:
+    settings = {"ASGI_SESSIONS_DATABASE_URL": database_url, "ASGI_SESSIONS_SECRET_KEY": SECRET_KEY}
+    with running_site(tmp_path, workers=2, **settings) as site:
+        # A connection goes to either worker, so several of them reach both sooner or later.
+        laptop, phone, other, *strangers = visitors = [
+            Visitor(site),
+            Visitor(site, IPHONE),
+            *(Visitor(site) for _ in range(4)),
+        ]
+        name = "Ada 😀"
+        assert laptop.sign_up(name).status_code == 303
+        assert strangers[0].sign_up("ADA 😀").status_code == 409
+        assert strangers[1].sign_up("Adá 😀").status_code == 303
+        assert strangers[2].sign_up("Ada 😎").status_code == 303
+        assert phone.sign_in(name).status_code == 303
+        assert other.sign_up("Somebody").status_code == 303
+        assert laptop.get("/api/me").json()["admin"]
+        assert not other.get("/api/me").json()["admin"]
+
+        devices = laptop.get("/api/devices").json()
+        assert {device["label"] for device in devices} == {"Firefox on Linux", "Safari on iPhone"}
+        (handle,) = [device["session_handle"] for device in devices if not device["this_device"]]
+        assert laptop.post(f"/devices/{handle}/log-out").status_code == 303
+        assert not phone.is_signed_in
+
+        number = other.get("/api/me").json()["user_id"]
+        assert laptop.post("/admin/log-out-user", {"user_id": str(number)}).status_code == 303
+        assert not other.is_signed_in
+        assert "Somebody" in laptop.get("/admin").text
+        for visitor in visitors:
+            visitor.close()
+    assert "Traceback" not in site.log.read_text(errors="replace")
+
+
+def test_users_may_live_in_a_database_of_their_own(tmp_path: Path) -> None:
+    users = tmp_path / "users.db"
+    with running_site(tmp_path, EXAMPLE_DATABASE_URL=f"sqlite+aiosqlite:///{users}") as site:
+        visitor = Visitor(site)
+        assert visitor.sign_up("Ada").status_code == 303
+        visitor.close()
+    assert b"example_users" in users.read_bytes()
+    assert b"example_users" not in (tmp_path / "sessions.db").read_bytes()

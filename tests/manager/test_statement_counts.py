@@ -1,0 +1,119 @@
+"""How many statements reach the server, as MariaDB itself has logged them."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from asgi_sessions import IssuedSession, SessionManager
+from tests.manager.conftest import MovableClock, manager_builder
+from tests.servers import MariaDB
+
+
+class ServerLog:
+    """The statements that the server has received since the last look."""
+
+    def __init__(self, server: MariaDB) -> None:
+        self._server = server
+
+    def clear(self) -> None:
+        self._server.sql("SET GLOBAL log_output='TABLE'; SET GLOBAL general_log=ON; TRUNCATE mysql.general_log")
+
+    def verbs(self) -> list[str]:
+        """The first words of the statements about sessions and of all that surrounds them."""
+        rows = self._server.sql(
+            "SELECT argument FROM mysql.general_log WHERE command_type IN ('Query', 'Execute', 'Prepare')"
+            " AND argument NOT LIKE '%general_log%' AND argument NOT LIKE 'select @@version_comment%'"
+        )
+        return [row[0].split()[0].upper() for row in rows]
+
+    def off(self) -> None:
+        self._server.sql("SET GLOBAL general_log=OFF")
+
+
+@pytest.fixture
+def log(mariadb: MariaDB) -> Iterator[ServerLog]:
+    log = ServerLog(mariadb)
+    yield log
+    log.off()
+
+
+@pytest.fixture
+async def running(mariadb_url: str, clock: MovableClock) -> AsyncIterator[SessionManager]:
+    async with manager_builder(mariadb_url, clock)(revocation_check="none") as sessions:
+        yield sessions
+
+
+@pytest.fixture
+async def issued(running: SessionManager) -> IssuedSession[Any, Any]:
+    return await running.create_new_session_without_request("alice")
+
+
+async def test_login_is_one_insert(running: SessionManager, log: ServerLog) -> None:
+    log.clear()
+    await running.create_new_session_without_request("alice", jwt_payload={"a": 1}, session_info=[1])
+    assert log.verbs() == ["INSERT"]
+
+
+async def test_a_verified_request_is_none(running: SessionManager, issued: Any, log: ServerLog) -> None:
+    log.clear()
+    for _ in range(3):
+        await running.get_session_without_request(issued.access_token.value)
+    assert log.verbs() == []
+
+
+async def test_a_verified_request_that_asks_the_database_is_one_select(
+    running: SessionManager, issued: Any, log: ServerLog
+) -> None:
+    log.clear()
+    await running.get_session_without_request(issued.access_token.value, check_database=True)
+    assert log.verbs() == ["SELECT"]
+
+
+async def test_a_refresh_is_one_select_and_at_most_one_update(
+    running: SessionManager, issued: Any, log: ServerLog, clock: MovableClock
+) -> None:
+    log.clear()
+    await running.refresh_session_without_request(issued.refresh_token.value)
+    assert log.verbs() == ["SELECT"]
+    clock.advance(301)
+    log.clear()
+    child = await running.refresh_session_without_request(issued.refresh_token.value)
+    assert log.verbs() == ["SELECT", "UPDATE"]
+    clock.advance(301)
+    log.clear()
+    await running.refresh_session_without_request(child.refresh_token.value)
+    assert log.verbs() == ["SELECT", "UPDATE"]
+
+
+async def test_revoking_is_one_update(running: SessionManager, issued: Any, log: ServerLog) -> None:
+    log.clear()
+    assert await running.revoke_session_using_session_handle(issued.session.session_handle)
+    assert log.verbs() == ["UPDATE"]
+
+
+async def test_revoking_all_is_one_update_whatever_their_number(running: SessionManager, log: ServerLog) -> None:
+    for _ in range(30):
+        await running.create_new_session_without_request("alice")
+    log.clear()
+    assert await running.revoke_all_sessions_for_user("alice") == 30
+    assert log.verbs() == ["UPDATE"]
+
+
+async def test_session_info_is_one_statement_each(running: SessionManager, issued: Any, log: ServerLog) -> None:
+    log.clear()
+    await issued.session.update_session_info(1)
+    await issued.session.get_session_info()
+    await issued.session.update_jwt_payload(1)
+    assert log.verbs() == ["UPDATE", "SELECT", "UPDATE"]
+
+
+async def test_a_forged_token_is_none(running: SessionManager, issued: Any, log: ServerLog) -> None:
+    access = issued.access_token.value
+    log.clear()
+    for token in ("garbage", access[:-2] + "AA", "a.b.c"):
+        with pytest.raises(Exception, match="refreshed"):
+            await running.get_session_without_request(token)
+    with pytest.raises(Exception, match="Not logged in"):
+        await running.refresh_session_without_request(issued.refresh_token.value[:-4] + "AAAA")
+    assert log.verbs() == []

@@ -1,0 +1,329 @@
+"""How a server answers: the product's own rotation, as a policy that the model can drive.
+
+Everything that decides is the product's: `decide`, `is_young` and `after_promotion`. What is added here is the order
+in which the session manager calls them (manager/refreshing.py and manager/verifying.py).
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
+
+from asgi_sessions.protocol.rotation import (
+    THEFT,
+    Chain,
+    Lineage,
+    Verdict,
+    Windows,
+    after_promotion,
+    decide,
+    is_young,
+)
+from tests.rotation_model.parts import FRESH, UNIT_MS, Row, Token
+
+NEVER = -99
+"""A time for what has never happened."""
+
+
+class Kind(Enum):
+    TOKENS = auto()
+    LATE = auto()
+    """409: no tokens, cookies kept, retry marker."""
+    THEFT = auto()
+    REJECTED = auto()
+    """401 without an alarm."""
+    SERVED = auto()
+    """An access token did its work."""
+    UNCHANGED = auto()
+    """An access token was refused with "try refresh", or nothing happened."""
+
+
+class Outcome(NamedTuple):
+    kind: Kind
+    row: Row | None
+    token: Token | None = None
+
+
+class Policy(Protocol):
+    """A server's way to rotate."""
+
+    name: str
+    marks: bool
+    """Whether "already rotated" leaves a marker in the jar."""
+    marker_life: int
+    longest: int
+    """No decision tells times apart that lie further back than this."""
+
+    def first(self) -> tuple[Row, Token]: ...
+
+    def refresh(self, row: Row | None, seen: Row | None, token: Token, marked: bool, clock: int) -> Outcome:
+        """Answer a refresh token.
+
+        Args:
+            row: The truth; None if the session is revoked.
+            seen: What the first read returns.
+            token: As presented.
+            marked: Whether the retry marker of this token came with it.
+            clock: The worker's.
+        """
+        ...
+
+    def use(self, row: Row | None, seen: Row | None, token: Token, clock: int) -> Outcome:
+        """Serve a request with an access token in time (promotion at first use)."""
+        ...
+
+    def matters(self, row: Row, token: Token) -> bool:
+        """Whether an access token's first use could change anything."""
+        ...
+
+    def alive(self, row: Row, token: Token) -> bool:
+        """Whether the token would be answered with tokens."""
+        ...
+
+    def outlives(self, row: Row) -> bool:
+        """Whether workers would still serve access tokens of this ended session."""
+        ...
+
+    def dead(self, row: Row, lag: Row | None, token: Token) -> bool:
+        """Whether no read will ever again answer the token with anything but theft."""
+        ...
+
+    def essence(self, row: Row, lag: Row | None, token: Token) -> Token:
+        """The token without what no decision will ever look at. It is not dead."""
+        ...
+
+    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> Row:
+        """The row without what no decision will ever look at, given every token that there is."""
+        ...
+
+
+def child_of(token: Token, clock: int) -> Token:
+    """As `RefreshToken.child`."""
+    return Token(token.generation + 1, FRESH, clock, token.id, token.issued_at, token.parent, token.ended)
+
+
+def twin_of(token: Token) -> Token:
+    """As `RefreshToken.twin`."""
+    return token._replace(id=FRESH)
+
+
+def _hash(number: int) -> bytes | None:
+    return bytes([number]) * 32 if number else None
+
+
+def lineage_of(token: Token) -> Lineage:
+    """The token as the product sees it."""
+    return Lineage(
+        generation=token.generation,
+        token_hash=_hash(token.id) or b"",
+        issued_at=token.issued_at * UNIT_MS,
+        parent_hash=_hash(token.parent),
+        parent_issued_at=token.parent_issued_at * UNIT_MS if token.parent else None,
+        grandparent_hash=_hash(token.grandparent),
+    )
+
+
+def chain_of(row: Row) -> Chain:
+    """The row as the product sees it: the current token and its issue, the previous one and the promotion."""
+    (current, issued_at), (previous, promoted_at) = row.entries
+    return Chain(
+        generation=row.generation,
+        current_hash=_hash(current) or b"",
+        current_issued_at=issued_at * UNIT_MS,
+        previous_hash=_hash(previous),
+        promoted_at=promoted_at * UNIT_MS if promoted_at != NEVER else None,
+    )
+
+
+def row_of(chain: Chain) -> Row:
+    return Row(
+        chain.generation,
+        (
+            (chain.current_hash[0], chain.current_issued_at // UNIT_MS),
+            (
+                chain.previous_hash[0] if chain.previous_hash else 0,
+                NEVER if chain.promoted_at is None else chain.promoted_at // UNIT_MS,
+            ),
+        ),
+    )
+
+
+class Numbers(NamedTuple):
+    """The settings, in units.
+
+    Attributes:
+        window: `sibling_window`.
+        late: `late_parent_window`.
+        young: `min_refresh_age`.
+        access: `access_token_lifetime`.
+    """
+
+    window: int
+    late: int
+    young: int
+    access: int = 10
+
+
+_HARMFUL = THEFT | {Verdict.FUTURE}
+_ANSWERED = frozenset({Verdict.HEAD, Verdict.SIBLING, Verdict.CHILD})
+
+Decide = Callable[..., Verdict]
+
+
+class Ours:
+    """The product. The other arguments are for mutations.
+
+    Attributes:
+        lines: The lines of the decision table that have been reached.
+    """
+
+    def __init__(
+        self,
+        numbers: Numbers,
+        *,
+        name: str = "ours",
+        decide: Decide = decide,
+        marks: bool = True,
+        reads_again: bool = True,
+        tombstones: bool = True,
+    ) -> None:
+        self.name = name
+        self.numbers = numbers
+        self.marks = marks
+        self.marker_life = numbers.late
+        self.tombstones = tombstones
+        self.longest = max(numbers.window, numbers.young, numbers.late) + 2
+        self.lines: set[str] = set()
+        self._decide = decide
+        self._reads_again = reads_again
+        self._windows = Windows(sibling=numbers.window * UNIT_MS, late_parent=numbers.late * UNIT_MS)
+        self._verdicts: dict[tuple[Row, Token, int, bool], Verdict] = {}
+
+    def first(self) -> tuple[Row, Token]:
+        token = Token(0, FRESH, 0, 0, 0, 0)
+        return Row(0, ((FRESH, 0), (0, NEVER))), token
+
+    def judge(self, row: Row, token: Token, clock: int, marked: bool = False) -> Verdict:
+        """`rotation.decide`; the same question is asked once."""
+        question = row, token, clock, marked
+        verdict = self._verdicts.get(question)
+        if verdict is None:
+            presented, stored = lineage_of(token), chain_of(row)
+            verdict = self._decide(presented, stored, now=clock * UNIT_MS, windows=self._windows, retried=marked)
+            self._verdicts[question] = verdict
+            self.lines.add(line_of(verdict, presented, stored, marked))
+        return verdict
+
+    def refresh(self, row: Row | None, seen: Row | None, token: Token, marked: bool, clock: int) -> Outcome:
+        if seen is None:
+            return Outcome(Kind.REJECTED, row)
+        verdict = self.judge(seen, token, clock, marked)
+        if verdict in _HARMFUL and seen is not row and self._reads_again:
+            if row is None:
+                return Outcome(Kind.REJECTED, row)
+            verdict = self.judge(row, token, clock, marked)
+        if verdict is Verdict.CHILD:
+            # The compare-and-swap: done on the truth or not at all, and then the truth is read.
+            if row is None:
+                return Outcome(Kind.REJECTED, row)
+            verdict = self.judge(row, token, clock, marked)
+            if verdict is Verdict.CHILD:
+                row = self._promoted(row, token, clock)
+        if verdict in THEFT:
+            return Outcome(Kind.THEFT, row)
+        if verdict is Verdict.FUTURE:
+            return Outcome(Kind.REJECTED, row)
+        if verdict is Verdict.LATE_PARENT:
+            return Outcome(Kind.LATE, row)
+        young = is_young(lineage_of(token), clock * UNIT_MS, self.numbers.young * UNIT_MS)
+        return Outcome(Kind.TOKENS, row, twin_of(token) if young else child_of(token, clock))
+
+    def use(self, row: Row | None, seen: Row | None, token: Token, clock: int) -> Outcome:
+        if row is None or seen is None:
+            return Outcome(Kind.REJECTED, row)
+        if self.judge(row, token, clock) is Verdict.CHILD:
+            return Outcome(Kind.SERVED, self._promoted(row, token, clock))
+        at, verdict = seen, self.judge(seen, token, clock)
+        if (verdict in _HARMFUL and self._reads_again) or verdict is Verdict.CHILD:
+            at, verdict = row, self.judge(row, token, clock)
+        if verdict in {Verdict.HEAD, Verdict.SIBLING}:
+            return Outcome(Kind.SERVED, row)
+        if verdict is Verdict.FUTURE:
+            return Outcome(Kind.REJECTED, row)
+        return Outcome(Kind.UNCHANGED if token.generation < at.generation else Kind.THEFT, row)
+
+    def matters(self, row: Row, token: Token) -> bool:
+        return token.generation >= row.generation and self.judge(row, token, 0) not in {Verdict.HEAD, Verdict.SIBLING}
+
+    def alive(self, row: Row, token: Token) -> bool:
+        return self.judge(row, token, 0) in _ANSWERED
+
+    def outlives(self, row: Row) -> bool:
+        return not self.tombstones  # workers learn who is out from the tombstones
+
+    def dead(self, row: Row, lag: Row | None, token: Token) -> bool:
+        return self.judge(row, token, 0) in THEFT and (lag is None or self.judge(lag, token, 0) in THEFT)
+
+    def essence(self, row: Row, lag: Row | None, token: Token) -> Token:
+        generation, identity, issued_at, parent, parent_issued_at, grandparent, ended = token
+        if lag is not None:
+            if generation > lag.generation or not grandparent | parent_issued_at:
+                return token
+            # Parent's time and grandparent are looked at in a token that is ahead of the row, and never inherited.
+            return Token(generation, identity, issued_at, parent, 0, 0, ended)
+        (current, current_issued_at), (previous, _) = row.entries
+        if generation < row.generation:
+            return Token(generation, identity, 0, 0, 0, 0, ended)  # a late parent, by its hash alone
+        if generation == row.generation:
+            # Near enough to the current one, and so will be its children; else its age tells whether it gets a twin.
+            oldest = -self.numbers.young
+            return Token(generation, identity, max(issued_at, oldest), parent, 0, 0, ended)
+        if generation == row.generation + 1 and parent == current:
+            return Token(generation, identity, issued_at, parent, 0, 0, ended)
+        # The child of a sibling, near enough to the current one.
+        parent_issued_at = max(current_issued_at, -self.numbers.young)
+        return Token(generation, identity, issued_at, parent, parent_issued_at, previous, ended)
+
+    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> Row:
+        (current, issued_at), (previous, promoted_at) = row.entries
+        if lag is not None:
+            return row
+        if all(token.id != previous for token in tokens):
+            promoted_at = NEVER  # nobody can come late any more
+        return Row(row.generation, ((current, max(issued_at, -self.numbers.young)), (previous, promoted_at)))
+
+    def _promoted(self, row: Row, token: Token, clock: int) -> Row:
+        return row_of(after_promotion(lineage_of(token), chain_of(row), clock * UNIT_MS))
+
+
+def line_of(verdict: Verdict, presented: Lineage, stored: Chain, marked: bool) -> str:
+    """The line of the decision table that a verdict comes from."""
+    ahead = presented.generation - stored.generation
+    if verdict is Verdict.CHILD:
+        of_current = presented.parent_hash == stored.current_hash
+        return "CHILD of the current token" if of_current else "CHILD of a sibling"
+    if verdict is Verdict.STALE:
+        if ahead == -1 and presented.token_hash == stored.previous_hash:
+            return "STALE: the marked parent" if marked else "STALE: the parent after its time"
+        return {1: "STALE: the child of a dead sibling", 0: "STALE: another of this generation"}.get(
+            ahead, "STALE: an older generation"
+        )
+    return verdict.name
+
+
+LINES = frozenset(
+    {
+        "HEAD",
+        "SIBLING",
+        "FORK",
+        "CHILD of the current token",
+        "CHILD of a sibling",
+        "LATE_PARENT",
+        "STALE: the marked parent",
+        "STALE: the parent after its time",
+        "STALE: the child of a dead sibling",
+        "STALE: another of this generation",
+        "STALE: an older generation",
+        "FUTURE",
+    }
+)
+"""Every line of the decision table that judges an authentic token of a live session."""
