@@ -2,7 +2,7 @@
 #   docker build -t asgi-sessions-example . && docker run --rm -p 127.0.0.1:8000:8000 asgi-sessions-example
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY pyproject.toml README.md LICENSE _asgi_sessions_pytest.py ./
+COPY pyproject.toml README.md LICENSE ./
 COPY asgi_sessions ./asgi_sessions
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir ".[example]"
 

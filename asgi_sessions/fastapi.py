@@ -93,8 +93,10 @@ _FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"model": Problem, "descript
 
 
 def _shown(session: Session[Any, Any]) -> Response:
-    # Not by FastAPI, which writes UTF-8: a payload may hold half a surrogate pair.
-    return AsciiJSONResponse(SessionView.model_validate(describe_session(session)).model_dump(mode="json"))
+    # The payload is not for pydantic, which writes UTF-8: it may hold half a surrogate pair.
+    described = describe_session(session)
+    view = SessionView.model_validate(described | {"jwt_payload": None}).model_dump(mode="json")
+    return AsciiJSONResponse(view | {"jwt_payload": described["jwt_payload"]})
 
 
 def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRouter:

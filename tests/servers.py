@@ -190,7 +190,7 @@ class MariaDB(Server):
             f"--datadir={self.folder / 'data'}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
-            *self._small(),
+            *self._common(),
             *self._as_user(),
         ]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
@@ -208,12 +208,13 @@ class MariaDB(Server):
             "--performance-schema=OFF",
             # A flush at each commit is the disk's speed, not ours. A killed process loses nothing without it.
             "--innodb-flush-log-at-trx-commit=2",
-            *self._small(),
+            *self._common(),
             *self._as_user(),
         ]
 
-    def _small(self) -> list[str]:
-        return ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M"]
+    def _common(self) -> list[str]:
+        # In a common /tmp the temporary tables of servers that start together get in each other's way.
+        return ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M", f"--tmpdir={self.folder}"]
 
     def _as_user(self) -> list[str]:
         return ["--user=root"] if os.geteuid() == 0 else []

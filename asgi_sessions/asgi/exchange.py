@@ -6,7 +6,7 @@ import re
 from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from asgi_sessions.asgi.answer import Answer
+from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
 from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.asgi.transport import Credentials, Transport, header_values
 from asgi_sessions.errors import CsrfRejected, TokenTheftDetected, TryRefreshToken, Unauthorised
@@ -43,7 +43,18 @@ class Exchange:
         answer: What leaves with the response.
     """
 
-    __slots__ = ("_access", "_lock", "_logged_in", "_scope", "_session", "_transport", "answer", "manager", "outer")
+    __slots__ = (
+        "_access",
+        "_arrived_at",
+        "_lock",
+        "_logged_in",
+        "_scope",
+        "_session",
+        "_transport",
+        "answer",
+        "manager",
+        "outer",
+    )
 
     def __init__(
         self, manager: "SessionManager", transport: Transport, scope: Scope, outer: SessionConnection | None
@@ -55,6 +66,7 @@ class Exchange:
         self._scope = scope
         self._session: Session[Any, Any] | None = None
         self._access: AccessToken | None = None
+        self._arrived_at = manager.clock()
         self._lock: asyncio.Lock | None = None
         self._logged_in = False
 
@@ -137,17 +149,19 @@ class Exchange:
             if lifecycle.verifier.in_time(access):
                 await lifecycle.verifier.stands(access, check_database=check_database)
                 return session
-            if self.answer.started or self._logged_in:
+            if self.answer.started or self._logged_in or self._came_in_time(access):
                 # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
                 # token is as old as the request: judged again, a long stream would look like a thief.
                 await lifecycle.check(access.handle)
                 return session
         carried = self._transport.read(self._headers)
         access = await self._access_of(lifecycle, carried)
-        if access is not None and lifecycle.verifier.in_time(access):
+        if access is not None and self._came_in_time(access):
             self._supertokens_needs_id(carried)
             self._check_csrf(carried, access, csrf)
-            await lifecycle.verifier.stands(access, check_database=check_database)
+            # A slow upload is no reason to refresh; but what outlived its token is looked up.
+            outlived = not lifecycle.verifier.in_time(access)
+            await lifecycle.verifier.stands(access, check_database=check_database or outlived)
             if lifecycle.verifier.wants_rewrite(access) and not self.answer.started:
                 token, access = await lifecycle.issuer.rewrite_as_promoted(access)
                 self.answer.access_token_changed(token, access)
@@ -188,7 +202,7 @@ class Exchange:
             retry_marker=carried.retry_marker,
             # The pages of an inline application learn no new token with each answer, so that it has to last.
             anti_csrf_token=access.anti_csrf_token if inline and access is not None else None,
-            issue=not self.answer.started,
+            issue=not (self.answer.started or (inline and self._age > MAX_ANSWER_AGE_MS)),
         )
         if refreshed.tokens is not None:
             self.answer.refreshed(refreshed.tokens, forget_marker=carried.retry_marker is not None)
@@ -299,6 +313,15 @@ class Exchange:
 
     # -- small things
 
+    @property
+    def _age(self) -> int:
+        """For how long the connection has been open, ms."""
+        return self.manager.clock() - self._arrived_at
+
+    def _came_in_time(self, access: AccessToken) -> bool:
+        """Whether the token had not expired when the request arrived."""
+        return self._arrived_at < access.expires_at
+
     def _lifecycle(self) -> Lifecycle:
         lifecycle = self.manager.lifecycle
         install_default_handler(self._scope)
@@ -325,6 +348,6 @@ class Exchange:
 
 
 def _address(host: str) -> str | None:
-    """The client's address without its zone; None for what is none, since behind a proxy clients may choose the text."""
+    """The client's address without its zone; None for what is none: behind a proxy clients may choose the text."""
     address = host.partition("%")[0]
     return address if _ADDRESS.fullmatch(address) else None

@@ -81,7 +81,7 @@ class Issuer:
             access = replace(access, anti_csrf_token=anti_csrf_token or secrets.token_urlsafe(32))
         if self._with_lineage:
             access = replace(access, lineage=_lineage(refresh))
-        expires_at = min(now + self._settings.idle_timeout_ms, row.expires_at)
+        expires_at = min(refresh.issued_at + self._settings.idle_timeout_ms, row.expires_at)
         until = from_ms(expires_at)
         return TokenSet(
             access=access,

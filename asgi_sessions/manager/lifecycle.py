@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asgi_sessions.errors import SessionLimitReached, Unauthorised
@@ -114,7 +114,7 @@ class Lifecycle:
         replaced = frozenset(replaces)
         limit = self.settings.max_sessions_per_user
         if limit is not None:
-            await self._make_room(row.user_id, limit, replaced)
+            row = await self._make_room(row, limit, replaced)
         for handle in replaced:
             await self.revoke(handle, reason=REPLACED)
         await self._sessions.insert(row)
@@ -221,14 +221,16 @@ class Lifecycle:
                 return error
         return Unauthorised()
 
-    async def _make_room(self, owner: bytes, limit: int, replaced: frozenset[str]) -> None:
-        # Before the insert: a worker whose clock is behind would otherwise take the new session for the oldest.
-        live = [session for session in await self._live_oldest_first(owner) if session.handle not in replaced]
+    async def _make_room(self, row: SessionRow, limit: int, replaced: frozenset[str]) -> SessionRow:
+        """End what is too many before the insert, and return the row as the newest of its user's."""
+        live = [session for session in await self._live_oldest_first(row.user_id) if session.handle not in replaced]
         too_many = live[: max(0, len(live) - limit + 1)]
         if too_many and self.settings.max_sessions_action == "reject":
             raise SessionLimitReached
         for session in too_many:
             await self.revoke(session.handle, reason="evicted")
+        # The order of logins decides who goes, so no clock that is behind may put this one before the others.
+        return replace(row, created_at=max(row.created_at, live[-1].created_at + 1)) if live else row
 
     async def _enforce_limit(self, row: SessionRow, limit: int) -> None:
         # Once more after the insert: of logins that race, each sees the others' rows or is seen by them.

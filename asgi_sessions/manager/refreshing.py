@@ -84,18 +84,21 @@ class Refresher:
             token: An authentic refresh token.
             retry_marker: The marker that came with it, if any.
             anti_csrf_token: One to carry over into the new access token.
-            issue: False judges only: nothing is promoted and no token made (the response is already on its way).
+            issue: False only says whom the token belongs to: nothing is promoted, no token made and nobody accused.
+                For a request that has been under way for so long that others may have rotated since.
 
         Raises:
             Unauthorised: Unknown, revoked, expired, or newer than the database.
             TokenTheftDetected: The session has been revoked.
             StoreUnavailable: No verdict; try again.
         """
+        if self._clock() >= token.issued_at + self._settings.idle_timeout_ms:
+            raise Unauthorised
         retried = retry_marker is not None and self._keys.retry_markers.matches(
             retry_marker, token.handle, token.generation, self._clock()
         )
         for reads in range(MAX_READS):
-            row, verdict = await self._judge(token, retried=retried, fresh=reads > 0)
+            row, verdict = await self._judge(token, retried=retried, accuse=issue, fresh=reads > 0)
             if verdict is Verdict.LATE_PARENT:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token)
             if not issue:
@@ -147,7 +150,9 @@ class Refresher:
         _log.critical("Session %s: its token is newer than the database. Was an old backup restored?", handle)
         return Unauthorised()
 
-    async def _judge(self, token: RefreshToken, *, retried: bool, fresh: bool) -> tuple[SessionRow, Verdict]:
+    async def _judge(
+        self, token: RefreshToken, *, retried: bool, accuse: bool, fresh: bool
+    ) -> tuple[SessionRow, Verdict]:
         row = await self._standing.row(token.handle, fresh=fresh)
         verdict = self._decide(token, row, retried=retried)
         if verdict in THEFT or verdict is Verdict.FUTURE:
@@ -155,6 +160,8 @@ class Refresher:
                 row = await self._standing.row(token.handle, fresh=True)
                 verdict = self._decide(token, row, retried=retried)
             if verdict in THEFT:
+                if not accuse:
+                    raise Unauthorised(clear_cookies=False)
                 await self.theft(row, verdict)
             if verdict is Verdict.FUTURE:
                 raise self.future(token.handle)

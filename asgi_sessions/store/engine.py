@@ -49,6 +49,7 @@ POOL_SIZE = 10
 """Connections per process at most: eight workers stay below MySQL's default of 151."""
 POOL_RECYCLE_SECONDS = 1800
 """Below the idle limits of common proxies and firewalls."""
+SECOND_CANCELLATION_SECONDS = 1.0
 MAX_TRIES = 5
 
 _jitter = random.SystemRandom().uniform
@@ -96,15 +97,17 @@ class Database:
         self._memory: sqlite3.Connection | None = None
         if self.dialect == "sqlite":
             self.url, self._memory = _prepare_sqlite(url)
+        self._slots = asyncio.Semaphore(1 if self._memory else POOL_SIZE)
         try:
             self.engine: AsyncEngine = create_async_engine(
                 self.url,
                 isolation_level="AUTOCOMMIT",
                 skip_autocommit_rollback=True,
                 poolclass=AsyncAdaptedQueuePool,
-                pool_size=1 if self._memory else POOL_SIZE,
-                max_overflow=0,
-                pool_timeout=statement_timeout,
+                pool_size=POOL_SIZE,
+                # The pool itself never waits: it would by asyncio.wait_for, which costs a task each time, and which
+                # on Python 3.11 loses a cancellation that comes together with a connection.
+                max_overflow=-1,
                 pool_recycle=-1 if self.dialect == "sqlite" else POOL_RECYCLE_SECONDS,
                 pool_use_lifo=True,
                 pool_reset_on_return=None,  # nothing to reset where every statement commits itself
@@ -152,7 +155,9 @@ class Database:
         if asyncio.get_running_loop() is not self._loop:
             raise ConfigurationError("The database belongs to another event loop: open one on each.")
         try:
-            async with asyncio.timeout(self.statement_timeout):
+            # Drivers use asyncio.wait_for, too: should one of them lose the first cancellation, there is a second.
+            deadline = self.statement_timeout
+            async with asyncio.timeout(deadline + SECOND_CANCELLATION_SECONDS), asyncio.timeout(deadline):
                 result = await self._attempt(statement, parameters, swap=swap, strong=strong)
         except TimeoutError:
             result = StoreUnavailable(), DatabaseFailure("statement timeout")
@@ -169,7 +174,8 @@ class Database:
         for tries in range(1, MAX_TRIES + 1):
             attempt = _Attempt(self.engine, statement, parameters, strong=strong)
             try:
-                return await greenlet_spawn(attempt)
+                async with self._slots:
+                    return await greenlet_spawn(attempt)
             except Exception as error:
                 cause = describe(error)
                 kind = classify(error) if attempt.connected else FailureKind.UNAVAILABLE

@@ -1,7 +1,7 @@
 """Helpers for the tests of applications: log in within one line, use a second browser, move the time, fake a session.
 
-The fixtures `session_clock`, `session_settings` and `session_manager` are there in every test: the package brings a
-pytest plugin (``-p no:asgi_sessions`` leaves it out).
+The fixtures `session_clock`, `session_settings` and `session_manager` come with a line in conftest.py:
+``pytest_plugins = ["asgi_sessions.testing.pytest_plugin"]``.
 """
 
 from asgi_sessions.testing.clients import async_login, login, second_client

@@ -69,6 +69,11 @@ class Person:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
+    def prefers(self, scheme: str) -> None:
+        """Light or dark."""
+        media = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+
     def complaints(self) -> list[str]:
         """What the browser's console says is wrong: blocked or missing files."""
         entries = self.browser.get_log("browser")  # type: ignore[no-untyped-call]

@@ -44,10 +44,7 @@ def test_the_wheel_holds_every_migration(wheel: ZipFile) -> None:
 
 def test_the_wheel_holds_nothing_else(wheel: ZipFile) -> None:
     folders = {Path(name).parts[0] for name in wheel.namelist()}
-    assert {folder for folder in folders if not folder.endswith(".dist-info")} == {
-        "asgi_sessions",
-        "_asgi_sessions_pytest.py",
-    }
+    assert {folder for folder in folders if not folder.endswith(".dist-info")} == {"asgi_sessions"}
 
 
 def test_the_wheel_carries_its_licence_and_the_readme(wheel: ZipFile) -> None:

@@ -4,6 +4,8 @@ Ids are numbered in the order of their appearance, generations count from a row 
 lies further back than any decision looks is moved closer, and tokens that can only be theft are one token.
 """
 
+from operator import eq
+
 from tests.rotation_model.parts import Jar, Marker, Message, Row, State, Tally, Token
 from tests.rotation_model.policies import NEVER, Policy
 
@@ -13,20 +15,20 @@ DEAD = Token(-9, 0, 0, 0, 0, 0)
 _TOP = 1
 """A row's generations from here on look alike. Before it, 0: it has no parent, and its token is exempt from twins."""
 
+_PAST = -5
+"""A generation that no token has which still counts."""
+
 
 class Canonical:
     """Puts states into their canonical form.
 
     Args:
         policy: Whose states.
-        access: The lifetime of access tokens.
     """
 
-    def __init__(self, policy: Policy, access: int) -> None:
+    def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._access = access
-        self.ids: dict[int, int] = {}
-        """New ids by old ones, of the state that was seen last: for stories."""
+        self._slimmed: dict[tuple[Token, Row, Row | None], Token] = {}
 
     def __call__(self, state: State) -> State:
         row, lag, jar, flight, thief, ended, cause, tally = state
@@ -35,13 +37,14 @@ class Canonical:
             jar = jar and self._slim_jar(jar, row, lag)
             flight = tuple([self._slim_message(message, row, lag) for message in flight])
             if thief:
-                thief = tuple([self._slim(token, row, lag) for token in thief if not policy.dead(row, lag, token)])
+                hands = [self._slim(token, row, lag) for token in thief]
+                thief = tuple([token for token in hands if token is not DEAD])
         tokens: list[Token] = [] if jar is None else [jar.token]
         tokens += [message.token for message in flight if message.token is not None]
         if thief:
             tokens += thief
         if row is not None:
-            row = policy.essential(row, lag, tokens)
+            row, lag = policy.essential(row, lag, tokens)
 
         # Ids: the row's first, then the jar's; messages are sorted by what is known of them without fresh ids.
         ids: dict[int, int] = {0: 0}
@@ -60,68 +63,63 @@ class Canonical:
                 thief = tuple(sorted(thief, key=lambda token: (*token[:1], token[2], ids.get(token[1], 99), token)))
             for token in thief:
                 _name(ids, token)
-        self.ids = ids
 
         times = self._times((row, lag, ended), tokens)
         # A row that is read one promotion late still answers the token before, so that this must not look like 0.
         shift = max(row.generation - _TOP - (lag is not None), 0) if row is not None else 0
         old_shift = max(ended.generation - _TOP, 0) if ended is not None else 0
 
+        if not shift and not old_shift and times is None and all(map(eq, ids, ids.values())):
+            return State(row, lag, jar, flight, thief, ended, cause, tally)
+        at = times or _Unchanged()
+
         def named(token: Token) -> Token:
             generation, identity, issued_at, parent, parent_issued_at, grandparent, old = token
             return Token(
                 generation if generation == DEAD.generation else generation - (old_shift if old else shift),
                 ids[identity],
-                times[issued_at],
+                at[issued_at],
                 ids[parent],
-                times[parent_issued_at],
+                at[parent_issued_at],
                 ids[grandparent],
                 old,
             )
 
         def marked(marker: Marker | None) -> Marker | None:
-            return marker and Marker(marker.generation - shift, marker.until)
+            return marker and Marker(max(marker.generation - shift, _PAST), marker.until)
 
         def described(which: Row | None, by: int) -> Row | None:
             if which is None:
                 return None
             (head, head_at), *others = which.entries
-            return Row(
-                which.generation - by,
-                ((ids[head], times[head_at]), *((ids[identity], self._recent(at)) for identity, at in others)),
-            )
+            renamed = [(ids[identity], then) for identity, then in others]
+            return Row(which.generation - by, ((ids[head], at[head_at]), *renamed))
 
         return State(
             described(row, shift),
             described(lag, shift),
-            jar and Jar(named(jar.token), max(jar.access_issued_at, -self._access), marked(jar.marker), jar.told),
+            jar and Jar(named(jar.token), jar.access_issued_at, marked(jar.marker), jar.told),
             tuple(
                 [
-                    Message(
-                        message.kind,
-                        message.age,
-                        message.token and named(message.token),
-                        max(message.access_issued_at, -self._access),
-                        marked(message.marker),
-                        message.told,
-                        message.copy,
-                    )
-                    for message in flight
+                    Message(kind, age, token and named(token), access_issued_at, marked(marker), told, copy)
+                    for kind, age, token, access_issued_at, marker, told, copy in flight
                 ]
             ),
             thief and tuple([named(token) for token in thief]),
             described(ended, old_shift),
             cause,
-            tally and Tally(tally.refreshes, tally.top - shift, tally.used),
+            tally and Tally(tally.refreshes, max(tally.top - shift, _PAST), tally.used),
         )
-
-    def _recent(self, at: int) -> int:
-        return NEVER if at == NEVER else max(at, -self._policy.longest)
 
     def _slim(self, token: Token, row: Row, lag: Row | None) -> Token:
         if token.ended:
             return token
-        return DEAD if self._policy.dead(row, lag, token) else self._policy.essence(row, lag, token)
+        question = token, row, lag
+        slim = self._slimmed.get(question)
+        if slim is None:
+            dead = self._policy.dead(row, lag, token)
+            slim = self._slimmed[question] = DEAD if dead else self._policy.essence(row, lag, token)
+        return slim
 
     def _slim_jar(self, jar: Jar, row: Row, lag: Row | None) -> Jar:
         token = self._slim(jar.token, row, lag)
@@ -132,7 +130,7 @@ class Canonical:
         token = token and self._slim(token, row, lag)
         return Message(kind, age, token, access_issued_at, _valid(marker), told, copy)
 
-    def _times(self, rows: tuple[Row | None, ...], tokens: list[Token]) -> dict[int, int]:
+    def _times(self, rows: tuple[Row | None, ...], tokens: list[Token]) -> dict[int, int] | None:
         """Issue times by what they become: the gaps between them that no decision can measure are closed."""
         known = {0, 1}
         known.update([row.entries[0][1] for row in rows if row is not None and row.entries[0][1] != NEVER])
@@ -141,7 +139,7 @@ class Canonical:
             known.add(token.parent_issued_at)
         longest = self._policy.longest
         if min(known) >= -longest:
-            return {time: time for time in (*known, NEVER)}
+            return None
         times = {NEVER: NEVER}
         later = new = 1
         for time in sorted(known, reverse=True):
@@ -149,6 +147,13 @@ class Canonical:
             times[time] = new
             later = time
         return times
+
+
+class _Unchanged(dict[int, int]):
+    """Times that stay as they are."""
+
+    def __missing__(self, time: int) -> int:
+        return time
 
 
 def _valid(marker: Marker | None) -> Marker | None:

@@ -44,8 +44,8 @@ class Strict:
     def essence(self, row: Row, lag: Row | None, token: Token) -> Token:
         return Token(token.generation, token.id, 0, 0, 0, 0, token.ended)
 
-    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> Row:
-        return row
+    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> tuple[Row, Row | None]:
+        return row, None
 
     def _rotated(self, row: Row, token: Token, clock: int) -> Outcome:
         child = child_of(token, clock)
@@ -82,9 +82,10 @@ class Graceful(Strict):
         used = dict(row.entries)
         return token.id not in used or self._again(row, token, -used[token.id])
 
-    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> Row:
+    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> tuple[Row, Row | None]:
         held = {token.id for token in tokens}
-        return Row(row.generation, row.entries[:1] + tuple([entry for entry in row.entries[1:] if entry[0] in held]))
+        used = tuple([entry for entry in row.entries[1:] if entry[0] in held])
+        return Row(row.generation, row.entries[:1] + used), None
 
     def _again(self, row: Row, token: Token, ago: int) -> bool:
         return ago <= self.grace
@@ -126,17 +127,11 @@ class Reuse(Graceful):
         (active, _), (parent, _), *used = row.entries
         return token.id in {active, parent} or -dict(used).get(token.id, NEVER) <= self.grace
 
-    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> Row:
+    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> tuple[Row, Row | None]:
         held = {token.id for token in tokens} | {row.entries[0][0]}
         (parent, _) = row.entries[1]
-        return Row(
-            row.generation,
-            (
-                row.entries[0],
-                (parent if parent in held else 0, NEVER),
-                *[entry for entry in row.entries[2:] if entry[0] in held],
-            ),
-        )
+        used = [entry for entry in row.entries[2:] if entry[0] in held]
+        return Row(row.generation, (row.entries[0], (parent if parent in held else 0, NEVER), *used)), None
 
 
 class Reference(Strict):

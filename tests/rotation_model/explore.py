@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.rotation_model.canonical import Canonical, packed
-from tests.rotation_model.parts import State, Token
-from tests.rotation_model.world import Step, World
+from tests.rotation_model.parts import FRESH, UNIT_S, State, Token
+from tests.rotation_model.world import LATER, Step, World
 
 
 @dataclass
@@ -52,7 +52,7 @@ def explore(
         progress: Told the depth and the number of states after each layer.
     """
     began = time.perf_counter()
-    canonical = Canonical(world.policy, world.bounds.access)
+    canonical = Canonical(world.policy)
     start = canonical(world.start())
     number = {packed(start): 0}
     came_from = array("q", [-1])
@@ -92,35 +92,31 @@ def explore(
 
 
 def _story(world: World, number: dict[bytes, int], came_from: "array[int]", index: int, last: Step) -> list[str]:
-    """Walk the way again, and tell it with names that stay."""
-    way: set[int] = set()
-    indices = []
-    while index >= 0:
-        indices.append(index)
+    """Walk the way again without canonical forms, so that every token keeps its name to the end."""
+    way = []
+    while index > 0:
+        way.append(index)
         index = came_from[index]
-    way.update(indices)
-    keys = {position: key for key, position in number.items() if position in way}
-    canonical = Canonical(world.policy, world.bounds.access)
-    raw = world.start()
-    state = canonical(raw)
+    keys = {position: key for key, position in number.items() if position in set(way)}
+    canonical = Canonical(world.policy)
     names = _Names()
-    names.carry(canonical.ids, fresh=raw.jar.token if raw.jar else None)
-    told = [f"  0 s: the jar holds {names.first}"]
+    state = names.given(world.start())
+    told = ["  0 s: the jar holds 0a"]
     seconds = 0
-    for position in reversed(indices[:-1]):
-        step, raw = next(
-            (step, raw)
-            for step, raw in world.steps(state)
-            if step.wrong is None and not step.ends and packed(canonical(raw)) == keys[position]
+    for position in reversed(way):
+        step, after = next(
+            (step, after)
+            for step, after in world.steps(state)
+            if step.wrong is None and not step.ends and packed(canonical(after)) == keys[position]
         )
-        state = canonical(raw)
-        text = names.told(step)
-        names.carry(canonical.ids)
-        if step.text == "30 s pass":
-            seconds += 30
+        state = names.given(after)
+        if step.text == LATER:
+            seconds += UNIT_S
         else:
-            told.append(f"{seconds:3} s: {text}")
-    told.append(f"{seconds:3} s: {names.told(last)}: {str(last.wrong).upper()}")
+            told.append(f"{seconds:3} s: {names.told(step)}")
+    step, after = next((step, after) for step, after in world.steps(state) if step.wrong == last.wrong)
+    names.given(after)
+    told.append(f"{seconds:3} s: {names.told(step)}: {str(step.wrong).upper()}")
     return told
 
 
@@ -129,37 +125,35 @@ class _Names:
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
-        self._shown: dict[int, str] = {}
-        self._count: Counter[int] = Counter()
-        self._offset = 0
-        self._pending: str | None = None
-        self.first = "0a"
+        self._letters: Counter[int] = Counter()
+
+    def given(self, state: State) -> State:
+        """The state with an id of its own for the token that is new in it."""
+        fresh = next((token for token in _tokens(state) if token.id == FRESH), None)
+        if fresh is None:
+            return state
+        number = FRESH + 1 + len(self._names)
+        self._names[FRESH] = self._names[number] = f"{fresh.generation}{chr(97 + self._letters[fresh.generation] % 26)}"
+        self._letters[fresh.generation] += 1
+        named = _renamed(state, number)
+        if not isinstance(named, State):
+            raise TypeError
+        return named
 
     def told(self, step: Step) -> str:
-        name = self._names.get(step.token.id, "a dead token") if step.token is not None else ""
-        fresh = ""
-        self._pending = None
-        if step.fresh is not None:
-            generation = self._generation(step)
-            fresh = self._pending = f"{generation}{chr(ord('a') + self._count[generation] % 26)}"
-            self._count[generation] += 1
-        return step.text.replace("{fresh}", fresh).replace("{}", name)
+        token, fresh = step.token, step.fresh
+        text = step.text.replace("{fresh}", self._names.get(fresh.id, "a token") if fresh is not None else "")
+        return text.replace("{}", self._names.get(token.id, "a token") if token is not None else "")
 
-    def _generation(self, step: Step) -> int:
-        if step.token is None or step.fresh is None:
-            return 0
-        of = self._names.get(step.token.id, "0a")
-        return int(of[:-1]) + step.fresh.generation - step.token.generation
 
-    def carry(self, ids: dict[int, int], fresh: Token | None = None) -> None:
-        """Follow the tokens into the next state's numbering."""
-        if fresh is not None:
-            self._pending = self.first
-            self._count[0] = 1
-        old = self._names
-        self._names = {}
-        for before, after in ids.items():
-            if before == 99 and self._pending is not None:
-                self._names[after] = self._pending
-            elif before in old:
-                self._names[after] = old[before]
+def _tokens(state: State) -> list[Token]:
+    held = [message.token for message in state.flight if message.token is not None]
+    return [*held, *(state.thief or ()), *([state.jar.token] if state.jar is not None else [])]
+
+
+def _renamed(part: object, number: int) -> object:
+    """The same with another id for the fresh token, wherever it is."""
+    if isinstance(part, tuple):
+        parts = [_renamed(inner, number) for inner in part]
+        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+    return number if part == FRESH else part

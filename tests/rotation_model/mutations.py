@@ -37,8 +37,8 @@ class _ByTime(Ours):
     def essence(self, row: Row, lag: Row | None, token: Token) -> Token:
         return token
 
-    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> Row:
-        return row
+    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> tuple[Row, Row | None]:
+        return row, lag
 
 
 def mutations(numbers: Numbers) -> dict[str, Ours]:

@@ -91,8 +91,8 @@ class Policy(Protocol):
         """The token without what no decision will ever look at. It is not dead."""
         ...
 
-    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> Row:
-        """The row without what no decision will ever look at, given every token that there is."""
+    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> tuple[Row, Row | None]:
+        """The row and its older version without what no decision will ever look at, given every token that there is."""
         ...
 
 
@@ -264,35 +264,43 @@ class Ours:
         return self.judge(row, token, 0) in THEFT and (lag is None or self.judge(lag, token, 0) in THEFT)
 
     def essence(self, row: Row, lag: Row | None, token: Token) -> Token:
+        if not self._reads_again:
+            return token
         generation, identity, issued_at, parent, parent_issued_at, grandparent, ended = token
-        if lag is not None:
-            if generation > lag.generation or not grandparent | parent_issued_at:
-                return token
-            # Parent's time and grandparent are looked at in a token that is ahead of the row, and never inherited.
-            return Token(generation, identity, issued_at, parent, 0, 0, ended)
-        (current, current_issued_at), (previous, _) = row.entries
-        if generation < row.generation:
+        lowest = row.generation if lag is None else lag.generation
+        if generation < lowest:
             return Token(generation, identity, 0, 0, 0, 0, ended)  # a late parent, by its hash alone
-        if generation == row.generation:
+        if generation <= row.generation:
             # Near enough to the current one, and so will be its children; else its age tells whether it gets a twin.
-            oldest = -self.numbers.young
-            return Token(generation, identity, max(issued_at, oldest), parent, 0, 0, ended)
-        if generation == row.generation + 1 and parent == current:
+            # What a read that is behind says of its parents does not count: the truth is asked then.
+            return Token(generation, identity, max(issued_at, self._oldest(lag)), parent, 0, 0, ended)
+        (current, current_issued_at), (previous, _) = row.entries
+        if parent == current:
             return Token(generation, identity, issued_at, parent, 0, 0, ended)
         # The child of a sibling, near enough to the current one.
-        parent_issued_at = max(current_issued_at, -self.numbers.young)
+        parent_issued_at = max(current_issued_at, self._oldest(lag))
         return Token(generation, identity, issued_at, parent, parent_issued_at, previous, ended)
 
-    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> Row:
-        (current, issued_at), (previous, promoted_at) = row.entries
-        if lag is not None:
-            return row
-        if all(token.id != previous for token in tokens):
-            promoted_at = NEVER  # nobody can come late any more
-        return Row(row.generation, ((current, max(issued_at, -self.numbers.young)), (previous, promoted_at)))
+    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> tuple[Row, Row | None]:
+        if not self._reads_again:
+            return row, lag
+        held = {token.id for token in tokens}
+        oldest = self._oldest(lag)
+        return _essential(row, oldest, held), lag and _essential(lag, oldest, held)
+
+    def _oldest(self, lag: Row | None) -> int:
+        # From a read that is behind, a sibling may come late; else a row's token is only asked whether it is young.
+        return -self.numbers.young if lag is None else -self.longest
 
     def _promoted(self, row: Row, token: Token, clock: int) -> Row:
         return row_of(after_promotion(lineage_of(token), chain_of(row), clock * UNIT_MS))
+
+
+def _essential(row: Row, oldest: int, held: set[int]) -> Row:
+    (current, issued_at), (previous, promoted_at) = row.entries
+    if previous not in held:
+        promoted_at = NEVER  # nobody can come late any more
+    return Row(row.generation, ((current, max(issued_at, oldest)), (previous, promoted_at)))
 
 
 def line_of(verdict: Verdict, presented: Lineage, stored: Chain, marked: bool) -> str:

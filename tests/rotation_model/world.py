@@ -25,6 +25,8 @@ from tests.rotation_model.parts import (
 )
 from tests.rotation_model.policies import NEVER, Kind, Outcome, Policy
 
+LATER = "30 s pass"
+
 ALARM = "an alarm without a thief"
 LOGOUT = "a logout that nobody asked for"
 TOLD_TWICE = "told twice that the token was rotated, without an alarm"
@@ -42,12 +44,14 @@ class Bounds:
         tabs: How many messages are under way at most.
         round_trip: How long a request and its answer take together at most, in units.
         handler: How much later an inline answer may start, in units.
-        skew: How far a worker's clock may be ahead, in units.
+        skew: How far a worker's clock may be ahead, in units. Where clocks differ, a marker may end before the window
+            that it marks, and a 409 come twice: that is only called wrong where they do not.
         stall: How long after its call left a tab may act on a 401, in units; None: at any time at all.
         access: The lifetime of access tokens, in units.
         replica: Whether reads may be one promotion behind.
         duplicates: Whether requests may arrive twice.
         thief: Whether the jar is stolen, once, at any moment.
+        hands: How many tokens the thief keeps.
         login: Whether the user logs out and in, once.
         refreshes: By which of the victim's refreshes after the theft the thief must be out (and used, see `used`).
         used: With `first_use`: after which refresh the first use must have thrown him out.
@@ -64,6 +68,7 @@ class Bounds:
     replica: bool = False
     duplicates: bool = False
     thief: bool = False
+    hands: int = 1
     login: bool = False
     refreshes: int = 3
     used: int = 2
@@ -103,6 +108,7 @@ class World:
         self._answer_within = bounds.round_trip + (bounds.handler if self._inline else 0)
         # Where nothing depends on an access token's age, it has none, and there are fewer states.
         self._aging = int(self._inline or bounds.stall is not None or bounds.first_use)
+        self._oldest = -bounds.access
         self._stall = 0 if bounds.stall is None else bounds.stall
 
     def start(self) -> State:
@@ -137,14 +143,14 @@ class World:
         row, lag, jar, flight, thief, ended, cause, tally = state
         if jar is not None:
             marker = jar.marker and Marker(jar.marker.generation, jar.marker.until - 1)
-            jar = Jar(_older(jar.token), jar.access_issued_at - self._aging, marker, jar.told)
+            jar = Jar(_older(jar.token), max(jar.access_issued_at - self._aging, self._oldest), marker, jar.told)
         later = tuple(
             [
                 Message(
                     message.kind,
                     message.age + 1,
                     message.token and _older(message.token),
-                    message.access_issued_at - self._aging,
+                    max(message.access_issued_at - self._aging, self._oldest),
                     message.marker and Marker(message.marker.generation, message.marker.until - 1),
                     message.told,
                     message.copy,
@@ -153,13 +159,13 @@ class World:
                 if message.age < (self.bounds.round_trip if message.kind in {REQUEST, USE} else self._answer_within)
             ]
         )
-        return Step("30 s pass"), State(
-            row and _older_row(row),
-            lag and _older_row(lag),
+        return Step(LATER), State(
+            row and _older_row(row, self.policy.longest),
+            lag and _older_row(lag, self.policy.longest),
             jar,
             later,
             thief and tuple([_older(token) for token in thief]),
-            ended and _older_row(ended),
+            ended and _older_row(ended, self.policy.longest),
             self._cause(jar, min(cause + 1, self._stall + 1)),
             tally,
         )
@@ -259,7 +265,7 @@ class World:
             elif outcome.kind is Kind.LATE:
                 marker = Marker(token.generation, clock + self.policy.marker_life) if self.policy.marks else None
                 answer = Message(LATE, message.age, token, -self.bounds.access, marker)
-                wrong = TOLD_TWICE if message.told else None
+                wrong = TOLD_TWICE if message.told and not self.bounds.skew else None
             elif outcome.kind is Kind.REJECTED:
                 if not token.ended and state.row is not None:
                     yield Step(f"{{}} is answered with 401{where}", token, wrong=LOGOUT, ends=True), state
@@ -340,7 +346,7 @@ class World:
             for where, _, outcome in self._outcomes(state, token, None):
                 if outcome.kind is Kind.TOKENS and outcome.token is not None:
                     moved = self._moved(state, token, outcome)
-                    for kept in _kept(state.thief, outcome.token):
+                    for kept in _kept(state.thief, outcome.token, self.bounds.hands):
                         after = moved._replace(thief=kept)
                         text = f"the thief gets {{fresh}} for {{}}{where}"
                         yield Step(text, token, outcome.token, wrong=self._lockstep(after)), after
@@ -381,14 +387,13 @@ class World:
         yield Step("the user logs in anew: {fresh}", None, token), left._replace(row=row, jar=Jar(token, 0))
 
 
-def _kept(held: tuple[Token, ...], new: Token) -> tuple[tuple[Token, ...], ...]:
-    """What a thief may have in his two hands afterwards. More is never worse, so that he fills them."""
+def _kept(held: tuple[Token, ...], new: Token, hands: int) -> tuple[tuple[Token, ...], ...]:
+    """What a thief may have in his hands afterwards. More is never worse, so that he fills them."""
     if new in held:
         return (held,)
-    if len(held) < 2:
+    if len(held) < hands:
         return ((*held, new),)
-    first, second = held
-    return (held, (first, new), (second, new))
+    return (held, *((*held[:hand], new, *held[hand + 1 :]) for hand in range(hands)))
 
 
 def _older(token: Token) -> Token:
@@ -396,10 +401,10 @@ def _older(token: Token) -> Token:
     return Token(generation, identity, issued_at - 1, parent, parent_issued_at - 1, grandparent, ended)
 
 
-def _older_row(row: Row) -> Row:
-    return Row(
-        row.generation, tuple([(identity, at if at == NEVER else at - 1) for identity, at in row.entries])
-    )
+def _older_row(row: Row, longest: int) -> Row:
+    (head, head_at), *others = row.entries
+    later = [(identity, at if at == NEVER else max(at - 1, -longest)) for identity, at in others]
+    return Row(row.generation, ((head, head_at if head_at == NEVER else head_at - 1), *later))
 
 
 def _where(clock: int, behind: bool) -> str:

@@ -11,8 +11,8 @@ from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.schema import sessions_metadata
 from tests.conftest import ENGINES
-from tests.servers import Server
 from tests.security.shop import Shop, open_shop
+from tests.servers import Server
 
 OpenShop = Callable[..., AbstractAsyncContextManager[Shop]]
 
@@ -24,9 +24,7 @@ def prepared() -> dict[str, str]:
 
 
 @pytest.fixture
-async def sqlite_url(
-    prepared: dict[str, str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> str:
+async def sqlite_url(prepared: dict[str, str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a SQLite database that has its tables, and nobody else's rows."""
     if "template" not in prepared:
         path = tmp_path_factory.mktemp("security") / "template.db"

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt import PyJWK, PyJWS
 
-NONE_ALGORITHMS = ("none", "None", "NONE", "nOnE", "", None, [], {}, 0, True, "none ", "HS256\x00")
+NONE_ALGORITHMS: tuple[Any, ...] = ("none", "None", "NONE", "nOnE", "", None, [], {}, 0, True, "none ", "HS256\x00")
 KEY_IDS: tuple[Any, ...] = (
     "../../../../dev/null",
     "/proc/sys/kernel/randomize_va_space",
@@ -43,7 +43,7 @@ def decoded(segment: str) -> bytes:
 
 
 def head(token: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(decoded(token.split(".")[0]))
+    found: dict[str, Any] = json.loads(decoded(token.split(".", maxsplit=1)[0]))
     return found
 
 
@@ -59,6 +59,17 @@ def written(header: Mapping[str, Any], body: Mapping[str, Any], key: bytes | Non
     return f"{signed}.{encoded(signature)}"
 
 
+def of_unknown_key(genuine: str, number: int) -> str:
+    """An access token in our own form, of a key that another worker might just have made."""
+    return written(head(genuine) | {"kid": f"{number:016x}"}, claims(genuine), b"x" * 32)
+
+
+def refresh_of_unknown_key(genuine: str, number: int) -> str:
+    """A refresh token in our own form, of a key that another worker might just have made."""
+    raw = decoded(genuine)
+    return encoded(raw[:1] + number.to_bytes(8, "big") + raw[9:])
+
+
 def forgeries(genuine: str, jwks: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:
     """Every forgery that one can make of a genuine token and the public keys, by name."""
     header, body = head(genuine), claims(genuine) | {"sub": "admin", "payload": {"role": "admin"}}
@@ -68,8 +79,9 @@ def forgeries(genuine: str, jwks: Mapping[str, Any] | None = None) -> Iterator[t
     for algorithm in NONE_ALGORITHMS:
         yield f"alg {algorithm!r}", written(header | {"alg": algorithm}, body, None)
         yield f"alg {algorithm!r} with a signature", written(header | {"alg": algorithm}, body, own)
-        yield f"alg {algorithm!r} with the genuine signature", (
-            written(header | {"alg": algorithm}, body, None) + signature
+        yield (
+            f"alg {algorithm!r} with the genuine signature",
+            (written(header | {"alg": algorithm}, body, None) + signature),
         )
     yield "no alg", written({name: value for name, value in header.items() if name != "alg"}, body, own)
 
@@ -92,8 +104,9 @@ def forgeries(genuine: str, jwks: Mapping[str, Any] | None = None) -> Iterator[t
     }.items():
         for algorithm in ("HS256", header["alg"]):
             yield f"{name} beside {algorithm}", written(header | {"alg": algorithm, name: value}, body, own)
-        yield f"{name} over the genuine signature", (
-            encoded(json.dumps(header | {name: value}).encode()) + f".{second}.{signature}"
+        yield (
+            f"{name} over the genuine signature",
+            (encoded(json.dumps(header | {name: value}).encode()) + f".{second}.{signature}"),
         )
     for algorithm in ("HS384", "HS512", "RS256", "PS256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "hs256"):
         yield f"alg {algorithm}", written(header | {"alg": algorithm}, body, own)
@@ -103,8 +116,9 @@ def forgeries(genuine: str, jwks: Mapping[str, Any] | None = None) -> Iterator[t
     yield "two kids", f"{encoded(doubled.encode())}.{second}.{signature}"
     for kind in ("JWT", "jwt", "AT+JWT", "application/at+jwt", None, "", "rt+jwt"):
         yield f"typ {kind!r}", written(header | {"typ": kind}, body, own)
-        yield f"typ {kind!r} over the genuine signature", (
-            encoded(json.dumps(header | {"typ": kind}, separators=(",", ":")).encode()) + f".{second}.{signature}"
+        yield (
+            f"typ {kind!r} over the genuine signature",
+            (encoded(json.dumps(header | {"typ": kind}, separators=(",", ":")).encode()) + f".{second}.{signature}"),
         )
 
     # Confusion: the public key as the secret of HMAC, in every form in which it can be had.
@@ -120,8 +134,14 @@ def forgeries(genuine: str, jwks: Mapping[str, Any] | None = None) -> Iterator[t
         for number, secret in enumerate(forms):
             yield f"public key {number} as HS256", written(header | {"alg": "HS256"}, body, secret)
             yield f"public key {number} as {header['alg']}", written(header, body, secret)
-        yield "another key of the same kind", PyJWS().encode(
-            json.dumps(body).encode(), generate_private_key(SECP256R1()), "ES256", {"kid": header["kid"], "typ": "at+jwt"}
+        yield (
+            "another key of the same kind",
+            PyJWS().encode(
+                json.dumps(body).encode(),
+                generate_private_key(SECP256R1()),
+                "ES256",
+                {"kid": header["kid"], "typ": "at+jwt"},
+            ),
         )
         yield "r = s = 0", f"{first}.{second}.{encoded(bytes(64))}"
 
@@ -144,8 +164,12 @@ def forgeries(genuine: str, jwks: Mapping[str, Any] | None = None) -> Iterator[t
             yield f"last character {other}", genuine[:-1] + other
     spaced = encoded(json.dumps(header).encode())
     yield "spaces in the header", f"{spaced}.{second}.{signature}"
-    yield "another order in the header", (
-        encoded(json.dumps(dict(reversed(header.items())), separators=(",", ":")).encode()) + f".{second}.{signature}"
+    yield (
+        "another order in the header",
+        (
+            encoded(json.dumps(dict(reversed(header.items())), separators=(",", ":")).encode())
+            + f".{second}.{signature}"
+        ),
     )
     yield "swapped", f"{second}.{first}.{signature}"
     yield "JSON serialisation", json.dumps({"protected": first, "payload": second, "signature": signature})

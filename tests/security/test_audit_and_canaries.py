@@ -14,9 +14,8 @@ from asgi_sessions.store.repository import SessionRepository
 from tests.security.browser import Answer, Browser
 from tests.security.canary import Canary, texts_of, texts_of_log
 from tests.security.conftest import OpenShop
-from tests.security.forging import claims, forgeries, head, written
+from tests.security.forging import claims, forgeries, head, of_unknown_key, refresh_of_unknown_key, written
 from tests.security.shop import ACCESS, REFRESH, SECRET, Shop, open_shop
-from tests.security.test_forged_tokens import _unknown_access_token, _unknown_refresh_token
 
 EVENT = "event"
 
@@ -322,13 +321,15 @@ async def test_16_no_body_tells_an_attacker_which_part_was_wrong(shop: Shop) -> 
     for cookies in (
         [],
         [(ACCESS, "x")],
-        [(ACCESS, _unknown_access_token(browser, 7))],
-        [(REFRESH, _unknown_refresh_token(browser, 7))],
+        [(ACCESS, of_unknown_key(browser.cookies[ACCESS], 7))],
+        [(REFRESH, refresh_of_unknown_key(browser.cookies[REFRESH], 7))],
         [(REFRESH, browser.cookies[REFRESH][:-4] + "AAAA")],
         [(ACCESS, written(head(browser.cookies[ACCESS]), claims(browser.cookies[ACCESS]), b"k" * 32))],
         list(ended.cookies.items()),
-        *([(ACCESS, token.encode("utf-8", "surrogatepass").decode("latin-1"))]
-          for _, token in list(forgeries(browser.cookies[ACCESS]))[:20]),
+        *(
+            [(ACCESS, token.encode("utf-8", "surrogatepass").decode("latin-1"))]
+            for _, token in list(forgeries(browser.cookies[ACCESS]))[:20]
+        ),
     ):
         answer = await shop.browser().get("/me", cookies=cookies)
         bodies.add((answer.status, answer.body))

@@ -1,6 +1,7 @@
 """What applications pass on from their users to the manager: odd values find nothing, change nothing, break nothing."""
 
 import datetime
+import re
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -8,8 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import Response
 
-from asgi_sessions import SessionManager, TryRefreshToken, Unauthorised, require_session
+from asgi_sessions import (
+    ReauthenticationRequired,
+    SessionManager,
+    SessionMiddleware,
+    TryRefreshToken,
+    Unauthorised,
+    require_session,
+)
 from tests.security.conftest import OpenShop
 from tests.security.shop import Shop
 
@@ -33,7 +43,7 @@ TEXTS = [
     "\ud800",
     "\udfff" * 32,
     "A" * 32,
-    "０" * 32,
+    "\uff10" * 32,
     "0" * 31 + "\n",
     "\r\n",
     "{}",
@@ -65,14 +75,15 @@ async def test_7_4_5_handles_that_are_none_find_nothing(any_shop: Shop) -> None:
 async def test_7_4_5_users_who_cannot_exist_have_no_sessions(any_shop: Shop) -> None:
     browser = await any_shop.login()
     manager = any_shop.manager
-    for user in [*TEXTS, "é" * 200, 10**300, -(10**300), 2**63, uuid.UUID(int=0)]:
+    users: list[Any] = [*TEXTS, "é" * 200, 10**300, -(10**300), 2**63, uuid.UUID(int=0)]
+    for user in users:
         assert await manager.revoke_all_sessions_for_user(user) == 0
         assert await manager.get_all_session_handles_for_user(user) == []
         assert await manager.list_sessions_for_user(user) == []
     assert (await browser.get("/me")).status == 200
 
 
-@pytest.mark.parametrize("user", NOT_USERS, ids=repr)
+@pytest.mark.parametrize("user", NOT_USERS, ids=range(len(NOT_USERS)))
 async def test_7_4_5_what_is_no_user_id_is_a_type_error_that_names_it(shop: Shop, user: Any) -> None:
     manager: Any = shop.manager
     for call in (
@@ -81,7 +92,7 @@ async def test_7_4_5_what_is_no_user_id_is_a_type_error_that_names_it(shop: Shop
         manager.get_all_session_handles_for_user(user),
         manager.list_sessions_for_user(user),
     ):
-        with pytest.raises(TypeError, match="user_id must be str, int or uuid.UUID"):
+        with pytest.raises(TypeError, match=r"user_id must be str, int or uuid\.UUID"):
             await call
 
 
@@ -93,10 +104,12 @@ async def test_7_2_2_a_user_id_that_cannot_be_kept_begins_no_session(shop: Shop,
     assert await shop.rows("SELECT handle FROM asgi_sessions_sessions") == []
 
 
-@pytest.mark.parametrize("kept", [*TEXTS[:8], "😀", "é" * 127, 0, -1, 10**254, 2**63, uuid.UUID(int=2**128 - 1)])
+KEPT: list[Any] = [text for text in TEXTS if len(text) < 256 and not re.search("[\ud800-\udfff]", text)]
+KEPT += ["é" * 127, 0, -1, 10**254, 2**63, uuid.UUID(int=2**128 - 1)]
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=range(len(KEPT)))
 async def test_7_2_2_a_user_id_that_can_be_kept_comes_back(any_shop: Shop, kept: Any) -> None:
-    if isinstance(kept, str) and len(kept) > 255:
-        pytest.skip("cannot be kept")
     manager: SessionManager = any_shop.manager
     issued = await manager.create_new_session_without_request(kept)
     session = await manager.get_session_without_request(issued.access_token.value)
@@ -177,7 +190,7 @@ async def test_7_2_2_values_without_end_are_refused(shop: Shop) -> None:
     for _ in range(5000):
         deep = [deep]
     bomb: Any = "x" * 100
-    for _ in range(30):
+    for _ in range(17):
         bomb = [bomb, bomb]
     for value in (cycle, deep, bomb, "x" * (2 * 1024 * 1024), 10**5000):
         with pytest.raises(ValueError, match=r"deeper|longer|large|digits"):
@@ -204,14 +217,38 @@ def test_7_5_1_what_is_no_duration_is_a_mistake_where_it_is_written(age: Any) ->
 
 
 async def test_7_5_1_an_age_of_nothing_lets_only_this_moment_through(shop: Shop) -> None:
-    from tests.security.browser import Browser  # noqa: F401  # the type of what login returns
+    now_only = require_session(max_auth_age=0)
+    statuses = []
 
-    dependency = require_session(max_auth_age=0)
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await now_only(Request(scope))
+            statuses.append("passed")
+        except ReauthenticationRequired:
+            statuses.append("refused")
+        await Response()(scope, receive, send)
+
+    browser = await shop.login()
+    browser.app = SessionMiddleware(app, shop.manager)
+    for _ in range(2):
+        await browser.get("/")
+        shop.clock.forward(milliseconds=1)
+    assert statuses == ["passed", "refused"]
+
+
+async def test_7_3_2_every_time_that_is_told_has_a_zone(shop: Shop) -> None:
     issued = await shop.manager.create_new_session_without_request("alice")
-    assert issued.session.auth_time.tzinfo is not None
-    assert issued.session.expires_at.tzinfo is not None
-    assert issued.access_token.expires_at.tzinfo is not None
-    assert dependency is not None
+    (record,) = await shop.manager.list_sessions_for_user("alice")
+    for told in (
+        issued.session.auth_time,
+        issued.session.expires_at,
+        issued.access_token.expires_at,
+        issued.refresh_token.expires_at,
+        record.created_at,
+        record.last_active_at,
+        record.expires_at,
+    ):
+        assert told.utcoffset() == datetime.timedelta()
 
 
 @pytest.mark.parametrize("limit", [0, -1, 10**30])

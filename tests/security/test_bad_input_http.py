@@ -89,8 +89,8 @@ def assert_sound(answer: Answer) -> None:
     for name, value in answer.headers:
         assert not re.search(rb"[\r\n\x00]", name + value)
     for cookie in answer.set_cookies:
-        value, _, rest = cookie.partition(";")
-        assert SET_COOKIE.fullmatch(value), cookie
+        pair, _, rest = cookie.partition(";")
+        assert SET_COOKIE.fullmatch(pair), cookie
         assert ATTRIBUTES.fullmatch(f";{rest}"), cookie
 
 
@@ -275,9 +275,12 @@ async def test_16_servers_may_not_know_the_client(shop: Shop, client: Any) -> No
 
 
 async def test_16_scopes_may_be_sparse(shop: Shop) -> None:
-    for kind, message in (("http", "http.request"), ("websocket", "websocket.connect")):
-        scope = {"type": kind, "path": "/perhaps" if kind == "http" else "/socket", "headers": []}
-        scope |= {"method": "GET"} if kind == "http" else {"subprotocols": []}
+    sparse: list[tuple[str, dict[str, Any]]] = [
+        ("http.request", {"type": "http", "path": "/perhaps", "method": "GET"}),
+        ("websocket.connect", {"type": "websocket", "path": "/socket", "subprotocols": []}),
+    ]
+    for message, known in sparse:
+        scope = known | {"headers": []}
         answer = await call(shop.app, scope, [{"type": message}])
         assert answer.status in {200, 403}
         assert answer.error is None

@@ -13,7 +13,16 @@ from tests.security.shop import ACCESS, REFRESH, Shop
 
 TRUSTED = "https://app.example"
 EVIL = "https://evil.example"
-SITES = [(), ("same-origin",), ("none",), ("same-site",), ("cross-site",), ("",), ("Same-Origin",), ("same-origin",) * 2]
+SITES: list[tuple[str, ...]] = [
+    (),
+    ("same-origin",),
+    ("none",),
+    ("same-site",),
+    ("cross-site",),
+    ("",),
+    ("Same-Origin",),
+    ("same-origin", "same-origin"),
+]
 ORIGINS = [
     (),
     (ORIGIN,),
@@ -139,7 +148,9 @@ async def test_3_5_rule_2_a_trusted_origin_is_trusted_exactly(opening: OpenShop)
         assert (await browser.post("/me", [cross, ("origin", TRUSTED)])).status == 200
 
 
-@pytest.mark.parametrize("host", ["", "evil.example", "shop.example:443", "shop.example:80", "[::1]", b"\xff\xfe", "a b"])
+@pytest.mark.parametrize(
+    "host", ["", "evil.example", "shop.example:443", "shop.example:80", "[::1]", b"\xff\xfe", "a b"]
+)
 async def test_3_5_rule_3_the_own_origin_is_that_of_the_host_header(shop: Shop, host: Any) -> None:
     browser = await shop.login()
     other = Browser(shop.app, host=host)
@@ -225,7 +236,9 @@ async def test_3_5_rule_1_bearer_tokens_are_exempt(opening: OpenShop, mode: str)
             assert (await shop.browser().post("/me", [bearer, *case.headers])).status == 200, case
 
 
-@pytest.mark.parametrize("value", ["Basic YWxpY2U6c2VjcmV0", "basic x", "Basic", "", "Digest x", "Negotiate x", "Bearerx"])
+@pytest.mark.parametrize(
+    "value", ["Basic YWxpY2U6c2VjcmV0", "basic x", "Basic", "", "Digest x", "Negotiate x", "Bearerx"]
+)
 @pytest.mark.parametrize("transport", ["cookie", "any"])
 async def test_3_5_rule_1_basic_authentication_is_not_exempt(opening: OpenShop, transport: str, value: str) -> None:
     async with opening(token_transport=transport) as shop:

@@ -8,6 +8,7 @@ import pytest
 
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 from tests.security.conftest import OpenShop
+from tests.security.forging import claims
 from tests.security.shop import ACCESS, Clock, Shop, open_shop
 
 COUNT = "SELECT COUNT(*) FROM asgi_sessions_sessions"
@@ -103,9 +104,7 @@ async def test_tombstones_a_stale_read_refresh_cannot_outlive_its_revocation(
 
 
 def _expiry(token: str) -> int:
-    from tests.security.forging import claims
-
-    return round(claims(token)["exp"] * 1000)
+    return round(float(claims(token)["exp"]) * 1000)
 
 
 async def test_feed_the_time_of_a_revocation_is_the_databases(any_url: str) -> None:

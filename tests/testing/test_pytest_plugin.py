@@ -1,15 +1,14 @@
-"""The pytest plugin: loaded at every start of pytest in an environment, so it must cost nothing until it is used."""
+"""The pytest plugin, as a user asks for it."""
 
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLUGIN = "_asgi_sessions_pytest"
+PLUGIN = "asgi_sessions.testing.pytest_plugin"
 
 USERS_TESTS = """
 import pytest
@@ -71,26 +70,10 @@ def test_the_fixtures_work_in_a_users_tests_with_warnings_as_errors(tmp_path: Pa
     assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_loading_it_imports_nothing_of_the_package_and_its_dependencies(tmp_path: Path) -> None:
-    code = (
-        f"import sys, pytest; before = set(sys.modules); import {PLUGIN}; "
-        "print(sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
-    )
-    done = run("-W", "error", "-c", code, cwd=tmp_path)
-    loaded = set(eval(done.stdout))
-    assert loaded <= {PLUGIN, "secrets", "hmac", "_hashlib", "hashlib", "_blake2", "base64", "binascii", "_hmac"}
-
-
 def test_the_fixtures_are_listed_with_a_description(tmp_path: Path) -> None:
     done = run("-m", "pytest", "-p", PLUGIN, "--fixtures", cwd=tmp_path)
     for fixture in ("session_clock", "session_settings", "session_manager"):
         assert fixture in done.stdout
-
-
-def test_the_project_announces_it_to_pytest() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["project"]["entry-points"]["pytest11"] == {"asgi_sessions": PLUGIN}
-    assert f"{PLUGIN}.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 
 WITHOUT_HTTPX2 = """

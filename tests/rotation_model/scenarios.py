@@ -1,0 +1,143 @@
+"""Which worlds are explored: a short choice with the tests, a deep one on demand.
+
+Full size means the bounds that the protocol promises: round trips up to 60 s, clocks 30 s apart, a 401 that a tab
+acts on up to 60 s after its call, access tokens that live for 300 s. A small world has everything half as long or
+less, and so fewer states; the same can happen in it.
+"""
+
+from dataclasses import dataclass, replace
+
+from tests.rotation_model.comparison import COMPARED
+from tests.rotation_model.explore import Result, explore
+from tests.rotation_model.mutations import mutations
+from tests.rotation_model.policies import Numbers, Ours, Policy
+from tests.rotation_model.world import ALARM, LOCKSTEP, LOGOUT, LOGOUT_LOSES, TOLD_TWICE, Bounds, World
+
+NUMBERS = Numbers(window=5, late=4, young=8, access=10)
+"""The settings at full size: the smallest windows are 150 s and 90 s, and 210 s are not enough for twins."""
+SMALL = Numbers(window=3, late=2, young=5, access=7)
+"""The same for a small world, whose round trips take one unit at most."""
+TINY = Numbers(window=2, late=2, young=2, access=3)
+"""For worlds with a thief and clocks that agree."""
+
+FULL = Bounds("endpoint")
+FULL_INLINE = Bounds("inline")
+_SMALL = Bounds("endpoint", round_trip=1, stall=1, access=SMALL.access)
+_TINY = Bounds("endpoint", round_trip=1, stall=1, skew=0, handler=0, access=TINY.access, tabs=1, thief=True)
+_LOGIN = replace(_SMALL, login=True, skew=0)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One exploration.
+
+    Attributes:
+        name: For people.
+        numbers: The settings.
+        bounds: The world's.
+        most: Stop after so many states; None: go on until there are no more.
+    """
+
+    name: str
+    numbers: Numbers
+    bounds: Bounds
+    most: int | None = None
+
+    def run(self, policy: Policy | None = None) -> Result:
+        """Explore it with our policy, or another."""
+        return explore(World(policy or Ours(self.numbers), self.bounds), most=self.most or 10**9)
+
+
+SHORT = (
+    Scenario("endpoint, two tabs", SMALL, _SMALL),
+    Scenario("endpoint, two tabs, first use", SMALL, replace(_SMALL, first_use=True, skew=0)),
+    Scenario("endpoint, two tabs, duplicates", SMALL, replace(_SMALL, duplicates=True, skew=0)),
+    Scenario("endpoint, two tabs, reads behind", SMALL, replace(_SMALL, replica=True, skew=0)),
+    Scenario("endpoint, two tabs, logout and login", SMALL, _LOGIN, most=20_000),
+    Scenario("inline, three tabs, full size", NUMBERS, replace(FULL_INLINE, tabs=3)),
+    Scenario("inline, two tabs, full size, everything", NUMBERS, replace(FULL_INLINE, duplicates=True, replica=True)),
+    Scenario("endpoint, thief", TINY, _TINY),
+    Scenario("endpoint, thief, first use", TINY, replace(_TINY, first_use=True)),
+    Scenario("inline, thief", TINY, replace(_TINY, mode="inline")),
+    Scenario("inline, thief, first use", TINY, replace(_TINY, mode="inline", first_use=True)),
+    Scenario("endpoint, thief, reads behind", TINY, replace(_TINY, replica=True), most=20_000),
+)
+"""What the tests explore."""
+
+_MOST = 400_000
+
+DEEP = (
+    Scenario("endpoint, two tabs, full size", NUMBERS, FULL),
+    Scenario("endpoint, two tabs, full size, first use", NUMBERS, replace(FULL, first_use=True), most=_MOST),
+    Scenario("endpoint, two tabs, full size, duplicates", NUMBERS, replace(FULL, duplicates=True), most=_MOST),
+    Scenario("endpoint, two tabs, full size, reads behind", NUMBERS, replace(FULL, replica=True), most=_MOST),
+    Scenario("endpoint, three tabs", SMALL, replace(_SMALL, tabs=3), most=_MOST),
+    Scenario("endpoint, two tabs, logout and login", SMALL, _LOGIN, most=_MOST),
+    Scenario("endpoint, thief with two hands", TINY, replace(_TINY, hands=2)),
+    Scenario("endpoint, thief, two tabs", TINY, replace(_TINY, tabs=2), most=_MOST),
+    Scenario("endpoint, thief, reads behind", TINY, replace(_TINY, replica=True), most=_MOST),
+)
+"""What is explored on demand, besides the short ones."""
+
+CATCHES = {
+    "no sibling rule": (ALARM, SMALL, _SMALL),
+    "no twins": (ALARM, SMALL, _SMALL),
+    "a sibling window of 30 s": (ALARM, SMALL, _SMALL),
+    "the marker is never set": (TOLD_TWICE, TINY, _TINY),
+    "times instead of generations": (ALARM, SMALL, _SMALL),
+    "a late parent is theft": (ALARM, SMALL, _SMALL),
+    "deleted instead of a tombstone": (LOGOUT_LOSES, SMALL, _LOGIN),
+    "judged on the first read": (LOGOUT, SMALL, replace(_SMALL, replica=True)),
+}
+"""Which property each mutation loses, and the world in which it shows."""
+
+
+def caught(name: str) -> Result:
+    """Explore a mutation until it shows."""
+    wrong, numbers, bounds = CATCHES[name]
+    return explore(World(mutations(numbers)[name], bounds), stop_at=wrong)
+
+
+MOST_REFRESHES = 6
+"""A thief who is still there after so many of the victim's refreshes is taken to stay for ever."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How a policy fares.
+
+    Attributes:
+        policy: Its name.
+        alarm: The shortest story of a false alarm, None if there is none.
+        refreshes: With how many of the victim's refreshes after the theft the thief is out; None: never.
+        states: How many states were looked at.
+        complete: Whether these were all.
+    """
+
+    policy: str
+    alarm: list[str] | None
+    refreshes: int | None
+    states: int
+    complete: bool
+
+
+def compared(policy: Policy, numbers: Numbers = TINY, most: int = 60_000) -> Compared:
+    """Run a policy through the same worlds: two tabs alone, then a tab and a thief."""
+    first_use = policy.name == "the reference library"
+    alone = replace(_TINY, tabs=2, thief=False, first_use=first_use)
+    result = explore(World(policy, alone), most=most, stop_at=ALARM)
+    states, complete = result.states, result.complete or ALARM in result.stories
+    bound: int | None = None
+    for refreshes in range(1, MOST_REFRESHES + 1):
+        world = World(policy, replace(_TINY, first_use=first_use, refreshes=refreshes, used=99))
+        thief = explore(world, most=most, stop_at=LOCKSTEP)
+        states += thief.states
+        if LOCKSTEP not in thief.stories:
+            bound, complete = refreshes, complete and thief.complete
+            break
+    return Compared(policy.name, result.stories.get(ALARM), bound, states, complete)
+
+
+def comparison() -> list[Compared]:
+    """All policies, ours first, with either way to promote."""
+    return [compared(policy) for policy in (Ours(TINY), *COMPARED)]
