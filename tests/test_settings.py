@@ -150,8 +150,7 @@ def test_a_misspelt_variable_is_an_error_that_names_the_right_one(monkeypatch: p
     monkeypatch.setenv("ASGI_SESSIONS_ACESS_TOKEN_LIFETIME", CANARY)
     (problem,) = problems_of()
     assert problem == (
-        "ASGI_SESSIONS_ACESS_TOKEN_LIFETIME: no such variable; "
-        "did you mean ASGI_SESSIONS_ACCESS_TOKEN_LIFETIME?"
+        "ASGI_SESSIONS_ACESS_TOKEN_LIFETIME: no such variable; did you mean ASGI_SESSIONS_ACCESS_TOKEN_LIFETIME?"
     )
 
 
@@ -161,9 +160,7 @@ def test_a_variable_like_nothing_is_an_error_all_the_same(monkeypatch: pytest.Mo
 
 
 def test_a_misspelt_argument_is_an_error_that_names_the_right_one() -> None:
-    assert problems_of(cookie_samsite=CANARY) == [
-        "cookie_samsite: no such setting; did you mean cookie_samesite?"
-    ]
+    assert problems_of(cookie_samsite=CANARY) == ["cookie_samsite: no such setting; did you mean cookie_samesite?"]
 
 
 def test_a_dotenv_file_is_read_and_other_libraries_lines_in_it_are_left_alone(tmp_path: Path) -> None:
@@ -209,9 +206,7 @@ def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "value", [f"{CANARY} ;", [f"{CANARY} ;"], {CANARY: CANARY}, object(), 1e400, b"\xff", "\ud800;"]
 )
-def test_a_bad_value_is_a_problem_that_begins_with_the_name_and_prints_no_value(
-    name: str, value: object
-) -> None:
+def test_a_bad_value_is_a_problem_that_begins_with_the_name_and_prints_no_value(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
         SessionSettings(**{name: value})
     error = caught.value
@@ -227,21 +222,17 @@ def test_no_error_with_values_hangs_on_the_configuration_error() -> None:
 
 
 def test_a_bad_setting_is_not_judged_together_with_others() -> None:
-    assert [problem.split(":")[0] for problem in problems_of(policy="aal9", absolute_timeout="1h")] == [
-        "policy"
+    assert [problem.split(":")[0] for problem in problems_of(policy="aal9", absolute_timeout="1h")] == ["policy"]
+    assert [problem.split(":")[0] for problem in problems_of(cookie_secure="perhaps", cookie_samesite="none")] == [
+        "cookie_secure"
     ]
-    assert [
-        problem.split(":")[0] for problem in problems_of(cookie_secure="perhaps", cookie_samesite="none")
-    ] == ["cookie_secure"]
 
 
 # --- secrets
 
 
 def test_secrets_are_in_no_repr_and_no_dump() -> None:
-    settings = SessionSettings(
-        secret_key=SECRET, database_url=f"mysql+asyncmy://app:{CANARY}@db/app?password={CANARY}"
-    )
+    settings = SessionSettings(secret_key=SECRET, database_url=f"mysql+asyncmy://app:{CANARY}@db/app?password={CANARY}")
     for text in (repr(settings), str(settings), settings.model_dump_json(), str(policy_summary(settings))):
         assert CANARY not in text
         assert SECRET not in text
@@ -436,9 +427,7 @@ def test_a_bad_path_is_refused(name: str, path: str) -> None:
 )
 def test_a_bad_cookie_domain_is_refused(domain: str) -> None:
     assert [problem.split(":")[0] for problem in problems_of(cookie_domain=domain)] == ["cookie_domain"]
-    assert [problem.split(":")[0] for problem in problems_of(older_cookie_domains=[domain])] == [
-        "older_cookie_domains"
-    ]
+    assert [problem.split(":")[0] for problem in problems_of(older_cookie_domains=[domain])] == ["older_cookie_domains"]
 
 
 def test_a_cookie_domain_is_lower_case_and_has_no_leading_dot() -> None:

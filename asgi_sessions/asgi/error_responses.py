@@ -1,5 +1,6 @@
 """Errors become responses: in the application where it has a handler table, else in the middleware."""
 
+import logging
 from collections.abc import MutableMapping
 from typing import Any, overload
 
@@ -16,6 +17,8 @@ from asgi_sessions.errors import (
     Unauthorised,
 )
 from asgi_sessions.manager.connection import SCOPE_KEY
+
+_log = logging.getLogger(__name__)
 
 POLICY_VIOLATION = 1008
 """The WebSocket close code (RFC 6455, section 7.4.1) where the server offers no denial response."""
@@ -70,6 +73,7 @@ def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Resp
         if status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="session"'
     if isinstance(error, StoreUnavailable):
+        _log.warning("Answered 503, the session store is unavailable: %s", error.__cause__ or "gave up after retries")
         headers["Retry-After"] = str(error.retry_after)
     return JSONResponse({"detail": kind.detail, "code": kind.code}, status_code=status, headers=headers)
 

@@ -7,18 +7,16 @@ from collections.abc import MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
+from asgi_sessions.asgi.cross_site import CrossSiteGuard
 from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.asgi.transport import Credentials, Transport, header_values
-from asgi_sessions.errors import CsrfRejected, TokenTheftDetected, TryRefreshToken, Unauthorised
-from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.connection import SessionConnection
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
 from asgi_sessions.manager.refreshing import already_rotated
 from asgi_sessions.manager.session import Session
-from asgi_sessions.protocol import csrf as csrf_rules
 from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.user_id import UserId
 
@@ -77,7 +75,7 @@ class Exchange:
         lifecycle = self._lifecycle()
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
-            self._check_origin(None)
+            self._guard.check_origin()
         replaces = await self._handles_in(lifecycle, carried)
         if self._logged_in and self._session is not None:
             replaces.append(self._session.session_handle)
@@ -112,7 +110,7 @@ class Exchange:
         self.answer.looked = True
         carried = self._transport.read(self._headers, refreshing=True)
         if not carried.bearer:
-            self._check_origin(None)
+            self._guard.check_origin()
         try:
             return await self._refresh(lifecycle, carried, await self._access_of(lifecycle, carried), inline=False)
         except Unauthorised as error:
@@ -132,7 +130,7 @@ class Exchange:
         self.answer.looked = True
         carried = self._transport.read(self._headers)
         if not carried.bearer:
-            self._check_origin(None)
+            self._guard.check_origin()
         revoked = [await lifecycle.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
         self.answer.ended(by_user=True)
         return any(revoked)
@@ -145,7 +143,7 @@ class Exchange:
         session, access = self._session, self._access
         if session is not None and access is not None:
             if not self._logged_in:  # else the request came with what no longer counts
-                self._check_csrf(self._transport.read(self._headers), access, csrf)
+                self._guard.check(access, csrf, bearer=self._transport.read(self._headers).bearer)
             if lifecycle.verifier.in_time(access):
                 await lifecycle.verifier.stands(access, check_database=check_database)
                 return session
@@ -158,7 +156,7 @@ class Exchange:
         access = await self._access_of(lifecycle, carried)
         if access is not None and self._came_in_time(access):
             self._supertokens_needs_id(carried)
-            self._check_csrf(carried, access, csrf)
+            self._guard.check(access, csrf, bearer=carried.bearer)
             # A slow upload is no reason to refresh; but what outlived its token is looked up.
             outlived = not lifecycle.verifier.in_time(access)
             await lifecycle.verifier.stands(access, check_database=check_database or outlived)
@@ -173,7 +171,7 @@ class Exchange:
             raise Unauthorised
         if not carried.refresh:
             raise Unauthorised
-        self._check_csrf(carried, access, csrf)
+        self._guard.check(access, csrf, bearer=carried.bearer)
         return await self._refresh(lifecycle, carried, access, inline=True)
 
     async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
@@ -195,7 +193,7 @@ class Exchange:
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool
     ) -> Session[Any, Any]:
         token = await self._refresh_token_of(lifecycle, carried, access)
-        if inline and not self._may_refresh_inline():
+        if inline and not self._guard.may_refresh_inline():
             raise TryRefreshToken
         refreshed = await lifecycle.refresher.refresh(
             token,
@@ -261,51 +259,6 @@ class Exchange:
                 handles[token.handle] = None
         return list(handles)
 
-    # -- whose page it was
-
-    def _check_csrf(self, carried: Credentials, access: AccessToken | None, csrf: bool | None) -> None:
-        mode = self.manager.settings.csrf
-        if csrf is False or carried.bearer or (mode == "off" and csrf is None):
-            return
-        if mode in {"fetch-metadata", "both", "off"} or self._scope["type"] == "websocket":
-            self._check_origin(access, method="POST" if csrf else None)
-        if mode in {"token", "both"} and self._scope["type"] == "http":
-            presented = header_values(self._headers, b"anti-csrf")
-            expected = access.anti_csrf_token if access is not None else None
-            if len(presented) != 1 or not token_matches(expected, presented[0]):
-                raise TryRefreshToken
-
-    def _check_origin(self, access: AccessToken | None, *, method: str | None = None) -> None:
-        settings = self.manager.settings
-        if settings.csrf == "off" and method is None:
-            return
-        websocket = self._scope["type"] == "websocket"
-        try:
-            csrf_rules.check(
-                method=method or self._scope.get("method", "GET"),
-                scheme=self._scope.get("scheme", "http"),
-                host=self._host,
-                headers=self._headers,
-                trusted_origins=settings.trusted_origins,
-                websocket=websocket,
-                require_origin=settings.require_origin,
-            )
-        except CsrfRejected:
-            record(
-                Event.CSRF_REJECTED,
-                session_handle=access.handle if access else None,
-                user_id=access.user_id if access else None,
-            )
-            raise
-
-    def _may_refresh_inline(self) -> bool:
-        return csrf_rules.refresh_allowed(
-            scheme=self._scope.get("scheme", "http"),
-            host=self._host,
-            headers=self._headers,
-            trusted_origins=self.manager.settings.trusted_origins,
-        )
-
     def _supertokens_needs_id(self, carried: Credentials) -> None:
         # The old browser client takes the session for ended when this cookie is gone, and so must we.
         if self.manager.settings.speaks_supertokens and not carried.bearer and not carried.ids:
@@ -342,9 +295,8 @@ class Exchange:
         return headers
 
     @property
-    def _host(self) -> str | None:
-        hosts = header_values(self._headers, b"host")
-        return hosts[0] if len(hosts) == 1 else None
+    def _guard(self) -> CrossSiteGuard:
+        return CrossSiteGuard(self.manager.settings, self._scope)
 
 
 def _address(host: str) -> str | None:

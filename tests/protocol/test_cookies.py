@@ -15,9 +15,7 @@ from asgi_sessions.protocol.cookies import CookieSpec
 NOW = 1_700_000_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
 NAME = b"sAccessToken"
 
-pieces = st.sampled_from(
-    [NAME, b"=", b";", b" ", b"\t", b"x", b'"', b",", b"sAccess", b"__Host-", b"\xa0", b"\n"]
-)
+pieces = st.sampled_from([NAME, b"=", b";", b" ", b"\t", b"x", b'"', b",", b"sAccess", b"__Host-", b"\xa0", b"\n"])
 header_bytes = st.binary() | st.lists(pieces | st.binary(max_size=2)).map(b"".join)
 
 
@@ -91,9 +89,7 @@ def test_the_set_cookie_header_has_every_attribute_in_a_fixed_order() -> None:
 
 
 def test_the_domain_comes_first_and_absent_flags_are_left_out() -> None:
-    spec = CookieSpec(
-        name="a", domain="example.com", path="/x", secure=False, samesite="strict", http_only=False
-    )
+    spec = CookieSpec(name="a", domain="example.com", path="/x", secure=False, samesite="strict", http_only=False)
     assert spec.set_header("v", NOW, NOW) == (
         b"a=v; Domain=example.com; Path=/x; Expires=Tue, 14 Nov 2023 22:13:20 GMT; Max-Age=0; SameSite=Strict"
     )
@@ -146,9 +142,7 @@ def test_no_value_adds_an_attribute_or_a_header(value: str) -> None:
     assert not set(header) & set(b"\r\n\0")
 
 
-@pytest.mark.parametrize(
-    "value", ["a;b", "a b", "a\r\nSet-Cookie: x=1", "a\n", "é", '"a"', "a,b", "a\\b", "\x7f"]
-)
+@pytest.mark.parametrize("value", ["a;b", "a b", "a\r\nSet-Cookie: x=1", "a\n", "é", '"a"', "a,b", "a\\b", "\x7f"])
 def test_values_with_other_characters_are_refused(value: str) -> None:
     with pytest.raises(ValueError, match="cannot hold"):
         CookieSpec(name="a").set_header(value, NOW, NOW)
@@ -225,9 +219,7 @@ def test_the_strongest_prefix_that_the_attributes_allow(
         ("__HOST-", True, None, "/x"),
     ],
 )
-def test_a_prefix_whose_rules_are_not_met_is_refused(
-    prefix: str, secure: bool, domain: str | None, path: str
-) -> None:
+def test_a_prefix_whose_rules_are_not_met_is_refused(prefix: str, secure: bool, domain: str | None, path: str) -> None:
     with pytest.raises(ValueError, match="the prefix requires"):
         cookies.prefixed_name("a", prefix, secure=secure, domain=domain, path=path)
 

@@ -55,9 +55,7 @@ def pairs(sites: Sequence[str], origins: Sequence[str]) -> list[tuple[str, str]]
     return [*(("Sec-Fetch-Site", site) for site in sites), *(("Origin", origin) for origin in origins)]
 
 
-def oracle(
-    method: str, sites: tuple[str, ...], origins: tuple[str, ...], websocket: bool, strict: bool
-) -> str:
+def oracle(method: str, sites: tuple[str, ...], origins: tuple[str, ...], websocket: bool, strict: bool) -> str:
     """The rules of the design, one after the other, as a name for the rule that decided."""
     if websocket:
         match sites, origins:
@@ -194,9 +192,7 @@ def test_headers_of_every_form_are_read(headers: Any) -> None:
 
 
 anything = st.text(st.characters()) | st.binary()
-names = (
-    st.sampled_from(["origin", b"Origin", "sec-fetch-site", b"SEC-FETCH-SITE", "sec-fetch-mode"]) | anything
-)
+names = st.sampled_from(["origin", b"Origin", "sec-fetch-site", b"SEC-FETCH-SITE", "sec-fetch-mode"]) | anything
 garbage = st.lists(st.tuples(names, st.sampled_from([OWN, b"none", "cross-site", b"navigate"]) | anything))
 
 
@@ -250,7 +246,5 @@ def test_the_whole_table_of_inline_refresh(
     ],
 )
 def test_inline_refresh_examples(headers: dict[str, str], expected: bool) -> None:
-    allowed = csrf.refresh_allowed(
-        scheme="https", host="shop.example", headers=headers, trusted_origins=[TRUSTED]
-    )
+    allowed = csrf.refresh_allowed(scheme="https", host="shop.example", headers=headers, trusted_origins=[TRUSTED])
     assert allowed is expected

@@ -20,17 +20,11 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko) "
             "Safari on iPhone",
         ),
         (
-            MOZILLA
-            + "(iPad; CPU OS 17_5 like Mac OS X) "
-            + WEBKIT
-            + "CriOS/126.0 Mobile/15E148 Safari/604.1",
+            MOZILLA + "(iPad; CPU OS 17_5 like Mac OS X) " + WEBKIT + "CriOS/126.0 Mobile/15E148 Safari/604.1",
             "Chrome on iPad",
         ),
         (
-            MOZILLA
-            + "(Windows NT 10.0; Win64; x64) "
-            + WEBKIT
-            + "Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0",
+            MOZILLA + "(Windows NT 10.0; Win64; x64) " + WEBKIT + "Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0",
             "Edge on Windows",
         ),
         (MOZILLA + "(X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0", "Firefox on Linux"),

@@ -62,9 +62,7 @@ def test_the_stored_form_names_the_type(given_id: user_id.UserId, stored: bytes)
 @pytest.mark.parametrize(
     ("given_id", "plain"), [(Colour.RED, "red"), (Level.HIGH, 7), (DriverUUID(int=5), uuid.UUID(int=5))]
 )
-def test_instances_of_subclasses_count_as_the_plain_type(
-    given_id: user_id.UserId, plain: user_id.UserId
-) -> None:
+def test_instances_of_subclasses_count_as_the_plain_type(given_id: user_id.UserId, plain: user_id.UserId) -> None:
     again = user_id.decode(user_id.encode(given_id))
     assert (type(again), again) == (type(plain), plain)
     assert type(user_id.split(given_id)[0]) is str

@@ -119,9 +119,7 @@ class Reuse(Graceful):
             if clock - rotated_at > self.grace:
                 return Outcome(Kind.THEFT, row)
         entries = ((FRESH, NEVER), (active, NEVER), *used, (active, clock))
-        return Outcome(
-            Kind.TOKENS, Row(row.generation + 1, entries), Token(row.generation + 1, FRESH, 0, 0, 0, 0)
-        )
+        return Outcome(Kind.TOKENS, Row(row.generation + 1, entries), Token(row.generation + 1, FRESH, 0, 0, 0, 0))
 
     def alive(self, row: Row, token: Token) -> bool:
         (active, _), (parent, _), *used = row.entries

@@ -5,6 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.rotation_model.canonical import Canonical, packed
 from tests.rotation_model.parts import FRESH, UNIT_S, State, Token
@@ -135,9 +136,7 @@ class _Names:
         number = FRESH + 1 + len(self._names)
         self._names[FRESH] = self._names[number] = f"{fresh.generation}{chr(97 + self._letters[fresh.generation] % 26)}"
         self._letters[fresh.generation] += 1
-        named = _renamed(state, number)
-        if not isinstance(named, State):
-            raise TypeError
+        named: State = _renamed(state, number)
         return named
 
     def told(self, step: Step) -> str:
@@ -151,9 +150,9 @@ def _tokens(state: State) -> list[Token]:
     return [*held, *(state.thief or ()), *([state.jar.token] if state.jar is not None else [])]
 
 
-def _renamed(part: object, number: int) -> object:
+def _renamed(part: Any, number: int) -> Any:
     """The same with another id for the fresh token, wherever it is."""
-    if isinstance(part, tuple):
-        parts = [_renamed(inner, number) for inner in part]
-        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
-    return number if part == FRESH else part
+    if not isinstance(part, tuple):
+        return number if part == FRESH else part
+    parts = [_renamed(inner, number) for inner in part]
+    return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)

@@ -266,7 +266,7 @@ class Ours:
     def essence(self, row: Row, lag: Row | None, token: Token) -> Token:
         if not self._reads_again:
             return token
-        generation, identity, issued_at, parent, parent_issued_at, grandparent, ended = token
+        generation, identity, issued_at, parent, _, _, ended = token
         lowest = row.generation if lag is None else lag.generation
         if generation < lowest:
             return Token(generation, identity, 0, 0, 0, 0, ended)  # a late parent, by its hash alone

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tests.rotation_model.parts import (
-    UNIT_S,
     CLEAR,
     LATE,
     REQUEST,
     TOKENS,
+    UNIT_S,
     USE,
     Jar,
     Marker,
@@ -220,9 +220,7 @@ class World:
         if tally is not None and token.generation > tally.top and not token.ended:
             refreshes = min(tally.refreshes + 1, self.bounds.refreshes)
             tally = Tally(refreshes, token.generation, self._is_used(state.row, token, refreshes))
-        state = State(
-            state.row, state.lag, jar, rest, state.thief, state.ended, self._cause(jar, state.cause), tally
-        )
+        state = State(state.row, state.lag, jar, rest, state.thief, state.ended, self._cause(jar, state.cause), tally)
         return Step("{} arrives in the jar", token, wrong=self._lockstep(state)), state
 
     def _is_used(self, row: Row | None, token: Token, refreshes: int) -> bool:
@@ -246,9 +244,7 @@ class World:
                     said.add((outcome, clock))
                     yield _where(clock, seen is not truth), clock, outcome
 
-    def _processed(
-        self, state: State, message: Message, rest: tuple[Message, ...]
-    ) -> Iterator[tuple[Step, State]]:
+    def _processed(self, state: State, message: Message, rest: tuple[Message, ...]) -> Iterator[tuple[Step, State]]:
         token = message.token
         if token is None:
             return

@@ -1,0 +1,80 @@
+"""Whose page made the request: the rules of `protocol.csrf` and the anti-CSRF token, applied as the settings say."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from asgi_sessions.asgi.transport import header_values
+from asgi_sessions.errors import CsrfRejected, TryRefreshToken
+from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.protocol import csrf as rules
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.anti_csrf import HEADER, token_matches
+from asgi_sessions.settings import SessionSettings
+
+
+class CrossSiteGuard:
+    """Refuses what another site's page has sent. A refusal clears nothing."""
+
+    def __init__(self, settings: SessionSettings, scope: MutableMapping[str, Any]) -> None:
+        self._settings = settings
+        self._scope = scope
+        hosts = header_values(scope["headers"], b"host")
+        self._asked: dict[str, Any] = {
+            "scheme": scope.get("scheme", "http"),
+            "host": hosts[0] if len(hosts) == 1 else None,
+            "headers": scope["headers"],
+            "trusted_origins": settings.trusted_origins,
+        }
+
+    def check(self, access: AccessToken | None, csrf: bool | None, *, bearer: bool) -> None:
+        """Check a request that carries a session.
+
+        Args:
+            access: Its access token, perhaps expired.
+            csrf: None checks as the settings say; True checks safe methods too; False does not check.
+            bearer: Whether the session came as ``Authorization: Bearer``, which no other site's page can send.
+
+        Raises:
+            CsrfRejected: Another site's page has made it.
+            TryRefreshToken: The anti-CSRF token is missing or not the access token's.
+        """
+        mode = self._settings.csrf
+        websocket = self._scope["type"] == "websocket"
+        if csrf is False or bearer or (mode == "off" and csrf is None):
+            return
+        if mode != "token" or websocket:
+            self._check(access, method="POST" if csrf else None)
+        if mode in {"token", "both"} and not websocket:  # browsers let no page add headers to a handshake
+            presented = header_values(self._scope["headers"], HEADER.encode())
+            expected = access.anti_csrf_token if access is not None else None
+            if len(presented) != 1 or not token_matches(expected, presented[0]):
+                raise TryRefreshToken
+
+    def check_origin(self) -> None:
+        """Check a login, refresh or sign-out: by its origin, in every mode but ``off``.
+
+        Raises:
+            CsrfRejected: Another site's page has made it.
+        """
+        if self._settings.csrf != "off":
+            self._check(None)
+
+    def may_refresh_inline(self) -> bool:
+        """Whether the request may rotate the tokens by the way; another site's image or frame may not."""
+        return rules.refresh_allowed(**self._asked)
+
+    def _check(self, access: AccessToken | None, *, method: str | None = None) -> None:
+        try:
+            rules.check(
+                method=method or self._scope.get("method", "GET"),
+                websocket=self._scope["type"] == "websocket",
+                require_origin=self._settings.require_origin,
+                **self._asked,
+            )
+        except CsrfRejected:
+            record(
+                Event.CSRF_REJECTED,
+                session_handle=access.handle if access else None,
+                user_id=access.user_id if access else None,
+            )
+            raise

@@ -1,0 +1,54 @@
+"""The deep check: `python -m tests.rotation_model`, or with `figures FILE` what the plot of the comparison needs."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.rotation_model.policies import LINES, Ours
+from tests.rotation_model.scenarios import CATCHES, DEEP, MOST_REFRESHES, SHORT, caught, comparison
+
+
+def check() -> int:
+    """Explore everything; returns how many properties were violated."""
+    wrong = states = 0
+    seconds = 0.0
+    lines: set[str] = set()
+    for scenario in (*SHORT, *DEEP):
+        policy = Ours(scenario.numbers)
+        result = scenario.run(policy)
+        lines |= policy.lines
+        states += result.states
+        seconds += result.seconds
+        wrong += len(result.stories)
+        extent = "all of them" if result.complete else f"all up to {result.depth - 1} steps"
+        print(f"{scenario.name}: {result.states:,} states, {extent}, {result.seconds:.0f} s", flush=True)
+        for violated, story in result.stories.items():
+            print(f"VIOLATED: {violated}", *story, sep="\n")
+    print(f"{states:,} states in {seconds:.0f} s, {wrong} properties violated.")
+    print(f"Lines of the decision table reached: {len(lines & LINES)} of {len(LINES)}.")
+    for name in CATCHES:
+        mutated = caught(name)
+        violated, story = next(iter(mutated.stories.items()), ("nothing", []))
+        print(f"Mutation: {name}. Loses: {violated}.", *story, sep="\n")
+        wrong += not story
+    return wrong
+
+
+def figures(path: Path) -> None:
+    """Write the comparison of the policies."""
+    rows = [
+        asdict(row) | {"alarm_steps": len(row.alarm) - 1 if row.alarm else None, "at_most": MOST_REFRESHES}
+        for row in comparison()
+    ]
+    path.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case []:
+            sys.exit(min(check(), 1))
+        case ["figures", file]:
+            figures(Path(file))
+        case _:
+            sys.exit("usage: python -m tests.rotation_model [figures FILE]")
