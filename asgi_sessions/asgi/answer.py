@@ -14,6 +14,9 @@ from asgi_sessions.protocol.clock import Clock
 MAX_ANSWER_AGE_MS = 30_000
 """A slow handler's late cookie would overwrite a newer one and look like a fork, so it is left out."""
 
+FRESH_ANSWER_MS = 1_000
+"""For so long after a refresh its tokens leave without another look at the session."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +62,15 @@ class Answer:
     def in_headers(self) -> bool:
         """Whether this client's tokens travel in headers."""
         return self._transport.answers_in_headers(self._scope["headers"])
+
+    @property
+    def aged(self) -> bool:
+        """Whether the pair was made so long ago that the session may have ended, or been replaced, since."""
+        return self._refreshed_at is not None and self._clock() - self._refreshed_at > FRESH_ANSWER_MS
+
+    def withdraw(self) -> None:
+        """Hand out nothing: the jar keeps what it has."""
+        self.tokens = self._access = self._refreshed_at = None
 
     @property
     def over(self) -> bool:

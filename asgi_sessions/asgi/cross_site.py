@@ -50,14 +50,18 @@ class CrossSiteGuard:
             if len(presented) != 1 or not token_matches(expected, presented[0]):
                 raise TryRefreshToken
 
-    def check_origin(self) -> None:
+    def check_origin(self, *, method: str | None = None) -> None:
         """Check a login, refresh or sign-out: by its origin, in every mode but ``off``.
+
+        Args:
+            method: Another than the request's own: refresh and sign-out are never safe, a login by GET is the way
+                back from an identity provider.
 
         Raises:
             CsrfRejected: Another site's page has made it.
         """
         if self._settings.csrf != "off":
-            self._check(None)
+            self._check(None, method=method)
 
     def may_refresh_inline(self) -> bool:
         """Whether the request may rotate the tokens by the way; another site's image or frame may not."""

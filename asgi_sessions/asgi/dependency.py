@@ -11,7 +11,6 @@ from typing import Any, Generic
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
 from asgi_sessions.manager.connection import innermost
 from asgi_sessions.manager.session import Session
@@ -63,8 +62,7 @@ class SessionDependency(Generic[SessionT]):
             ConfigurationError: There is no `SessionMiddleware`.
         """
         exchange = innermost(connection.scope)
-        # The exchange does this with the middleware's scope; one in between may have made a copy.
-        install_default_handler(connection.scope)
+        exchange.serve(connection.scope)
         session = await exchange.resolve(required=self._required, csrf=self._csrf, check_database=self._check_database)
         if session is not None:
             if self._max_auth_age_ms is not None:

@@ -10,7 +10,13 @@ from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
 from asgi_sessions.asgi.cross_site import CrossSiteGuard
 from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.asgi.transport import Credentials, Transport, header_values
-from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthorised
+from asgi_sessions.errors import (
+    ConfigurationError,
+    SessionError,
+    TokenTheftDetected,
+    TryRefreshToken,
+    Unauthorised,
+)
 from asgi_sessions.manager.connection import SessionConnection
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
 from asgi_sessions.manager.refreshing import already_rotated
@@ -32,6 +38,13 @@ _ADDRESS = re.compile(r"[0-9A-Za-z.:_-]{1,45}")  # the longest IPv6 address has 
 _log = logging.getLogger(__name__)
 
 
+class _NotHere(TryRefreshToken):
+    """No session on this request, and no reason to refuse it where none is required.
+
+    A bearer token that is not ours, or another site's image or frame, which may not refresh.
+    """
+
+
 class Exchange:
     """The middleware's memory of one connection.
 
@@ -46,6 +59,8 @@ class Exchange:
         "_arrived_at",
         "_lock",
         "_logged_in",
+        "_presented",
+        "_renewed",
         "_scope",
         "_session",
         "_transport",
@@ -66,59 +81,67 @@ class Exchange:
         self._access: AccessToken | None = None
         self._arrived_at = manager.clock()
         self._lock: asyncio.Lock | None = None
+        self._presented: AccessToken | None = None  # what the request came with
         self._logged_in = False
+        self._renewed = False  # by a login, or a refresh that the application asked for
 
-    # -- what applications ask for, through the manager or a dependency
+    # -- what applications ask for, through the manager or a dependency; one after the other on one connection
 
     async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
         """Log in; see `SessionManager.create_new_session`."""
-        lifecycle = self._lifecycle()
+        lifecycle = self.manager.lifecycle
+        if self.answer.started:
+            raise ConfigurationError("The response has started: create_new_session can no longer set its cookies.")
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
             self._guard.check_origin()
-        replaces = await self._handles_in(lifecycle, carried)
-        if self._logged_in and self._session is not None:
-            replaces.append(self._session.session_handle)
-        tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
-        self.answer.issued(tokens)
-        self._logged_in = True
-        return self._take(tokens.access, lifecycle)
+        async with self._one_at_a_time:
+            replaces = await self._handles_in(lifecycle, carried)
+            tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
+            self.answer.issued(tokens)
+            self._renewed = self._logged_in = True
+            return self._take(tokens.access, lifecycle)
 
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
         """Who is logged in; see `SessionManager.get_session`."""
-        lifecycle = self._lifecycle()
+        lifecycle = self.manager.lifecycle
         self.answer.looked = True
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-        try:
-            async with self._lock:  # calls on one connection share one verification
+        async with self._one_at_a_time:
+            try:
                 return await self._resolve(lifecycle, csrf, check_database)
-        except Unauthorised as error:
-            self.answer.refused(error)
-            if required:
+            except Unauthorised as error:
+                self.answer.refused(error)
+                if required:
+                    raise
+            except _NotHere:
+                if required:
+                    raise
+            except TokenTheftDetected:
+                self.answer.ended(by_user=False)
                 raise
-            return None
-        except TokenTheftDetected:
-            self.answer.ended(by_user=False)
-            raise
+        return None
 
     async def refresh(self) -> Session[Any, Any]:
         """Rotate; see `SessionManager.refresh_session`."""
-        lifecycle = self._lifecycle()
+        lifecycle = self.manager.lifecycle
         self.answer.looked = True
         carried = self._transport.read(self._headers, refreshing=True)
         if not carried.bearer:
-            self._guard.check_origin()
-        try:
-            return await self._refresh(lifecycle, carried, await self._access_of(lifecycle, carried), inline=False)
-        except Unauthorised as error:
-            self.answer.refused(error)
-            raise
-        except TokenTheftDetected:
-            self.answer.ended(by_user=False)
-            raise
+            self._guard.check_origin(method="POST")
+        async with self._one_at_a_time:
+            try:
+                access = await self._access_of(lifecycle, carried)
+                session = await self._refresh(lifecycle, carried, access, inline=False)
+            except Unauthorised as error:
+                self.answer.refused(error)
+                raise
+            except TokenTheftDetected:
+                self.answer.ended(by_user=False)
+                raise
+            self._renewed = True
+            return session
 
     async def sign_out(self) -> bool:
         """End every session that the request proves to hold, by tokens that may have expired, and clear the cookies.
@@ -126,14 +149,30 @@ class Exchange:
         Returns:
             Whether one was still alive.
         """
-        lifecycle = self._lifecycle()
+        lifecycle = self.manager.lifecycle
         self.answer.looked = True
         carried = self._transport.read(self._headers)
         if not carried.bearer:
-            self._guard.check_origin()
-        revoked = [await lifecycle.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
-        self.answer.ended(by_user=True)
+            self._guard.check_origin(method="POST")
+        async with self._one_at_a_time:
+            revoked = [await lifecycle.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
+            self.answer.ended(by_user=True)
         return any(revoked)
+
+    async def look_again(self) -> None:
+        """Take back refreshed tokens of a session that has ended while the answer was being made.
+
+        The jar may hold its successor's by now, or nothing after a logout; late cookies would overwrite that.
+        """
+        if self._access is not None:
+            try:
+                await self.manager.lifecycle.check(self._access.handle)
+            except SessionError:
+                self.answer.withdraw()
+
+    def serve(self, scope: Scope) -> None:
+        """Let errors be answered where the application asks, which may be a mounted one with a copy of the scope."""
+        install_default_handler(scope)
 
     # -- who it is
 
@@ -141,9 +180,10 @@ class Exchange:
         if self.answer.over:
             raise Unauthorised
         session, access = self._session, self._access
+        carried = self._transport.read(self._headers)
         if session is not None and access is not None:
-            if not self._logged_in:  # else the request came with what no longer counts
-                self._guard.check(access, csrf, bearer=self._transport.read(self._headers).bearer)
+            if not self._renewed:  # else the request came with what no longer counts
+                self._guard.check(self._presented, csrf, bearer=carried.bearer)
             if lifecycle.verifier.in_time(access):
                 await lifecycle.verifier.stands(access, check_database=check_database)
                 return session
@@ -152,20 +192,21 @@ class Exchange:
                 # token is as old as the request: judged again, a long stream would look like a thief.
                 await lifecycle.check(access.handle)
                 return session
-        carried = self._transport.read(self._headers)
-        access = await self._access_of(lifecycle, carried)
+        access = self._presented = await self._access_of(lifecycle, carried)
+        inline = lifecycle.settings.refresh == "inline" and not carried.bearer
         if access is not None and self._came_in_time(access):
             self._supertokens_needs_id(carried)
             self._guard.check(access, csrf, bearer=carried.bearer)
-            # A slow upload is no reason to refresh; but what outlived its token is looked up.
-            outlived = not lifecycle.verifier.in_time(access)
-            await lifecycle.verifier.stands(access, check_database=check_database or outlived)
-            if lifecycle.verifier.wants_rewrite(access) and not self.answer.started:
-                token, access = await lifecycle.issuer.rewrite_as_promoted(access)
-                self.answer.access_token_changed(token, access)
-            return self._take(access, lifecycle)
-        if lifecycle.settings.refresh == "endpoint" or carried.bearer:
+            try:
+                return await self._accept(lifecycle, access, check_database)
+            except TryRefreshToken:
+                # Its generation was left behind, and who should refresh but the middleware?
+                if not (inline and carried.refresh):
+                    raise
+        if not inline:
             self._supertokens_needs_id(carried)
+            if carried.bearer and access is None:
+                raise _NotHere
             if carried.access or carried.refresh or carried.ids:
                 raise TryRefreshToken
             raise Unauthorised
@@ -173,6 +214,16 @@ class Exchange:
             raise Unauthorised
         self._guard.check(access, csrf, bearer=carried.bearer)
         return await self._refresh(lifecycle, carried, access, inline=True)
+
+    async def _accept(self, lifecycle: Lifecycle, access: AccessToken, check_database: bool) -> Session[Any, Any]:
+        """Whom an access token stands for that was in time when the request arrived."""
+        # A slow upload is no reason to refresh; but what outlived its token is looked up.
+        outlived = not lifecycle.verifier.in_time(access)
+        await lifecycle.verifier.stands(access, check_database=check_database or outlived)
+        if lifecycle.verifier.wants_rewrite(access) and not self.answer.started:
+            token, access = await lifecycle.issuer.rewrite_as_promoted(access)
+            self.answer.access_token_changed(token, access)
+        return self._take(access, lifecycle)
 
     async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
         """The authentic access token that the request carries, perhaps expired."""
@@ -194,7 +245,7 @@ class Exchange:
     ) -> Session[Any, Any]:
         token = await self._refresh_token_of(lifecycle, carried, access)
         if inline and not self._guard.may_refresh_inline():
-            raise TryRefreshToken
+            raise _NotHere
         refreshed = await lifecycle.refresher.refresh(
             token,
             retry_marker=carried.retry_marker,
@@ -249,6 +300,8 @@ class Exchange:
         However many copies there are: planted ones must not hide the session that a logout is to end.
         """
         handles: dict[str, None] = {}
+        if self._logged_in and self._session is not None:
+            handles[self._session.session_handle] = None
         for text in carried.access:
             access = await lifecycle.verifier.authentic(text)
             if access is not None:
@@ -275,10 +328,11 @@ class Exchange:
         """Whether the token had not expired when the request arrived."""
         return self._arrived_at < access.expires_at
 
-    def _lifecycle(self) -> Lifecycle:
-        lifecycle = self.manager.lifecycle
-        install_default_handler(self._scope)
-        return lifecycle
+    @property
+    def _one_at_a_time(self) -> asyncio.Lock:
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
 
     def _take(self, access: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
         self._session, self._access = Session(access, lifecycle, self.answer), access

@@ -62,6 +62,8 @@ class SessionMiddleware:
 
         async def send_with_cookies(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if answer.aged:
+                    await exchange.look_again()
                 message["headers"] = answer.start(list(message.get("headers", ())))
             await send(message)
 
@@ -71,6 +73,8 @@ class SessionMiddleware:
             if answer.started or not _answerable(error):
                 raise
             await error_response(scope, error)(scope, receive, send_with_cookies)
+        finally:
+            _leave(scope, exchange)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._enter(scope)
@@ -101,6 +105,16 @@ class SessionMiddleware:
                 await error_response(scope, error)(scope, receive, send_with_cookies)
             else:
                 await send_with_cookies({"type": "websocket.close", "code": 1008, "reason": type(error).code})
+        finally:
+            _leave(scope, exchange)
+
+
+def _leave(scope: Scope, exchange: Exchange) -> None:
+    # Else whoever is outside would take it for its own; and scope and exchange would keep each other alive.
+    if exchange.outer is None:
+        scope.pop(SCOPE_KEY, None)
+    else:
+        scope[SCOPE_KEY] = exchange.outer
 
 
 def _answerable(error: SessionError) -> bool:

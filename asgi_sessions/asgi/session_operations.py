@@ -11,12 +11,16 @@ from asgi_sessions.manager.session import Session, SessionRecord
 
 async def refresh(request: Request) -> Session[Any, Any]:
     """Rotate the tokens of this jar."""
-    return await innermost(request.scope).refresh()
+    exchange = innermost(request.scope)
+    exchange.serve(request.scope)
+    return await exchange.refresh()
 
 
 async def sign_out(request: Request) -> bool:
     """Log out here. Says whether a session has ended; that there was none is no error: the user wanted to be out."""
-    return await innermost(request.scope).sign_out()
+    exchange = innermost(request.scope)
+    exchange.serve(request.scope)
+    return await exchange.sign_out()
 
 
 async def my_sessions(session: Session[Any, Any], request: Request) -> list[SessionRecord[Any]]:

@@ -191,7 +191,8 @@ class Transport:
         return CookieSpec(
             name=prefixed_name(
                 name,
-                settings.cookie_prefix,
+                # That browser client's users know the names as the reference library wrote them.
+                "" if settings.cookie_prefix is None and settings.speaks_supertokens else settings.cookie_prefix,
                 secure=settings.cookie_secure,
                 domain=settings.cookie_domain,
                 path=path,

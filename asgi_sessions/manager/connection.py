@@ -43,6 +43,9 @@ class SessionConnection(Protocol):
     async def refresh(self) -> Session[Any, Any]:
         """Rotate."""
 
+    def serve(self, scope: MutableMapping[str, Any]) -> None:
+        """Note where the application asks from, so that errors are answered there."""
+
     async def sign_out(self) -> bool:
         """End whatever session the request proves to hold."""
 
@@ -68,6 +71,7 @@ def connection_of(connection: "HTTPConnection", manager: "SessionManager") -> Se
     found: SessionConnection | None = innermost(connection.scope)
     while found is not None:
         if found.manager is manager:
+            found.serve(connection.scope)
             return found
         found = found.outer
     raise ConfigurationError(_OTHER_MANAGER)

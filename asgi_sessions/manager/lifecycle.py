@@ -11,7 +11,7 @@ from asgi_sessions.manager.issuing import Issuer, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.session import IssuedToken, SessionRecord
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.manager.standing import REPLACED, Standing
+from asgi_sessions.manager.standing import CLOCK_DIFFERENCE_MS, REPLACED, Standing
 from asgi_sessions.manager.verifying import Verifier
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
@@ -127,7 +127,7 @@ class Lifecycle:
         """End one session. False for what is no handle, no session, or already ended."""
         if not is_handle(session_handle):
             return False
-        revoked = await self._sessions.revoke(session_handle, reason, now=self.clock())
+        revoked = await self._sessions.revoke(session_handle, reason, now=self._ended_before())
         if revoked:
             record(Event.REVOKED, session_handle=session_handle, reason=reason)
         return revoked
@@ -135,9 +135,9 @@ class Lifecycle:
     async def revoke_many(self, session_handles: Iterable[Any]) -> int:
         """End several sessions; returns how many of them were still alive."""
         handles = list(dict.fromkeys(handle for handle in session_handles if is_handle(handle)))
-        count = await self._sessions.revoke_many(handles, "logout", now=self.clock()) if handles else 0
+        count = await self._sessions.revoke_many(handles, "logout", now=self._ended_before()) if handles else 0
         if count:
-            record(Event.REVOKED, reason="logout", count=count)
+            record(Event.REVOKED, reason="logout", count=count, session_handles=handles)
         return count
 
     async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
@@ -150,7 +150,7 @@ class Lifecycle:
         count = await self._sessions.revoke_all(
             stored,
             "logout_all",
-            now=self.clock(),
+            now=self._ended_before(),
             except_handle=except_handle,
         )
         if count:
@@ -211,6 +211,10 @@ class Lifecycle:
             Unauthorised: It does not.
         """
         await self._standing.row(session_handle)
+
+    def _ended_before(self) -> int:
+        """What has expired before this is over on every worker's clock."""
+        return self.clock() - CLOCK_DIFFERENCE_MS
 
     async def _gone(self, session_handle: Any) -> Unauthorised:
         """The error for a session that a statement did not find, with the reason's word on the cookies."""

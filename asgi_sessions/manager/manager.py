@@ -61,6 +61,8 @@ class SessionManager:
             StoreUnavailable: The database does not answer.
         """
         loop = asyncio.get_running_loop()
+        for other in [known for known in self._runtimes if known.is_closed()]:
+            del self._runtimes[other]  # ended without a stop, and its engine with it
         while True:
             runtime = self._runtimes.get(loop)
             if runtime is None:
@@ -90,7 +92,7 @@ class SessionManager:
             runtime.users -= 1
             if runtime.users == 0:
                 self._runtimes.pop(loop, None)
-                await runtime.close()
+                await asyncio.shield(runtime.close())
 
     async def __aenter__(self) -> Self:
         await self.start()

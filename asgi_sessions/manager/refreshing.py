@@ -8,7 +8,7 @@ from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDet
 from asgi_sessions.manager.audit import Event, record
 from asgi_sessions.manager.issuing import Issuer, TokenSet
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.manager.standing import Standing
+from asgi_sessions.manager.standing import CLOCK_DIFFERENCE_MS, Standing
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
@@ -140,7 +140,7 @@ class Refresher:
             TokenTheftDetected: Always, once the session is revoked.
             StoreUnavailable: It could not be revoked: no verdict either.
         """
-        await self._sessions.revoke(row.handle, "theft", now=self._clock())
+        await self._sessions.revoke(row.handle, "theft", now=self._clock() - CLOCK_DIFFERENCE_MS)
         owner = user_id.decode(row.user_id)
         record(Event.THEFT, session_handle=row.handle, user_id=owner, reason=verdict.name.lower())
         raise TokenTheftDetected(row.handle, owner)

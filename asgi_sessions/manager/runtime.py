@@ -18,6 +18,7 @@ from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.signing_keys import SigningKeyStore
 
 PURGE_LEASE = "purge"
+FIRST_PURGE_MS = 60_000
 
 _log = logging.getLogger(__name__)
 
@@ -87,9 +88,11 @@ class Runtime:
         return count
 
     async def _purge_for_ever(self, interval_ms: int) -> None:
+        pause = min(interval_ms, FIRST_PURGE_MS)  # else workers that live for less than the interval never purge
         while True:
             # Workers that were started together should not ask for the lease together.
-            await asyncio.sleep(interval_ms / 1000 * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            await asyncio.sleep(pause / 1000 * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+            pause = interval_ms
             try:
                 now = self._clock()
                 if await self._leases.acquire(PURGE_LEASE, self._name, now=now, until=now + interval_ms * 3 // 4):

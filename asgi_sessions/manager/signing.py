@@ -21,6 +21,9 @@ PUBLISH_AHEAD_MS = 60_000
 RELOAD_INTERVAL_SECONDS = 1.0
 """Unknown key ids are untrusted input: they cause no more than one reload in this time."""
 
+PROVIDER_TIMEOUT_SECONDS = 5.0
+"""An application's own key provider is asked under a lock, at every issue."""
+
 ACCESS, REFRESH = "access", "refresh"
 
 _log = logging.getLogger(__name__)
@@ -102,13 +105,14 @@ class SigningKeys:
         return loaded
 
     async def _reload(self) -> None:
+        self._reload_failed = True
         try:
             await self._load(strict=False)
             self._reload_failed = False
         except StoreUnavailable:
             _log.warning("The signing keys could not be loaded again; going on with the known ones.")
-            self._reload_failed = True
-        self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
+        finally:
+            self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
 
     async def forget_old(self) -> None:
         """Delete keys that stopped signing so long ago that no cookie of theirs is left.
@@ -170,7 +174,7 @@ class SigningKeys:
             try:
                 key = self._opened_keys[row.key_id] = await self._open(row)
                 opened.append(key)
-            except SealBroken:
+            except (SealBroken, ValueError):  # not sealed by us, or no key at all
                 # At start this is a mistake in the settings. Later it is a worker with a newer secret_key, or
                 # somebody who writes into the database: in both cases the known keys are the ones to trust.
                 if strict:
@@ -196,7 +200,12 @@ class SigningKeys:
         return SigningKey(row.key_id, row.serial, row.algorithm, material, row.signs_from)
 
     async def _ask_provider(self, provider: Callable[[], Awaitable[str | bytes]]) -> None:
-        value = await provider()
+        try:
+            async with asyncio.timeout(PROVIDER_TIMEOUT_SECONDS):
+                value = await provider()
+        except Exception as error:
+            _log.exception("signing_key_provider failed.")
+            raise StoreUnavailable("The signing key provider failed.") from error
         if not isinstance(value, str | bytes):
             raise ConfigurationError("signing_key_provider: must return the key as str or bytes.")
         secret = value.encode() if isinstance(value, str) else value

@@ -12,6 +12,7 @@ from asgi_sessions.protocol.access_token import AccessToken, InvalidAccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict
 from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.repository import SessionRow
 
 SEEN_TOKENS = 50_000
 """How many promoted tokens a worker remembers, about 10 MB; a forgotten one costs a statement at its next use."""
@@ -104,29 +105,29 @@ class Verifier:
             self._seen.move_to_end(seen)
             return
         try:
-            await self._promote(access, lineage)
+            row, verdict = await self._settle(access, lineage)
         except StoreUnavailable:
             # Not remembered, so the next use tries again; a checked path asks the database itself and fails there.
             _log.warning("Session %s: its token was served without promotion.", access.handle)
             return
+        if verdict is Verdict.FUTURE:
+            raise self._refresher.future(access.handle)
+        if row is not None and verdict not in {Verdict.HEAD, Verdict.SIBLING}:
+            if lineage.generation < row.gen:
+                raise TryRefreshToken
+            await self._refresher.theft(row, verdict)
         self._seen[seen] = None
         if len(self._seen) > SEEN_TOKENS:
             self._seen.popitem(last=False)
 
-    async def _promote(self, access: AccessToken, lineage: Lineage) -> None:
-        handle = access.handle
+    async def _settle(self, access: AccessToken, lineage: Lineage) -> tuple[SessionRow | None, Verdict]:
+        """Promote a child, or find out what the token is else. Without a row: it has been promoted here."""
         for reads in range(MAX_READS):
-            if await self._refresher.promote(handle, lineage, access.session_expires_at):
-                return
-            row, verdict = await self._refresher.judge(handle, lineage, fresh=reads > 0)
+            if await self._refresher.promote(access.handle, lineage, access.session_expires_at):
+                return None, Verdict.CHILD
+            row, verdict = await self._refresher.judge(access.handle, lineage, fresh=reads > 0)
             if reads == 0 and (verdict in THEFT or verdict is Verdict.FUTURE):
-                row, verdict = await self._refresher.judge(handle, lineage, fresh=True)
-            if verdict in {Verdict.HEAD, Verdict.SIBLING}:
-                return
-            if verdict is Verdict.FUTURE:
-                raise self._refresher.future(handle)
+                row, verdict = await self._refresher.judge(access.handle, lineage, fresh=True)
             if verdict is not Verdict.CHILD:
-                if lineage.generation < row.gen:
-                    raise TryRefreshToken
-                await self._refresher.theft(row, verdict)
+                return row, verdict
         raise StoreUnavailable

@@ -22,8 +22,8 @@ from asgi_sessions.protocol.session_handle import is_handle
 
 __all__ = ["AccessLineage", "AccessToken", "InvalidAccessToken", "MAX_LENGTH", "sign", "verify"]
 
-MAX_LENGTH: Final = 8192
-"""Characters; a cookie holds half of that."""
+MAX_LENGTH: Final = 4096
+"""Characters, as many as a cookie holds."""
 
 _ISSUER: Final = "asgi_sessions"
 _AUDIENCE: Final = "asgi_sessions"

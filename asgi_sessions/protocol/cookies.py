@@ -221,6 +221,8 @@ class CookieSpec:
         name = self.name
         if domain is not None and name.startswith(_HOST):
             name = _SECURE + name.removeprefix(_HOST)
+        elif domain is None and self.path == "/" and name.startswith(_SECURE):
+            name = _HOST + name.removeprefix(_SECURE)
         return replace(self, name=name, domain=domain)
 
 

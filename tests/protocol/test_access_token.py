@@ -100,7 +100,7 @@ def test_the_payload_reads_back_exactly(value: Any) -> None:
         assert check(sign(HS256, replace(TOKEN, payload_json=text))).payload_json == text
 
 
-@pytest.mark.parametrize("value", [1, 1.0, -0.0, 1e300, 10**4000, "\ud800", "\udc00x", "é\0", [], {}, {"": None}, True])
+@pytest.mark.parametrize("value", [1, 1.0, -0.0, 1e300, 10**2000, "\ud800", "\udc00x", "é\0", [], {}, {"": None}, True])
 def test_a_payload_keeps_its_type(value: Any) -> None:
     text = json_value.dumps(value, "jwt_payload")
     again = check(sign(HS256, replace(TOKEN, payload_json=text))).payload

@@ -261,7 +261,13 @@ class Ours:
         return not self.tombstones  # workers learn who is out from the tombstones
 
     def dead(self, row: Row, lag: Row | None, token: Token) -> bool:
-        return self.judge(row, token, 0) in THEFT and (lag is None or self.judge(lag, token, 0) in THEFT)
+        if self.judge(row, token, 0) not in THEFT:
+            return False
+        if lag is None:
+            return True
+        # Whatever a read that is behind takes for harmful, or for a child, is decided by the truth.
+        behind = self.judge(lag, token, 0)
+        return behind in THEFT or (self._reads_again and behind in {Verdict.FUTURE, Verdict.CHILD})
 
     def essence(self, row: Row, lag: Row | None, token: Token) -> Token:
         if not self._reads_again:
@@ -273,7 +279,8 @@ class Ours:
         if generation <= row.generation:
             # Near enough to the current one, and so will be its children; else its age tells whether it gets a twin.
             # What a read that is behind says of its parents does not count: the truth is asked then.
-            return Token(generation, identity, max(issued_at, self._oldest(lag)), parent, 0, 0, ended)
+            oldest = self._oldest(lag if generation == row.generation else None)
+            return Token(generation, identity, max(issued_at, oldest), parent, 0, 0, ended)
         (current, current_issued_at), (previous, _) = row.entries
         if parent == current:
             return Token(generation, identity, issued_at, parent, 0, 0, ended)
@@ -285,8 +292,7 @@ class Ours:
         if not self._reads_again:
             return row, lag
         held = {token.id for token in tokens}
-        oldest = self._oldest(lag)
-        return _essential(row, oldest, held), lag and _essential(lag, oldest, held)
+        return _essential(row, self._oldest(lag), held), lag and _essential(lag, self._oldest(None), held)
 
     def _oldest(self, lag: Row | None) -> int:
         # From a read that is behind, a sibling may come late; else a row's token is only asked whether it is young.

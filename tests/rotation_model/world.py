@@ -26,6 +26,7 @@ from tests.rotation_model.parts import (
 from tests.rotation_model.policies import NEVER, Kind, Outcome, Policy
 
 LATER = "30 s pass"
+ARRIVES = "{} arrives in the jar"
 
 ALARM = "an alarm without a thief"
 LOGOUT = "a logout that nobody asked for"
@@ -113,7 +114,7 @@ class World:
 
     def start(self) -> State:
         row, token = self.policy.first()
-        return State(row, None, Jar(token, 0), (), None, None, self._stall + 1, None)
+        return State(row, None, Jar(token, 0), (), None, None, self._cause(None, 0), None)
 
     def steps(self, state: State) -> Iterator[tuple[Step, State]]:
         """What can happen next, and where it leads (not yet in canonical form)."""
@@ -172,7 +173,9 @@ class World:
 
     def _cause(self, jar: Jar | None, cause: int) -> int:
         """Units since the jar's access token was last expired by any worker's clock."""
-        if jar is None or self.bounds.stall is None or self._inline:
+        if self.bounds.stall is None or self._inline:
+            return 0
+        if jar is None:
             return self._stall + 1
         return 0 if jar.access_issued_at + self.bounds.access <= self.bounds.skew else cause
 
@@ -212,7 +215,7 @@ class World:
                 return step, state._replace(flight=rest)
             told = jar.told or token.generation == jar.token.generation
             jar = Jar(jar.token, jar.access_issued_at, message.marker or jar.marker, told)
-            cause = state.cause if self.bounds.stall is None or self._inline else 0  # the tab tries once more
+            cause = min(state.cause, self._stall)  # the tab may try again, now
             return step, state._replace(jar=jar, flight=rest, cause=cause)
         # The marker is cleared by the answer to a request that carried it.
         jar = Jar(token, message.access_issued_at, None if message.marker is not None or jar is None else jar.marker)
@@ -221,7 +224,7 @@ class World:
             refreshes = min(tally.refreshes + 1, self.bounds.refreshes)
             tally = Tally(refreshes, token.generation, self._is_used(state.row, token, refreshes))
         state = State(state.row, state.lag, jar, rest, state.thief, state.ended, self._cause(jar, state.cause), tally)
-        return Step("{} arrives in the jar", token, wrong=self._lockstep(state)), state
+        return Step(ARRIVES, token, wrong=self._lockstep(state)), state
 
     def _is_used(self, row: Row | None, token: Token, refreshes: int) -> bool:
         """Whether the first use of this token's access token would change nothing any more."""
