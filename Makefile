@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
 
-.PHONY: run test check lint types imports unit format clean engines
+.PHONY: run test check lint types imports unit model format clean engines
 
 run: $(STAMP)
 	@echo "The example application: http://localhost:$(PORT)"
@@ -31,6 +31,10 @@ imports: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+# Every interleaving of the refresh rotation, deeper than the tests go: some minutes.
+model: $(STAMP)
+	$(BIN)/python -m tests.rotation_model
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -132,8 +132,9 @@ class _Names:
         """The state with an id of its own for the token that is new in it."""
         fresh = next((token for token in _tokens(state) if token.id == FRESH), None)
         if fresh is None:
+            self._names.pop(FRESH, None)
             return state
-        number = FRESH + 1 + len(self._names)
+        number = FRESH + 1 + self._letters.total()
         self._names[FRESH] = self._names[number] = f"{fresh.generation}{chr(97 + self._letters[fresh.generation] % 26)}"
         self._letters[fresh.generation] += 1
         named: State = _renamed(state, number)

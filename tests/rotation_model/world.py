@@ -45,8 +45,7 @@ class Bounds:
         tabs: How many messages are under way at most.
         round_trip: How long a request and its answer take together at most, in units.
         handler: How much later an inline answer may start, in units.
-        skew: How far a worker's clock may be ahead, in units. Where clocks differ, a marker may end before the window
-            that it marks, and a 409 come twice: that is only called wrong where they do not.
+        skew: How far a worker's clock may be ahead, in units.
         stall: How long after its call left a tab may act on a 401, in units; None: at any time at all.
         access: The lifetime of access tokens, in units.
         replica: Whether reads may be one promotion behind.
@@ -110,6 +109,9 @@ class World:
         # Where nothing depends on an access token's age, it has none, and there are fewer states.
         self._aging = int(self._inline or bounds.stall is not None or bounds.first_use)
         self._oldest = -bounds.access
+        # Where clocks differ the marker may end before the window that it marks, and with several tabs that of an
+        # older token may take its place: then a 409 may come once more.
+        self._told_once = bounds.skew == 0 and bounds.tabs == 1
         self._stall = 0 if bounds.stall is None else bounds.stall
 
     def start(self) -> State:
@@ -264,7 +266,7 @@ class World:
             elif outcome.kind is Kind.LATE:
                 marker = Marker(token.generation, clock + self.policy.marker_life) if self.policy.marks else None
                 answer = Message(LATE, message.age, token, -self.bounds.access, marker)
-                wrong = TOLD_TWICE if message.told and not self.bounds.skew else None
+                wrong = TOLD_TWICE if message.told and self._told_once else None
             elif outcome.kind is Kind.REJECTED:
                 if not token.ended and state.row is not None:
                     yield Step(f"{{}} is answered with 401{where}", token, wrong=LOGOUT, ends=True), state
