@@ -85,6 +85,8 @@ class SessionMiddleware:
 
         async def send_with_cookies(message: Message) -> None:
             kind = message["type"]
+            if answer.aged and not answer.started:
+                await exchange.look_again()
             if kind in {"websocket.accept", "websocket.http.response.start"}:
                 message["headers"] = answer.start(list(message.get("headers", ())))
             elif kind == "websocket.close" and not answer.started:

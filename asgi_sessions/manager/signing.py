@@ -111,6 +111,8 @@ class SigningKeys:
             self._reload_failed = False
         except StoreUnavailable:
             _log.warning("The signing keys could not be loaded again; going on with the known ones.")
+        except ConfigurationError as error:  # a mistake of the application's, but no reason to fail whoever asks
+            _log.error("The signing keys could not be loaded again; going on with the known ones: %s", error)
         finally:
             self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
 
