@@ -23,6 +23,7 @@ def test_a_client_that_is_no_test_client_logs_in_goes_on_and_logs_out_by_each_fo
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "uvicorn", "example_app.main:app", "--port", str(port), "--workers", "2"]
+    command += ["--timeout-worker-healthcheck", "60"]  # workers that start on a busy machine are not dead
     with (tmp_path / "server.log").open("wb") as log:
         server = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=log, stderr=log)
         try:
