@@ -1,6 +1,6 @@
 # A fresh machine needs Debian, Python 3.11 and make; everything else is fetched here.
 #   make run    the example application on SQLite
-#   make test   everything that CI checks, on SQLite and MariaDB
+#   make test   everything that CI checks, on SQLite, MariaDB and PostgreSQL
 
 PYTHON ?= python3
 VENV   ?= .venv
