@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from asgi_sessions.asgi.transport import RawHeaders, Transport, request_path
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.errors import TokenTheftDetected, Unauthorised
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.session import IssuedToken
 from asgi_sessions.protocol.access_token import AccessToken
@@ -111,9 +111,9 @@ class Answer:
         if by_user:
             self._warn_if_started("the session is revoked, its cookies stayed and the next request clears them")
 
-    def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
-        """Clear the cookies as far as the error says so."""
-        if error.clear_cookies:
+    def refused(self, error: Unauthorised | TokenTheftDetected, session_handle: str | None = None) -> None:
+        """Clear the cookies: always after a theft, else as far as the error says so."""
+        if isinstance(error, TokenTheftDetected) or error.clear_cookies:
             self.ended(session_handle, by_user=False)
 
     def marked(self, marker: str) -> None:

@@ -111,16 +111,13 @@ class Exchange:
         async with self._one_at_a_time:
             try:
                 return await self._resolve(lifecycle, csrf, check_database)
-            except Unauthorised as error:
+            except (Unauthorised, TokenTheftDetected) as error:
                 self.answer.refused(error)
-                if required:
+                if required or isinstance(error, TokenTheftDetected):
                     raise
             except _NotHere:
                 if required:
                     raise
-            except TokenTheftDetected:
-                self.answer.ended(by_user=False)
-                raise
         return None
 
     async def refresh(self) -> Session[Any, Any]:
@@ -134,11 +131,8 @@ class Exchange:
             try:
                 access = await self._access_of(lifecycle, carried)
                 session = await self._refresh(lifecycle, carried, access, inline=False)
-            except Unauthorised as error:
+            except (Unauthorised, TokenTheftDetected) as error:
                 self.answer.refused(error)
-                raise
-            except TokenTheftDetected:
-                self.answer.ended(by_user=False)
                 raise
             self._renewed = True
             return session

@@ -62,7 +62,7 @@ class Issuer:
             path=settings.access_token_path,
         )
         self._with_lineage = settings.promote_on == "first_use"
-        self._with_csrf_token = settings.csrf in {"token", "both"}
+        self._with_csrf_token = settings.uses_csrf_tokens
 
     async def issue(self, row: SessionRow, refresh: RefreshToken, *, anti_csrf_token: str | None = None) -> TokenSet:
         """Sign a new pair.
