@@ -50,8 +50,9 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.signing_algorithm == "HS256"
     assert settings.signing_key_lifetime == timedelta(hours=24)
     assert settings.promote_on == "refresh"
-    assert settings.sibling_window == settings.late_parent_window == timedelta(seconds=120)
-    assert settings.min_refresh_age == timedelta(seconds=150)
+    assert settings.sibling_window == timedelta(seconds=180)
+    assert settings.late_parent_window == timedelta(seconds=120)
+    assert settings.min_refresh_age == timedelta(seconds=240)
     assert settings.refresh == "inline"
     assert settings.refresh_path == "/auth/session/refresh"
     assert settings.access_token_path == settings.refresh_cookie_path == "/"
@@ -75,7 +76,7 @@ def test_times_are_also_there_in_milliseconds() -> None:
     assert settings.purge_interval_ms == 0
     assert settings.idle_timeout_ms == 14 * 86_400_000
     assert settings.absolute_timeout_ms == 100 * 86_400_000
-    assert settings.late_parent_window_ms == settings.sibling_window_ms == 120_000
+    assert (settings.sibling_window_ms, settings.late_parent_window_ms) == (180_000, 120_000)
     assert settings.signing_key_lifetime_ms == 86_400_000
     assert settings.revocation_max_staleness_ms == 30_000
 
@@ -347,8 +348,8 @@ def test_an_explicit_timeout_wins_over_the_policy() -> None:
         ({"idle_timeout": "4m"}, "idle_timeout"),
         ({"absolute_timeout": "13d"}, "absolute_timeout"),
         ({"policy": "aal3", "access_token_lifetime": "16m"}, "idle_timeout"),
-        ({"min_refresh_age": "151s"}, "min_refresh_age"),
-        ({"min_refresh_age": 6, "access_token_lifetime": 10}, "min_refresh_age"),
+        ({"min_refresh_age": "241s"}, "min_refresh_age"),
+        ({"min_refresh_age": 9, "access_token_lifetime": 10}, "min_refresh_age"),
         ({"sibling_window": 0}, "sibling_window"),
         ({"late_parent_window": -1}, "late_parent_window"),
         ({"signing_key_lifetime": 0}, "signing_key_lifetime"),
@@ -362,9 +363,9 @@ def test_a_lifetime_out_of_range_is_refused(values: dict[str, Any], name: str) -
     assert problem.startswith(f"{name}: ")
 
 
-def test_the_refresh_age_is_half_a_short_access_lifetime_by_default() -> None:
-    assert SessionSettings(access_token_lifetime=10).min_refresh_age == timedelta(seconds=5)
-    assert SessionSettings(access_token_lifetime="1h").min_refresh_age == timedelta(seconds=150)
+def test_the_refresh_age_is_four_fifths_of_a_short_access_lifetime_by_default() -> None:
+    assert SessionSettings(access_token_lifetime=10).min_refresh_age == timedelta(seconds=8)
+    assert SessionSettings(access_token_lifetime="1h").min_refresh_age == timedelta(seconds=240)
 
 
 # --- cookies

@@ -24,6 +24,7 @@ from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.protocol.user_id import UserId
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ class Exchange:
             self.answer.refreshed(refreshed.tokens, forget_marker=carried.retry_marker is not None)
         elif refreshed.late is not None:
             late = refreshed.late
-            until = lifecycle.clock() + lifecycle.settings.late_parent_window_ms
+            until = lifecycle.clock() + marker_lifetime(lifecycle.settings.late_parent_window_ms)
             self.answer.marked(lifecycle.keys.retry_markers.encode(late.handle, late.generation, until))
             if not inline:
                 raise already_rotated(late)

@@ -17,6 +17,7 @@ from asgi_sessions.protocol.cookies import (
     prefixed_name,
     values,
 )
+from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.settings import SessionSettings
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -177,7 +178,7 @@ class Transport:
         """The response headers that mark a late parent's retry."""
         if in_headers:
             return [(RETRY_HEADER, marker.encode())]
-        until = now + self.settings.late_parent_window_ms
+        until = now + marker_lifetime(self.settings.late_parent_window_ms)
         return [(b"set-cookie", self.retry.set_header(marker, now, until))]
 
     def retry_marker_cleared(self, *, in_headers: bool) -> RawHeaders:

@@ -10,11 +10,21 @@ from typing import cast
 from asgi_sessions.protocol.envelope import Envelope
 from asgi_sessions.protocol.session_handle import is_handle
 
-__all__ = ["RetryMarkerCodec"]
+__all__ = ["RetryMarkerCodec", "marker_lifetime"]
 
 _KIND = 2
 # handle, generation, expires_at
 _BODY = struct.Struct(">16sqq")
+_CLOCKS_APART_MS = 30_000
+
+
+def marker_lifetime(late_parent_window: int) -> int:
+    """How long a marker lives, ms: until no worker's clock can call its token late any more.
+
+    Args:
+        late_parent_window: ms.
+    """
+    return late_parent_window + _CLOCKS_APART_MS
 
 
 class RetryMarkerCodec:
@@ -64,5 +74,4 @@ class RetryMarkerCodec:
         if body is None:
             return False
         raw, marked_generation, expires_at = cast(tuple[bytes, int, int], _BODY.unpack(body))
-        # The end is inclusive, as that of the window which a marker outlives: no instant falls between them.
         return raw.hex() == handle and marked_generation == generation and now <= expires_at

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.protocol.lifetimes import parse_duration, to_ms
 from asgi_sessions.settings import fields
-from asgi_sessions.settings.consistency import contradictions
+from asgi_sessions.settings.consistency import contradictions, longest_min_refresh_age
 from asgi_sessions.settings.problems import PREFIX, problems_of, unknown_variables
 
 __all__ = ["POLICIES", "SessionSettings"]
@@ -41,7 +41,7 @@ POLICIES: Mapping[str, Mapping[str, timedelta]] = MappingProxyType(
 """What ``policy`` sets: NIST SP 800-63B-4, sections 2.1.3, 2.2.3, 2.3.3 (no inactivity limit in aal1)."""
 
 _ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
-_MIN_REFRESH_AGE = timedelta(seconds=150)
+_MIN_REFRESH_AGE = timedelta(seconds=240)
 
 
 class SessionSettings(BaseSettings):
@@ -91,13 +91,13 @@ class SessionSettings(BaseSettings):
 
     promote_on: Annotated[PromoteOn, fields.one_of(PromoteOn)] = "refresh"
     """When a new pair of tokens replaces its parent: when it is refreshed in turn, or at its first use."""
-    sibling_window: _DuePeriod = timedelta(seconds=120)
+    sibling_window: _DuePeriod = timedelta(seconds=180)
     """How far apart two refresh tokens may have been issued to count as answers to parallel requests."""
     late_parent_window: _Period = timedelta(seconds=120)
     """How long a rotated refresh token gets 409 instead of the theft alarm; 0 sounds the alarm at once."""
     min_refresh_age: _Period = _MIN_REFRESH_AGE
-    """A younger refresh token is answered with a twin; 0 turns that off. At most half of
-    ``access_token_lifetime``; by default 150 s, or that half where it is less."""
+    """A younger refresh token is answered with a twin; 0 turns that off. At most four fifths
+    of ``access_token_lifetime``; by default 240 s, or those where they are less."""
 
     signing_algorithm: Annotated[SigningAlgorithm, fields.one_of(SigningAlgorithm)] = "HS256"
     """Of the access tokens. EdDSA and ES256 have public keys (JWKS)."""
@@ -246,5 +246,5 @@ def _with_derived_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         pass  # told by the field itself
     else:
-        derived["min_refresh_age"] = min(_MIN_REFRESH_AGE, lifetime / 2)
+        derived["min_refresh_age"] = min(_MIN_REFRESH_AGE, longest_min_refresh_age(lifetime))
     return {**derived, **given}

@@ -43,7 +43,7 @@ def test_a_request_under_way_while_another_tab_rotated_is_served_as_a_late_paren
     jar.take(me(one, jar))
     assert me(one, jar).status_code == 200  # the first use of generation 1
     under_way = jar.copy()
-    clock.advance(200)
+    clock.advance(250)  # old enough for a child
     jar.take(me(one, jar.without(ACCESS)))
     assert me(one, jar).status_code == 200  # the first use of generation 2
     response = me(two, under_way)
@@ -62,7 +62,7 @@ def test_a_fork_that_cannot_be_revoked_is_not_served(
     stolen = jar.copy()
     clock.advance(LIFETIME)
     jar.take(me(worker, jar))
-    clock.advance(130)  # further apart than sibling_window
+    clock.advance(190)  # further apart than sibling_window
     stolen.take(me(worker, stolen))
     assert me(worker, jar).status_code == 200
     with monkeypatch.context() as patched:

@@ -255,7 +255,7 @@ def test_row_18_the_first_cookies_after_two_refreshes_are_late_once_and_then_the
     browser, _ = server.log_in()
     old = browser.copy()
     refreshed(browser)
-    server.clock.advance(timedelta(seconds=150))  # old enough for a child of its own, no twin
+    server.clock.advance(timedelta(seconds=240))  # old enough for a child of its own, no twin
     refreshed(browser)
     assert refused(old.post(REFRESH_PATH), "already_rotated")
     answer = old.post(REFRESH_PATH)

@@ -465,7 +465,7 @@ async def test_row_18_the_first_token_after_two_refreshes_is_late_and_then_theft
 ) -> None:
     issued = await log_in(sessions)
     refreshed = await refresh(sessions, issued)
-    clock.advance(timedelta(seconds=150))  # old enough for a child of its own, no twin
+    clock.advance(timedelta(seconds=240))  # old enough for a child of its own, no twin
     await refresh(sessions, refreshed)
     with pytest.raises(AlreadyRotated):
         await refresh(sessions, issued)

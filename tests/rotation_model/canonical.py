@@ -5,12 +5,18 @@ lies further back than any decision looks is moved closer, and tokens that can o
 """
 
 from operator import eq
+from typing import TypeAlias
 
 from tests.rotation_model.parts import Jar, Marker, Message, Row, State, Tally, Token
 from tests.rotation_model.policies import NEVER, Policy
 
 DEAD = Token(-9, 0, 0, 0, 0, 0)
 """Any token that no read will ever again answer with anything but theft."""
+DEAD_AND_ENDED = DEAD._replace(ended=True)
+"""Likewise, of the session before: its tombstone has answered it for ever, and so would an older read."""
+
+Rows: TypeAlias = tuple[Row | None, Row | None, Row | None]
+"""The truth, the row before the last promotion, and that of the session before."""
 
 _TOP = 1
 """A row's generations from here on look alike. Before it, 0: it has no parent, and its token is exempt from twins."""
@@ -33,11 +39,12 @@ class Canonical:
     def __call__(self, state: State) -> State:
         row, lag, jar, flight, thief, ended, cause, tally = state
         policy = self._policy
-        if row is not None:
-            jar = jar and self._slim_jar(jar, row, lag)
-            flight = tuple([self._slim_message(message, row, lag) for message in flight])
+        if row is not None or ended is not None:
+            rows = row, lag, ended
+            jar = jar and self._slim_jar(jar, rows)
+            flight = tuple([self._slim_message(message, rows) for message in flight])
             if thief:
-                hands = [self._slim(token, row, lag) for token in thief]
+                hands = [self._slim(token, rows) for token in thief]
                 thief = tuple([token for token in hands if token is not DEAD])
         tokens: list[Token] = [] if jar is None else [jar.token]
         tokens += [message.token for message in flight if message.token is not None]
@@ -45,6 +52,8 @@ class Canonical:
             tokens += thief
         if row is not None:
             row, lag = policy.essential(row, lag, tokens)
+        if ended is not None:
+            ended, _ = policy.essential(ended, None, tokens)
 
         # Ids: the row's first, then the jar's; messages are sorted by what is known of them without fresh ids.
         ids: dict[int, int] = {0: 0}
@@ -111,23 +120,28 @@ class Canonical:
             tally and Tally(tally.refreshes, max(tally.top - shift, _PAST), tally.used),
         )
 
-    def _slim(self, token: Token, row: Row, lag: Row | None) -> Token:
+    def _slim(self, token: Token, rows: Rows) -> Token:
+        row, lag, ended = rows
         if token.ended:
+            row, lag = ended, None
+        if row is None:
             return token
         question = token, row, lag
         slim = self._slimmed.get(question)
         if slim is None:
-            dead = self._policy.dead(row, lag, token)
-            slim = self._slimmed[question] = DEAD if dead else self._policy.essence(row, lag, token)
+            if self._policy.dead(row, lag, token):
+                slim = DEAD_AND_ENDED if token.ended else DEAD
+            else:
+                slim = self._policy.essence(row, lag, token)
+            self._slimmed[question] = slim
         return slim
 
-    def _slim_jar(self, jar: Jar, row: Row, lag: Row | None) -> Jar:
-        token = self._slim(jar.token, row, lag)
-        return Jar(token, jar.access_issued_at, _valid(jar.marker), jar.told)
+    def _slim_jar(self, jar: Jar, rows: Rows) -> Jar:
+        return Jar(self._slim(jar.token, rows), jar.access_issued_at, _valid(jar.marker), jar.told)
 
-    def _slim_message(self, message: Message, row: Row, lag: Row | None) -> Message:
+    def _slim_message(self, message: Message, rows: Rows) -> Message:
         kind, age, token, access_issued_at, marker, told, copy = message
-        token = token and self._slim(token, row, lag)
+        token = token and self._slim(token, rows)
         return Message(kind, age, token, access_issued_at, _valid(marker), told, copy)
 
     def _times(self, rows: tuple[Row | None, ...], tokens: list[Token]) -> dict[int, int] | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
+from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.protocol.rotation import (
     THEFT,
     Chain,
@@ -189,7 +190,7 @@ class Ours:
         self.name = name
         self.numbers = numbers
         self.marks = marks
-        self.marker_life = numbers.late
+        self.marker_life = marker_lifetime(numbers.late * UNIT_MS) // UNIT_MS
         self.tombstones = tombstones
         self.longest = max(numbers.window, numbers.young, numbers.late) + 2
         self.lines: set[str] = set()

@@ -15,7 +15,7 @@ from tests.rotation_model.explore import Result, explore
 from tests.rotation_model.parts import UNIT_MS, Row, Token
 from tests.rotation_model.policies import LINES, Ours, child_of, lineage_of, twin_of
 from tests.rotation_model.scenarios import CATCHES, NUMBERS, SHORT, TINY, caught, compared
-from tests.rotation_model.world import ALARM, LOCKSTEP, Bounds, World
+from tests.rotation_model.world import ALARM, LOCKSTEP, LOGOUT, Bounds, World
 
 Explored = dict[str, tuple[Result, Ours]]
 
@@ -60,12 +60,17 @@ def test_every_other_policy_loses_something(policy: Strict) -> None:
     assert other.alarm is not None or other.refreshes is None
 
 
-@pytest.mark.xfail(reason="the defaults are 120, 120 and 150 s; round trips of 60 s need more", strict=True)
 def test_the_defaults_are_at_least_what_was_explored() -> None:
     fields = SessionSettings.model_fields
     assert fields["sibling_window"].default.total_seconds() >= NUMBERS.window * UNIT_MS / 1000
     assert fields["late_parent_window"].default.total_seconds() >= NUMBERS.late * UNIT_MS / 1000
     assert fields["min_refresh_age"].default.total_seconds() >= NUMBERS.young * UNIT_MS / 1000
+
+
+def test_the_known_limit_is_an_answer_to_the_session_before_that_the_next_login_has_overtaken() -> None:
+    _, numbers, bounds = CATCHES["deleted instead of a tombstone"]
+    result = explore(World(Ours(numbers), replace(bounds, overtaken=True)), stop_at=LOGOUT)
+    assert result.stories[LOGOUT][-1].endswith(f"an answer to the session before arrives: {LOGOUT.upper()}")
 
 
 class Unabridged(Ours):

@@ -53,6 +53,8 @@ class Bounds:
         thief: Whether the jar is stolen, once, at any moment.
         hands: How many tokens the thief keeps.
         login: Whether the user logs out and in, once.
+        overtaken: Whether an answer to the session before may arrive after the login, in the place of whose cookies
+            it then puts its own, or none. No server can see that: a known limit.
         refreshes: By which of the victim's refreshes after the theft the thief must be out (and used, see `used`).
         used: With `first_use`: after which refresh the first use must have thrown him out.
     """
@@ -70,6 +72,7 @@ class Bounds:
     thief: bool = False
     hands: int = 1
     login: bool = False
+    overtaken: bool = False
     refreshes: int = 3
     used: int = 2
 
@@ -109,9 +112,8 @@ class World:
         # Where nothing depends on an access token's age, it has none, and there are fewer states.
         self._aging = int(self._inline or bounds.stall is not None or bounds.first_use)
         self._oldest = -bounds.access
-        # Where clocks differ the marker may end before the window that it marks, and with several tabs that of an
-        # older token may take its place: then a 409 may come once more.
-        self._told_once = bounds.skew == 0 and bounds.tabs == 1
+        # With several tabs the marker of an older token may take this one's place: then a 409 may come once more.
+        self._told_once = bounds.tabs == 1
         self._stall = 0 if bounds.stall is None else bounds.stall
 
     def start(self) -> State:
@@ -208,9 +210,11 @@ class World:
 
     def _delivered(self, state: State, message: Message, rest: tuple[Message, ...]) -> tuple[Step, State]:
         jar, token = state.jar, message.token
+        if message.kind != LATE and (token is None or token.ended) and jar is not None and not jar.token.ended:
+            wrong = LOGOUT if self.bounds.overtaken else None
+            return Step("an answer to the session before arrives", wrong=wrong), state._replace(flight=rest)
         if token is None:
-            jar = None if jar is not None and jar.token.ended else jar
-            return Step("the 401 of the ended session arrives"), state._replace(flight=rest, jar=jar)
+            return Step("the 401 of the ended session arrives"), state._replace(flight=rest, jar=None)
         if message.kind == LATE:
             step = Step("the answer that {} was rotated arrives", token)
             if jar is None or token.ended:

@@ -109,7 +109,7 @@ async def test_3_3_the_retry_marker_is_a_cookie_like_the_others(opening: OpenSho
             await browser.get("/me")
         (marker,) = (await late.get("/me")).set_cookies
         assert without_value(marker) == (
-            "__Host-sRetryMarker=…; Path=/; Expires=Fri, 15 Jan 2027 08:14:00 GMT; Max-Age=120; "
+            "__Host-sRetryMarker=…; Path=/; Expires=Fri, 15 Jan 2027 08:14:30 GMT; Max-Age=150; "
             "HttpOnly; Secure; SameSite=Lax"
         )
 
