@@ -150,7 +150,7 @@ class Exchange:
         if not carried.bearer:
             self._guard.check_origin(method="POST")
         async with self._one_at_a_time:
-            revoked = [await lifecycle.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
+            revoked = [await lifecycle.revoker.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
             self.answer.ended(by_user=True)
         return any(revoked)
 

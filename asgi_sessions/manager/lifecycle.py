@@ -9,9 +9,10 @@ from asgi_sessions.errors import SessionLimitReached, Unauthorised
 from asgi_sessions.manager.audit import Event, record
 from asgi_sessions.manager.issuing import Issuer, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
+from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.session import IssuedToken, SessionRecord
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.manager.standing import CLOCK_DIFFERENCE_MS, REPLACED, Standing
+from asgi_sessions.manager.standing import REPLACED, Standing
 from asgi_sessions.manager.verifying import Verifier
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
@@ -19,6 +20,7 @@ from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import is_handle, new_handle
+from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
@@ -49,19 +51,30 @@ class Lifecycle:
         clock: The time, ms.
         keys: Signing keys and codecs.
         issuer: Makes tokens.
+        feed: Who is out; None with ``revocation_check="none"``.
+        revoker: Ends sessions.
         refresher: Rotation.
         verifier: Access tokens.
     """
 
-    def __init__(self, settings: SessionSettings, keys: SigningKeys, sessions: SessionRepository, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        keys: SigningKeys,
+        sessions: SessionRepository,
+        feed: RevocationFeed | None,
+        clock: Clock,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
         self._sessions = sessions
+        self.feed = feed
+        self.revoker = Revoker(sessions, feed, clock)
         self._standing = Standing(settings, sessions, clock)
-        self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, clock)
-        self.verifier = Verifier(settings, keys, self.refresher, self._standing, clock)
+        self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, clock)
+        self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock)
 
     async def create(
         self,
@@ -116,46 +129,12 @@ class Lifecycle:
         if limit is not None:
             row = await self._make_room(row, limit, replaced)
         for handle in replaced:
-            await self.revoke(handle, reason=REPLACED)
+            await self.revoker.revoke(handle, reason=REPLACED)
         await self._sessions.insert(row)
         if limit is not None:
             await self._enforce_limit(row, limit)
         record(Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label)
         return tokens
-
-    async def revoke(self, session_handle: Any, *, reason: str = "logout") -> bool:
-        """End one session. False for what is no handle, no session, or already ended."""
-        if not is_handle(session_handle):
-            return False
-        revoked = await self._sessions.revoke(session_handle, reason, now=self._ended_before())
-        if revoked:
-            record(Event.REVOKED, session_handle=session_handle, reason=reason)
-        return revoked
-
-    async def revoke_many(self, session_handles: Iterable[Any]) -> int:
-        """End several sessions; returns how many of them were still alive."""
-        handles = list(dict.fromkeys(handle for handle in session_handles if is_handle(handle)))
-        count = await self._sessions.revoke_many(handles, "logout", now=self._ended_before()) if handles else 0
-        if count:
-            record(Event.REVOKED, reason="logout", count=count, session_handles=handles)
-        return count
-
-    async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
-        """End all of a user's sessions, perhaps but one, in one statement; returns how many."""
-        if except_handle is not None and not is_handle(except_handle):
-            raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")
-        stored = user_id.storable(owner)
-        if stored is None:
-            return 0
-        count = await self._sessions.revoke_all(
-            stored,
-            "logout_all",
-            now=self._ended_before(),
-            except_handle=except_handle,
-        )
-        if count:
-            record(Event.REVOKED, user_id=owner, reason="logout_all", count=count)
-        return count
 
     async def list_of(self, owner: user_id.UserId) -> list[SessionRecord]:
         """A user's live sessions, newest first."""
@@ -212,10 +191,6 @@ class Lifecycle:
         """
         await self._standing.row(session_handle)
 
-    def _ended_before(self) -> int:
-        """What has expired before this is over on every worker's clock."""
-        return self.clock() - CLOCK_DIFFERENCE_MS
-
     async def _gone(self, session_handle: Any) -> Unauthorised:
         """The error for a session that a statement did not find, with the reason's word on the cookies."""
         if is_handle(session_handle):
@@ -232,7 +207,7 @@ class Lifecycle:
         if too_many and self.settings.max_sessions_action == "reject":
             raise SessionLimitReached
         for session in too_many:
-            await self.revoke(session.handle, reason="evicted")
+            await self.revoker.revoke(session.handle, reason="evicted")
         # The order of logins decides who goes, so no clock that is behind may put this one before the others.
         return replace(row, created_at=max(row.created_at, live[-1].created_at + 1)) if live else row
 
@@ -240,7 +215,7 @@ class Lifecycle:
         # Once more after the insert: of logins that race, each sees the others' rows or is seen by them.
         if self.settings.max_sessions_action == "evict_oldest":
             for session in (await self._live_oldest_first(row.user_id))[:-limit]:
-                await self.revoke(session.handle, reason="evicted")
+                await self.revoker.revoke(session.handle, reason="evicted")
             return
         # A login stays once it sees no more than the limit: of all that stay, the last one to look saw the others.
         # While there are too many the last in order leave first, one more place at each look, so that not all do.
@@ -249,7 +224,7 @@ class Lifecycle:
             if len(handles) <= limit:
                 return
             if row.handle in handles[place_to_leave:]:
-                await self.revoke(row.handle, reason="rejected")
+                await self.revoker.revoke(row.handle, reason="rejected")
                 raise SessionLimitReached
             await asyncio.sleep(LEAVING_SECONDS)
 

@@ -229,7 +229,7 @@ class SessionManager:
         Returns:
             False if there is no such session, or it has already ended.
         """
-        return await self.lifecycle.revoke(session_handle)
+        return await self.lifecycle.revoker.revoke(session_handle)
 
     async def revoke_all_sessions_for_user(self, user_id: UserId, *, except_handle: str | None = None) -> int:
         """End all of a user's sessions, in one statement. Touches no cookie.
@@ -244,11 +244,11 @@ class SessionManager:
         Raises:
             ValueError: `except_handle` is no session handle. Nothing was ended.
         """
-        return await self.lifecycle.revoke_all(user_id, except_handle=except_handle)
+        return await self.lifecycle.revoker.revoke_all(user_id, except_handle=except_handle)
 
     async def revoke_multiple_sessions(self, session_handles: Iterable[str]) -> int:
         """End several sessions; returns how many of them were still alive. Touches no cookie."""
-        return await self.lifecycle.revoke_many(session_handles)
+        return await self.lifecycle.revoker.revoke_many(session_handles)
 
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
         """The handles of a user's live sessions."""

@@ -7,8 +7,9 @@ from typing import NoReturn
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDetected, Unauthorised
 from asgi_sessions.manager.audit import Event, record
 from asgi_sessions.manager.issuing import Issuer, TokenSet
+from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.manager.standing import CLOCK_DIFFERENCE_MS, Standing
+from asgi_sessions.manager.standing import Standing
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
@@ -49,6 +50,7 @@ class Refresher:
         issuer: Issuer,
         sessions: SessionRepository,
         standing: Standing,
+        revoker: Revoker,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -56,6 +58,7 @@ class Refresher:
         self._issuer = issuer
         self._sessions = sessions
         self._standing = standing
+        self._revoker = revoker
         self._clock = clock
         self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
 
@@ -140,10 +143,8 @@ class Refresher:
             TokenTheftDetected: Always, once the session is revoked.
             StoreUnavailable: It could not be revoked: no verdict either.
         """
-        await self._sessions.revoke(row.handle, "theft", now=self._clock() - CLOCK_DIFFERENCE_MS)
-        owner = user_id.decode(row.user_id)
-        record(Event.THEFT, session_handle=row.handle, user_id=owner, reason=verdict.name.lower())
-        raise TokenTheftDetected(row.handle, owner)
+        await self._revoker.theft(row, verdict.name.lower())
+        raise TokenTheftDetected(row.handle, user_id.decode(row.user_id))
 
     def future(self, handle: str) -> Unauthorised:
         """The error for a token that is newer than the database, said loudly: a backup was restored."""

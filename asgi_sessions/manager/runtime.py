@@ -9,6 +9,7 @@ from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.leases import LeaseStore
@@ -16,6 +17,7 @@ from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.signing_keys import SigningKeyStore
+from asgi_sessions.store.tombstones import TombstoneStore
 
 PURGE_LEASE = "purge"
 FIRST_PURGE_MS = 60_000
@@ -39,6 +41,7 @@ class Runtime:
         self._name = secrets.token_hex(8)
         self._database: Database | None = None
         self._purging: asyncio.Task[None] | None = None
+        self._feed: RevocationFeed | None = None
         self.opening = asyncio.Lock()
         self.users = 0
 
@@ -59,9 +62,13 @@ class Runtime:
             self._leases = LeaseStore(self._database, tables)
             keys = SigningKeys(settings, SigningKeyStore(self._database, tables), self._clock)
             await keys.start()
-            self.lifecycle = Lifecycle(settings, keys, self._sessions, self._clock)
+            feed = None
+            if settings.revocation_check != "none":
+                feed = self._feed = RevocationFeed(settings, TombstoneStore(self._database, tables), self._clock)
+                await feed.start()
+            self.lifecycle = Lifecycle(settings, keys, self._sessions, feed, self._clock)
         except BaseException:
-            await self._database.close()
+            await self.close()
             raise
         if settings.purge_interval_ms:
             self._purging = asyncio.create_task(self._purge_for_ever(settings.purge_interval_ms))
@@ -71,6 +78,8 @@ class Runtime:
         if self._purging is not None:
             self._purging.cancel()
             await asyncio.wait([self._purging])
+        if self._feed is not None:
+            await self._feed.stop()
         if self._database is not None:
             await self._database.close()
 
@@ -82,8 +91,8 @@ class Runtime:
         """
         now = self._clock()
         settings = self._settings
-        kept = 2 * settings.access_token_lifetime_ms + settings.revocation_max_staleness_ms
-        count = await self._sessions.purge(now=now, tombstones_before=now - kept, limit=limit)
+        tombstones_before = now - settings.tombstone_lifetime_ms
+        count = await self._sessions.purge(now=now, tombstones_before=tombstones_before, limit=limit)
         await self.lifecycle.keys.forget_old()
         return count
 

@@ -102,7 +102,7 @@ class Session(Generic[UserIdT, PayloadT]):
         Raises:
             StoreUnavailable: Nothing was revoked, the cookies stay.
         """
-        revoked = await self._lifecycle.revoke(self.session_handle)
+        revoked = await self._lifecycle.revoker.revoke(self.session_handle)
         if self._response is not None and (revoked or not self._lifecycle.settings.speaks_supertokens):
             self._response.ended(self.session_handle, by_user=True)
 
@@ -112,7 +112,7 @@ class Session(Generic[UserIdT, PayloadT]):
         Returns:
             How many other sessions were revoked. No cookie is touched.
         """
-        return await self._lifecycle.revoke_all(self.user_id, except_handle=self.session_handle)
+        return await self._lifecycle.revoker.revoke_all(self.user_id, except_handle=self.session_handle)
 
     async def get_session_info(self) -> Any:
         """The server-side data of this session, a JSON value.

@@ -3,7 +3,7 @@
 import logging
 from collections import OrderedDict
 
-from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
+from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.refreshing import MAX_READS, Refresher
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing
@@ -11,6 +11,7 @@ from asgi_sessions.protocol import access_token
 from asgi_sessions.protocol.access_token import AccessToken, InvalidAccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict
+from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRow
 
@@ -29,6 +30,7 @@ class Verifier:
         keys: SigningKeys,
         refresher: Refresher,
         standing: Standing,
+        feed: RevocationFeed | None,
         clock: Clock,
     ) -> None:
         self._keys = keys
@@ -38,6 +40,7 @@ class Verifier:
         self._access_lifetime = settings.access_token_lifetime_ms
         self._overlap = not settings.speaks_supertokens
         self._check_database = settings.revocation_check == "database"
+        self._feed = feed if settings.revocation_check == "feed" else None
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
         self._seen: OrderedDict[tuple[str, int, bytes], None] = OrderedDict()
@@ -73,12 +76,15 @@ class Verifier:
             Unauthorised: The session is revoked, expired or gone.
             TryRefreshToken: The token belongs to a generation that was left behind.
             TokenTheftDetected: The token proves a lasting fork; the session has been revoked.
-            StoreUnavailable: The database was to be asked and did not answer.
+            StoreUnavailable: The database was to be asked and did not answer, or has not for too long.
         """
         if self._promotes and access.lineage is not None and access.generation > 0:
             await self._first_use(access, access.lineage.lineage)
         if check_database or self._check_database:
             await self._standing.row(access.handle)
+        elif self._feed is not None and self._feed.is_out(access.handle):
+            await self._standing.row(access.handle, fresh=True)  # the row says what becomes of the cookies
+            raise Unauthorised(clear_cookies=False)  # even where a node of the database has not heard of it yet
 
     def wants_rewrite(self, access: AccessToken) -> bool:
         """Whether this token's first use has just been settled, and it does not say so itself.

@@ -67,6 +67,11 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
         "must be at most four fifths of access_token_lifetime",
     ),
     (
+        ("revocation_poll_interval", "revocation_max_staleness"),
+        lambda s: s.revocation_poll_interval > s.revocation_max_staleness,
+        "must be at most revocation_max_staleness",
+    ),
+    (
         ("cookie_samesite", "cookie_secure"),
         lambda s: s.cookie_samesite == "none" and not s.cookie_secure,
         '"none" needs cookie_secure: browsers drop such a cookie otherwise',

@@ -18,7 +18,7 @@ __all__ = ["POLICIES", "SessionSettings"]
 
 Policy: TypeAlias = Literal["aal1", "aal2", "aal3"]
 SigningAlgorithm: TypeAlias = Literal["HS256", "EdDSA", "ES256"]
-RevocationCheck: TypeAlias = Literal["database", "none"]
+RevocationCheck: TypeAlias = Literal["feed", "database", "none"]
 PromoteOn: TypeAlias = Literal["refresh", "first_use"]
 Refresh: TypeAlias = Literal["inline", "endpoint"]
 SameSite: TypeAlias = Literal["lax", "strict", "none"]
@@ -106,10 +106,13 @@ class SessionSettings(BaseSettings):
     signing_key_provider: fields.KeyProvider = None
     """Where the signing key comes from instead of the database. Python only."""
 
-    revocation_check: Annotated[RevocationCheck, fields.one_of(RevocationCheck)] = "database"
-    """How an access token is checked against revocation: by the database at each request, or not at all."""
+    revocation_check: Annotated[RevocationCheck, fields.one_of(RevocationCheck)] = "feed"
+    """How an access token is checked against revocation: by what each worker polls from the database, by the
+    database at each request, or not at all."""
+    revocation_poll_interval: _DuePeriod = timedelta(milliseconds=500)
+    """How often each worker asks the database who has been logged out. At most ``revocation_max_staleness``."""
     revocation_max_staleness: _DuePeriod = timedelta(seconds=30)
-    """Part of how long revoked sessions are remembered: two access token lifetimes and this."""
+    """For how long requests go on while the database cannot be asked; then they get 503."""
 
     refresh: Annotated[Refresh, fields.one_of(Refresh)] = "inline"
     """Who refreshes: the middleware by itself, or the client by a POST to ``refresh_path``."""
@@ -210,6 +213,19 @@ class SessionSettings(BaseSettings):
     @property
     def revocation_max_staleness_ms(self) -> int:
         return to_ms(self.revocation_max_staleness)
+
+    @property
+    def revocation_poll_interval_ms(self) -> int:
+        return to_ms(self.revocation_poll_interval)
+
+    @property
+    def tombstone_lifetime_ms(self) -> int:
+        """How long a revoked session is remembered, in the database and by every worker.
+
+        Until no access token of it can be good any more: neither one of before the revocation, nor one that a stale
+        read has let through, wherever a worker's news may be as old as is allowed.
+        """
+        return 2 * self.access_token_lifetime_ms + self.revocation_max_staleness_ms
 
     @property
     def purge_interval_ms(self) -> int:

@@ -1,0 +1,84 @@
+"""Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.standing import CLOCK_DIFFERENCE_MS
+from asgi_sessions.protocol import user_id
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.store.repository import SessionRepository, SessionRow
+
+
+class Revoker:
+    """Ends sessions.
+
+    Args:
+        sessions: Where.
+        feed: Of this event loop; None with ``revocation_check="none"``.
+        clock: The time, ms.
+    """
+
+    def __init__(self, sessions: SessionRepository, feed: RevocationFeed | None, clock: Clock) -> None:
+        self._sessions = sessions
+        self._feed = feed
+        self._clock = clock
+
+    async def revoke(self, session_handle: Any, *, reason: str = "logout") -> bool:
+        """End one session. False for what is no handle, no session, or already ended."""
+        if not is_handle(session_handle):
+            return False
+        revoked = await self._end(session_handle, reason)
+        if revoked:
+            record(Event.REVOKED, session_handle=session_handle, reason=reason)
+        return revoked
+
+    async def revoke_many(self, session_handles: Iterable[Any]) -> int:
+        """End several sessions; returns how many of them were still alive."""
+        handles = list(dict.fromkeys(handle for handle in session_handles if is_handle(handle)))
+        count = await self._sessions.revoke_many(handles, "logout", now=self._ended_before()) if handles else 0
+        if count:
+            await self._learn()
+            record(Event.REVOKED, reason="logout", count=count, session_handles=handles)
+        return count
+
+    async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
+        """End all of a user's sessions, perhaps but one, in one statement; returns how many."""
+        if except_handle is not None and not is_handle(except_handle):
+            raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")
+        stored = user_id.storable(owner)
+        if stored is None:
+            return 0
+        now = self._ended_before()
+        count = await self._sessions.revoke_all(stored, "logout_all", now=now, except_handle=except_handle)
+        if count:
+            await self._learn()
+            record(Event.REVOKED, user_id=owner, reason="logout_all", count=count)
+        return count
+
+    async def theft(self, row: SessionRow, verdict: str) -> None:
+        """End a session whose refresh token was stolen.
+
+        Args:
+            row: The session.
+            verdict: What gave the thief away.
+        """
+        await self._end(row.handle, "theft")
+        record(Event.THEFT, session_handle=row.handle, user_id=user_id.decode(row.user_id), reason=verdict)
+
+    async def _end(self, handle: str, reason: str) -> bool:
+        revoked = await self._sessions.revoke(handle, reason, now=self._ended_before())
+        if revoked and self._feed is not None:
+            self._feed.add(handle)
+        return revoked
+
+    async def _learn(self) -> None:
+        # The statement does not say which sessions it has ended.
+        if self._feed is not None:
+            await self._feed.catch_up()
+
+    def _ended_before(self) -> int:
+        """What has expired before this is over on every worker's clock."""
+        return self._clock() - CLOCK_DIFFERENCE_MS

@@ -1,0 +1,210 @@
+"""The revocation feed: every worker learns within one poll who is out, and no request asks the database.
+
+What must hold
+==============
+
+*No tombstone is missed.* ``revoked_at`` is set when a statement begins and seen when it has been committed, perhaps on
+another node. So each poll reads again whatever is younger than the last good poll less `OVERLAP_MS`, and every
+`FULL_READ_SECONDS` all that is still needed is read. Only a poll that went through to its end moves the mark.
+
+*Nobody is served on old news.* Freshness counts from the start of the last good poll, by a clock that nobody can set.
+Before the first one there is none.
+
+*Nothing is forgotten too early.* An access token of before the revocation is good for one lifetime, one that a stale
+read has let through for another, and a worker may be behind by the staleness that is allowed.
+
+Source: the design of OAuth Status Lists and of certificate revocation; none of both is fast enough for a logout.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.revocation.memory import RevokedHandles
+from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
+from asgi_sessions.store.tombstones import Position, TombstoneStore
+
+__all__ = ["RevocationFeed"]
+
+REPLICATION_LAG_MS = 10_000
+"""A replica that is further behind is found by the full read."""
+OVERLAP_MS = round(STATEMENT_TIMEOUT_SECONDS * 1000) + REPLICATION_LAG_MS + 5_000
+FULL_READ_SECONDS = 30.0
+CLOCK_ALARM_MS = 5_000
+"""A worker whose clock differs from the database's by more says so in its log."""
+
+_log = logging.getLogger(__name__)
+
+
+class RevocationFeed:
+    """One event loop's knowledge of who is out.
+
+    Attributes:
+        watchers: Who wants to know at once.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        tombstones: TombstoneStore,
+        clock: Clock,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.watchers = Watchers()
+        self._tombstones = tombstones
+        self._clock = clock
+        self._monotonic = monotonic
+        self._interval = settings.revocation_poll_interval_ms / 1000
+        self._most_stale = settings.revocation_max_staleness_ms / 1000
+        self._kept_ms = settings.tombstone_lifetime_ms
+        self._revoked = RevokedHandles()
+        self._mark = 0  # the database's time at the last good poll, ms
+        self._fresh_at = float("-inf")
+        self._full_at = float("-inf")
+        self._aged_at = monotonic()
+        self._failing = self._refusing = self._clock_differs = False
+        self._wake = asyncio.Event()
+        self._polling = asyncio.Lock()
+        self._begun = self._done = 0  # polls, counted from 1
+        self._task: asyncio.Task[None] | None = None
+
+    # -- what requests ask
+
+    def __contains__(self, handle: str) -> bool:
+        return handle in self._revoked
+
+    @property
+    def staleness(self) -> float:
+        """How old the news is, seconds: since the start of the last good poll."""
+        return self._monotonic() - self._fresh_at
+
+    def is_out(self, handle: str) -> bool:
+        """Whether a session is known to be revoked.
+
+        Raises:
+            StoreUnavailable: The news is older than ``revocation_max_staleness``.
+        """
+        if self._monotonic() - self._fresh_at > self._most_stale:
+            raise StoreUnavailable
+        return handle in self._revoked
+
+    # -- what this worker knows by itself
+
+    def add(self, handle: str) -> None:
+        """A session that this worker has ended: it counts at once."""
+        if self._revoked.add(handle):
+            self.watchers.tell((handle,))
+
+    async def catch_up(self) -> None:
+        """Read what this worker has just written, where it does not know the handles. Failing that, the next poll will.
+
+        A poll that is under way may have begun before; the next one has not.
+        """
+        with suppress(StoreUnavailable):
+            await self.poll()
+
+    def wake(self) -> None:
+        """Poll now: somebody has ended a session somewhere."""
+        self._wake.set()
+
+    # -- the polls
+
+    async def start(self) -> None:
+        """Read everything that is still needed, then go on in the background.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
+        await self.poll()
+        self._task = asyncio.create_task(self._poll_for_ever(), name="asgi_sessions revocation feed")
+
+    async def stop(self) -> None:
+        """End the background work."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def poll(self) -> None:
+        """Read the new tombstones. Callers that come while a poll is under way share the one after it.
+
+        Raises:
+            StoreUnavailable: The database did not answer; nothing that was read is lost.
+        """
+        wanted = self._begun + 1
+        async with self._polling:
+            if self._done >= wanted:
+                return  # it began after this call
+            self._begun = poll = self._begun + 1
+            await self._read()
+            self._done = poll
+
+    async def _read(self) -> None:
+        began = self._monotonic()
+        full = began - self._full_at >= FULL_READ_SECONDS
+        self._forget(began)
+        mark = self._mark or await self._tombstones.now()
+        place: Position | None = Position.before(mark - (self._kept_ms if full else OVERLAP_MS))
+        now: int | None = None
+        while place is not None:
+            page = await self._tombstones.page(place)
+            now = page.now if now is None else now
+            self.watchers.tell([handle for handle in page.handles if self._revoked.add(handle)])
+            place = page.next
+        if now is not None:
+            self._mark = now
+            self._compare_clocks(now)
+        self._fresh_at = began
+        if full:
+            self._full_at = began
+
+    def _forget(self, now: float) -> None:
+        if now - self._aged_at > self._kept_ms / 1000:
+            self._revoked.age()
+            self._aged_at = now
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._wake.wait()
+            try:
+                await self.poll()
+            except StoreUnavailable:
+                self._failed()
+            except Exception:
+                _log.exception("The revocation feed stumbled; it goes on.")
+            else:
+                self._recovered()
+
+    def _failed(self) -> None:
+        if not self._failing:
+            self._failing = True
+            _log.warning(
+                "The revocation feed cannot read the database: its news is %.1f s old. After %g s requests get 503.",
+                self.staleness,
+                self._most_stale,
+            )
+        if not self._refusing and self.staleness > self._most_stale:
+            self._refusing = True
+            _log.error("The revocation feed's news is %.1f s old: requests with a session get 503.", self.staleness)
+
+    def _recovered(self) -> None:
+        if self._failing:
+            self._failing = self._refusing = False
+            _log.warning("The revocation feed reads the database again.")
+
+    def _compare_clocks(self, database_now: int) -> None:
+        apart = self._clock() - database_now
+        differs = abs(apart) > CLOCK_ALARM_MS
+        if differs and not self._clock_differs:
+            _log.error("This worker's clock is %+.1f s off the database's: keep clocks synchronised.", apart / 1000)
+        self._clock_differs = differs

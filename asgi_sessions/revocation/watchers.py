@@ -1,0 +1,37 @@
+"""Whoever waits for a session's end: open sockets, streams, `Session.ended()`."""
+
+from collections.abc import Callable, Iterable
+
+Ended = Callable[[], None]
+"""Called once, on the event loop, and must not block."""
+
+
+class Watchers:
+    """By session handle. One event loop's."""
+
+    __slots__ = ("_by_handle",)
+
+    def __init__(self) -> None:
+        self._by_handle: dict[str, list[Ended]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_handle.values()))
+
+    def add(self, handle: str, ended: Ended) -> None:
+        """Have `ended` called when the session is known to be over."""
+        self._by_handle.setdefault(handle, []).append(ended)
+
+    def remove(self, handle: str, ended: Ended) -> None:
+        """Undo one `add`; nothing where it has been called already."""
+        waiting = self._by_handle.get(handle)
+        if waiting is not None and ended in waiting:
+            waiting.remove(ended)
+            if not waiting:
+                del self._by_handle[handle]
+
+    def tell(self, handles: Iterable[str]) -> None:
+        """These sessions are over."""
+        if self._by_handle:
+            for handle in handles:
+                for ended in self._by_handle.pop(handle, ()):
+                    ended()
