@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
@@ -21,6 +21,7 @@ from asgi_sessions.manager.connection import SessionConnection
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
 from asgi_sessions.manager.refreshing import already_rotated
 from asgi_sessions.manager.session import Session
+from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.refresh_token import RefreshToken
@@ -164,6 +165,17 @@ class Exchange:
                 await self.manager.lifecycle.check(self._access.handle)
             except SessionError:
                 self.answer.withdraw()
+
+    @property
+    def holds_session(self) -> bool:
+        """Whether the connection has a session that this very connection has not ended."""
+        return self._access is not None and not self.answer.over
+
+    def watch(self, ended: Callable[[], None]) -> Watch:
+        """Have `ended` called when the connection's session ends."""
+        if self._access is None:
+            raise Unauthorised
+        return self.manager.lifecycle.watch(self._access, ended)
 
     def serve(self, scope: Scope) -> None:
         """Let errors be answered where the application asks, which may be a mounted one with a copy of the scope."""

@@ -2,10 +2,11 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from asgi_sessions.asgi.ending import REASON, Ending, SessionOver
 from asgi_sessions.asgi.error_responses import error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.asgi.lifespan import run_lifespan
-from asgi_sessions.asgi.transport import Transport
+from asgi_sessions.asgi.transport import RawHeaders, Transport
 from asgi_sessions.errors import ConfigurationError, GeneralError, SessionError, StoreUnavailable
 from asgi_sessions.manager import SessionManager
 from asgi_sessions.manager.connection import SCOPE_KEY, SessionConnection
@@ -59,21 +60,37 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         answer = exchange.answer
+        ending: Ending | None = None
 
         async def send_with_cookies(message: Message) -> None:
+            nonlocal ending
             if message["type"] == "http.response.start":
                 if answer.aged:
                     await exchange.look_again()
                 message["headers"] = answer.start(list(message.get("headers", ())))
+                if exchange.holds_session and not _has_length(message["headers"]):
+                    ending = Ending(send, {"type": "http.response.body", "body": b"", "more_body": False})
+            elif ending is not None:
+                if ending.over:
+                    raise SessionOver
+                if message.get("more_body") and not ending.watching:
+                    ending.watch(exchange.watch)
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_cookies)
         except SessionError as error:
+            if ending is not None and ending.consequence(error):
+                return
             if answer.started or not _answerable(error):
                 raise
             await error_response(scope, error)(scope, receive, send_with_cookies)
+        except Exception as error:
+            if ending is None or not ending.consequence(error):
+                raise
         finally:
+            if ending is not None:
+                ending.stop()
             _leave(scope, exchange)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,9 +99,24 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         answer = exchange.answer
+        close_code = self.manager.settings.websocket_close_code
+        ending = Ending(send, {"type": "websocket.close", "code": close_code, "reason": REASON})
+
+        async def watched_receive() -> Message:
+            watch_once_open()
+            return await receive()
+
+        def watch_once_open() -> None:
+            # The session may have been asked for before the socket was accepted, or later.
+            if answer.started and exchange.holds_session and not ending.watching:
+                ending.watch(exchange.watch)
 
         async def send_with_cookies(message: Message) -> None:
             kind = message["type"]
+            if ending.over:
+                if kind == "websocket.close":
+                    return
+                raise SessionOver
             if answer.aged and not answer.started:
                 await exchange.look_again()
             if kind in {"websocket.accept", "websocket.http.response.start"}:
@@ -97,18 +129,31 @@ class SessionMiddleware:
                     await send({"type": f"{_DENIAL}.body", "body": b"", "more_body": False})
                     return
             await send(message)
+            if kind in {"websocket.accept", "websocket.send"}:
+                watch_once_open()
 
         try:
-            await self.app(scope, receive, send_with_cookies)
+            await self.app(scope, watched_receive, send_with_cookies)
         except SessionError as error:
+            if ending.consequence(error):
+                return
             if answer.started or not _answerable(error):
                 raise
             if _DENIAL in scope.get("extensions", {}):
                 await error_response(scope, error)(scope, receive, send_with_cookies)
             else:
                 await send_with_cookies({"type": "websocket.close", "code": 1008, "reason": type(error).code})
+        except Exception as error:
+            if not ending.consequence(error):
+                raise
         finally:
+            ending.stop()
             _leave(scope, exchange)
+
+
+def _has_length(headers: RawHeaders) -> bool:
+    """Whether the response says how long it is: such a one cannot be ended early, and ends soon by itself."""
+    return any(name.lower() == b"content-length" for name, _ in headers)
 
 
 def _leave(scope: Scope, exchange: Exchange) -> None:

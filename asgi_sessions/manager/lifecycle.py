@@ -1,7 +1,7 @@
 """Sessions from login to logout, by handle and by user: what a worker does with its database, without a request."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from asgi_sessions.manager.session import IssuedToken, SessionRecord
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import REPLACED, Standing
 from asgi_sessions.manager.verifying import Verifier
+from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
@@ -21,6 +22,7 @@ from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import is_handle, new_handle
 from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
@@ -51,7 +53,6 @@ class Lifecycle:
         clock: The time, ms.
         keys: Signing keys and codecs.
         issuer: Makes tokens.
-        feed: Who is out; None with ``revocation_check="none"``.
         revoker: Ends sessions.
         refresher: Rotation.
         verifier: Access tokens.
@@ -63,6 +64,7 @@ class Lifecycle:
         keys: SigningKeys,
         sessions: SessionRepository,
         feed: RevocationFeed | None,
+        watchers: Watchers,
         clock: Clock,
     ) -> None:
         self.settings = settings
@@ -70,8 +72,9 @@ class Lifecycle:
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
         self._sessions = sessions
-        self.feed = feed
-        self.revoker = Revoker(sessions, feed, clock)
+        self._feed = feed
+        self._watchers = watchers
+        self.revoker = Revoker(sessions, feed, watchers, clock)
         self._standing = Standing(settings, sessions, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, clock)
         self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock)
@@ -190,6 +193,29 @@ class Lifecycle:
             Unauthorised: It does not.
         """
         await self._standing.row(session_handle)
+
+    def watch(self, access: AccessToken, ended: Callable[[], None]) -> Watch:
+        """Wait for a session's end: revoked on any worker, or at its absolute timeout.
+
+        With ``revocation_check="none"`` a worker hears of its own revocations only.
+
+        Args:
+            access: Whose session.
+            ended: Called once, soon where it is over already; must not block.
+        """
+        watch = Watch(access, self._watchers, self.clock, ended)
+        if self._feed is not None and access.handle in self._feed:
+            self._watchers.tell((access.handle,))
+        return watch
+
+    async def ended(self, access: AccessToken) -> None:
+        """Return when the session has ended; see `watch`."""
+        over = asyncio.get_running_loop().create_future()
+        watch = self.watch(access, lambda: None if over.done() else over.set_result(None))
+        try:
+            await over
+        finally:
+            watch.cancel()
 
     async def _gone(self, session_handle: Any) -> Unauthorised:
         """The error for a session that a statement did not find, with the reason's word on the cookies."""

@@ -9,6 +9,7 @@ from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
@@ -18,12 +19,16 @@ class Revoker:
     Args:
         sessions: Where.
         feed: Of this event loop; None with ``revocation_check="none"``.
+        watchers: Who waits for a session's end.
         clock: The time, ms.
     """
 
-    def __init__(self, sessions: SessionRepository, feed: RevocationFeed | None, clock: Clock) -> None:
+    def __init__(
+        self, sessions: SessionRepository, feed: RevocationFeed | None, watchers: Watchers, clock: Clock
+    ) -> None:
         self._sessions = sessions
         self._feed = feed
+        self._watchers = watchers
         self._clock = clock
 
     async def revoke(self, session_handle: Any, *, reason: str = "logout") -> bool:
@@ -70,8 +75,10 @@ class Revoker:
 
     async def _end(self, handle: str, reason: str) -> bool:
         revoked = await self._sessions.revoke(handle, reason, now=self._ended_before())
-        if revoked and self._feed is not None:
-            self._feed.add(handle)
+        if revoked:
+            if self._feed is not None:
+                self._feed.add(handle)
+            self._watchers.tell((handle,))
         return revoked
 
     async def _learn(self) -> None:

@@ -10,6 +10,7 @@ from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.leases import LeaseStore
@@ -62,11 +63,12 @@ class Runtime:
             self._leases = LeaseStore(self._database, tables)
             keys = SigningKeys(settings, SigningKeyStore(self._database, tables), self._clock)
             await keys.start()
-            feed = None
+            watchers = Watchers()
             if settings.revocation_check != "none":
-                feed = self._feed = RevocationFeed(settings, TombstoneStore(self._database, tables), self._clock)
-                await feed.start()
-            self.lifecycle = Lifecycle(settings, keys, self._sessions, feed, self._clock)
+                tombstones = TombstoneStore(self._database, tables)
+                self._feed = RevocationFeed(settings, tombstones, watchers, self._clock)
+                await self._feed.start()
+            self.lifecycle = Lifecycle(settings, keys, self._sessions, self._feed, watchers, self._clock)
         except BaseException:
             await self.close()
             raise

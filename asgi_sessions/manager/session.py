@@ -176,6 +176,14 @@ class Session(Generic[UserIdT, PayloadT]):
         except Unauthorised as error:
             self._refuse(error)
 
+    async def ended(self) -> None:
+        """Return when this session has ended: revoked on any worker, stolen, or at its absolute timeout.
+
+        For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams need it
+        not: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations count.
+        """
+        await self._lifecycle.ended(self._access)
+
     def _refuse(self, error: Unauthorised) -> NoReturn:
         if self._response is not None:
             self._response.refused(error, self.session_handle)

@@ -45,19 +45,24 @@ _log = logging.getLogger(__name__)
 class RevocationFeed:
     """One event loop's knowledge of who is out.
 
-    Attributes:
+    Args:
+        settings: How often to poll, and for how long old news is good enough.
+        tombstones: Where.
         watchers: Who wants to know at once.
+        clock: The time, ms: compared with the database's, and used for nothing else.
+        monotonic: Seconds by a clock that nobody can set.
     """
 
     def __init__(
         self,
         settings: SessionSettings,
         tombstones: TombstoneStore,
+        watchers: Watchers,
         clock: Clock,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.watchers = Watchers()
+        self._watchers = watchers
         self._tombstones = tombstones
         self._clock = clock
         self._monotonic = monotonic
@@ -99,8 +104,7 @@ class RevocationFeed:
 
     def add(self, handle: str) -> None:
         """A session that this worker has ended: it counts at once."""
-        if self._revoked.add(handle):
-            self.watchers.tell((handle,))
+        self._revoked.add(handle)
 
     async def catch_up(self) -> None:
         """Read what this worker has just written, where it does not know the handles. Failing that, the next poll will.
@@ -156,7 +160,7 @@ class RevocationFeed:
         while place is not None:
             page = await self._tombstones.page(place)
             now = page.now if now is None else now
-            self.watchers.tell([handle for handle in page.handles if self._revoked.add(handle)])
+            self._watchers.tell([handle for handle in page.handles if self._revoked.add(handle)])
             place = page.next
         if now is not None:
             self._mark = now

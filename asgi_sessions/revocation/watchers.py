@@ -12,20 +12,20 @@ class Watchers:
     __slots__ = ("_by_handle",)
 
     def __init__(self) -> None:
-        self._by_handle: dict[str, list[Ended]] = {}
+        self._by_handle: dict[str, dict[Ended, None]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._by_handle.values()))
 
     def add(self, handle: str, ended: Ended) -> None:
         """Have `ended` called when the session is known to be over."""
-        self._by_handle.setdefault(handle, []).append(ended)
+        self._by_handle.setdefault(handle, {})[ended] = None
 
     def remove(self, handle: str, ended: Ended) -> None:
         """Undo one `add`; nothing where it has been called already."""
         waiting = self._by_handle.get(handle)
-        if waiting is not None and ended in waiting:
-            waiting.remove(ended)
+        if waiting is not None:
+            waiting.pop(ended, None)
             if not waiting:
                 del self._by_handle[handle]
 

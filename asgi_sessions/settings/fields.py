@@ -97,6 +97,17 @@ def whole_number(at_least: int, at_most: int | None = None) -> Callable[[object]
     return read
 
 
+def _close_code(value: object) -> int:
+    try:
+        return whole_number(1008, 1008)(value)
+    except ValueError:
+        pass
+    try:
+        return whole_number(3000, 4999)(value)
+    except ValueError:
+        raise ValueError("must be 1008 or a whole number, from 3000 to 4999") from None
+
+
 def _words(value: object, read: Callable[[object], Any]) -> tuple[Any, ...]:
     """Reads a list: of Python, as JSON, or with commas. Each item once, in its place."""
     items: Iterable[object]
@@ -253,5 +264,6 @@ CookiePrefix: TypeAlias = Annotated[str | None, BeforeValidator(_cookie_prefix)]
 TablePrefix: TypeAlias = Annotated[str, BeforeValidator(_table_prefix)]
 Switch: TypeAlias = Annotated[bool, BeforeValidator(_switch)]
 StatusCode: TypeAlias = Annotated[int, BeforeValidator(whole_number(400, 499))]
+CloseCode: TypeAlias = Annotated[int, BeforeValidator(_close_code)]
 OptionalCount: TypeAlias = Annotated[int | None, _optional(whole_number(1))]
 KeyProvider: TypeAlias = Annotated[Callable[[], Awaitable[str | bytes]] | None, BeforeValidator(_async_callable)]

@@ -114,6 +114,10 @@ class SessionSettings(BaseSettings):
     revocation_max_staleness: _DuePeriod = timedelta(seconds=30)
     """For how long requests go on while the database cannot be asked; then they get 503."""
 
+    websocket_close_code: fields.CloseCode = 4401
+    """With which code a WebSocket is closed when its session ends: 3000 to 4999, or 1008 for clients that insist on
+    registered codes."""
+
     refresh: Annotated[Refresh, fields.one_of(Refresh)] = "inline"
     """Who refreshes: the middleware by itself, or the client by a POST to ``refresh_path``."""
     refresh_path: fields.Path = "/auth/session/refresh"

@@ -1,0 +1,56 @@
+"""Waiting for a session's end: revoked anywhere, or at its absolute timeout."""
+
+import asyncio
+from collections.abc import Callable
+
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.revocation.watchers import Watchers
+
+LONGEST_TIMER_SECONDS = 3600.0
+"""The machine's clock may be set meanwhile, so the time left is looked at again."""
+
+
+class Watch:
+    """One wait. Belongs to the event loop on which it was made.
+
+    Args:
+        access: Whose session.
+        watchers: Who hears of revocations.
+        clock: The time, ms.
+        ended: Called once when the session is over; must not block.
+    """
+
+    __slots__ = ("_clock", "_ended", "_expires_at", "_handle", "_timer", "_watchers")
+
+    def __init__(self, access: AccessToken, watchers: Watchers, clock: Clock, ended: Callable[[], None]) -> None:
+        self._handle = access.handle
+        self._expires_at = access.session_expires_at
+        self._watchers = watchers
+        self._clock = clock
+        self._ended = ended
+        self._timer: asyncio.TimerHandle | None = None
+        watchers.add(self._handle, self._revoked)
+        self._wait()
+
+    def cancel(self) -> None:
+        """Wait no longer."""
+        self._watchers.remove(self._handle, self._revoked)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wait(self) -> None:
+        left = (self._expires_at - self._clock()) / 1000
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, min(left, LONGEST_TIMER_SECONDS)), self._look)
+
+    def _look(self) -> None:
+        if self._clock() < self._expires_at:
+            self._wait()
+        else:
+            self._watchers.remove(self._handle, self._revoked)
+            self._ended()
+
+    def _revoked(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._ended()
