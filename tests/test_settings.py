@@ -363,8 +363,9 @@ def test_a_lifetime_out_of_range_is_refused(values: dict[str, Any], name: str) -
     assert problem.startswith(f"{name}: ")
 
 
-def test_the_refresh_age_is_four_fifths_of_a_short_access_lifetime_by_default() -> None:
-    assert SessionSettings(access_token_lifetime=10).min_refresh_age == timedelta(seconds=8)
+def test_a_refresh_token_is_of_age_when_its_access_token_expires_by_every_clock() -> None:
+    assert SessionSettings(access_token_lifetime=10).min_refresh_age == timedelta(seconds=5)
+    assert SessionSettings(access_token_lifetime=240).min_refresh_age == timedelta(seconds=180)
     assert SessionSettings(access_token_lifetime="1h").min_refresh_age == timedelta(seconds=240)
 
 

@@ -1,7 +1,6 @@
 """Settings that are right one by one and contradict each other."""
 
 from collections.abc import Callable, Collection, Iterator
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from asgi_sessions.settings.fields import HOW_TO_MAKE_ONE
@@ -26,11 +25,6 @@ def contradictions(settings: "SessionSettings", *, apart_from: Collection[str]) 
 
 def database_is_sqlite(settings: "SessionSettings") -> bool:
     return settings.database_url_text.startswith("sqlite")
-
-
-def longest_min_refresh_age(access_token_lifetime: timedelta) -> timedelta:
-    """A refresh token should have left its youth behind when its access token expires, by every worker's clock."""
-    return access_token_lifetime * 4 // 5
 
 
 def _prefix_begins(settings: "SessionSettings", *starts: str) -> bool:
@@ -63,7 +57,7 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
     ),
     (
         ("min_refresh_age", "access_token_lifetime"),
-        lambda s: s.min_refresh_age > longest_min_refresh_age(s.access_token_lifetime),
+        lambda s: s.min_refresh_age > s.access_token_lifetime * 4 // 5,
         "must be at most four fifths of access_token_lifetime",
     ),
     (

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.protocol.lifetimes import parse_duration, to_ms
 from asgi_sessions.settings import fields
-from asgi_sessions.settings.consistency import contradictions, longest_min_refresh_age
+from asgi_sessions.settings.consistency import contradictions
 from asgi_sessions.settings.problems import PREFIX, problems_of, unknown_variables
 
 __all__ = ["POLICIES", "SessionSettings"]
@@ -42,6 +42,7 @@ POLICIES: Mapping[str, Mapping[str, timedelta]] = MappingProxyType(
 
 _ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
 _MIN_REFRESH_AGE = timedelta(seconds=240)
+_CLOCKS_APART_TWICE = timedelta(seconds=60)
 
 
 class SessionSettings(BaseSettings):
@@ -97,7 +98,7 @@ class SessionSettings(BaseSettings):
     """How long a rotated refresh token gets 409 instead of the theft alarm; 0 sounds the alarm at once."""
     min_refresh_age: _Period = _MIN_REFRESH_AGE
     """A younger refresh token is answered with a twin; 0 turns that off. At most four fifths
-    of ``access_token_lifetime``; by default 240 s, or those where they are less."""
+    of ``access_token_lifetime``; by default 240 s, less where access tokens live for less than 300 s."""
 
     signing_algorithm: Annotated[SigningAlgorithm, fields.one_of(SigningAlgorithm)] = "HS256"
     """Of the access tokens. EdDSA and ES256 have public keys (JWKS)."""
@@ -266,5 +267,5 @@ def _with_derived_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         pass  # told by the field itself
     else:
-        derived["min_refresh_age"] = min(_MIN_REFRESH_AGE, longest_min_refresh_age(lifetime))
+        derived["min_refresh_age"] = min(_MIN_REFRESH_AGE, max(lifetime - _CLOCKS_APART_TWICE, lifetime / 2))
     return {**derived, **given}

@@ -28,8 +28,20 @@ def by_time(presented: Lineage, stored: Chain, *, now: int, windows: Windows, re
     )
 
 
-class _ByTime(Ours):
-    # Here a token can come to life again, so that none may be called dead, and its times matter for ever.
+def any_sibling(presented: Lineage, stored: Chain, *, now: int, windows: Windows, retried: bool = False) -> Verdict:
+    """A sibling by its time alone, whoever its parent is."""
+    verdict = decide(presented, stored, now=now, windows=windows, retried=retried)
+    if verdict is not Verdict.STALE:
+        return verdict
+    ahead = presented.generation - stored.generation
+    issued_at = presented.issued_at if ahead == 0 else presented.parent_issued_at
+    if ahead not in {0, 1} or issued_at is None or abs(issued_at - stored.current_issued_at) > windows.sibling:
+        return verdict
+    return Verdict.CHILD if ahead else Verdict.SIBLING
+
+
+class Unabridged(Ours):
+    """With every state told in full: for servers by which a token can come to life again, and old times matter."""
 
     def dead(self, row: Row, lag: Row | None, token: Token) -> bool:
         return False
@@ -48,7 +60,9 @@ def mutations(numbers: Numbers) -> dict[str, Ours]:
         "no twins": Ours(numbers._replace(young=0)),
         "a sibling window of 30 s": Ours(numbers._replace(window=1)),
         "the marker is never set": Ours(numbers, marks=False),
-        "times instead of generations": _ByTime(numbers, decide=by_time),
+        "the marker ends with its window": Ours(numbers, marker_life=numbers.late),
+        "a sibling by its time alone": Unabridged(numbers, decide=any_sibling),
+        "times instead of generations": Unabridged(numbers, decide=by_time),
         "a late parent is theft": Ours(numbers._replace(late=0)),
         "deleted instead of a tombstone": Ours(numbers, tombstones=False),
         "judged on the first read": Ours(numbers, reads_again=False),

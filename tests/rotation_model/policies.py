@@ -184,13 +184,15 @@ class Ours:
         name: str = "ours",
         decide: Decide = decide,
         marks: bool = True,
+        marker_life: int | None = None,
         reads_again: bool = True,
         tombstones: bool = True,
     ) -> None:
         self.name = name
         self.numbers = numbers
         self.marks = marks
-        self.marker_life = marker_lifetime(numbers.late * UNIT_MS) // UNIT_MS
+        lasting = marker_lifetime(numbers.late * UNIT_MS) // UNIT_MS
+        self.marker_life = lasting if marker_life is None else marker_life
         self.tombstones = tombstones
         self.longest = max(numbers.window, numbers.young, numbers.late) + 2
         self.lines: set[str] = set()

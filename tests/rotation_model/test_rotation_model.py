@@ -12,7 +12,8 @@ from asgi_sessions.protocol.refresh_token import RefreshToken, stored_hash
 from asgi_sessions.settings import SessionSettings
 from tests.rotation_model.comparison import COMPARED, Strict
 from tests.rotation_model.explore import Result, explore
-from tests.rotation_model.parts import UNIT_MS, Row, Token
+from tests.rotation_model.mutations import Unabridged
+from tests.rotation_model.parts import UNIT_MS, Token
 from tests.rotation_model.policies import LINES, Ours, child_of, lineage_of, twin_of
 from tests.rotation_model.scenarios import CATCHES, NUMBERS, SHORT, TINY, caught, compared
 from tests.rotation_model.world import ALARM, LOCKSTEP, LOGOUT, Bounds, World
@@ -71,19 +72,6 @@ def test_the_known_limit_is_an_answer_to_the_session_before_that_the_next_login_
     _, numbers, bounds = CATCHES["deleted instead of a tombstone"]
     result = explore(World(Ours(numbers), replace(bounds, overtaken=True)), stop_at=LOGOUT)
     assert result.stories[LOGOUT][-1].endswith(f"an answer to the session before arrives: {LOGOUT.upper()}")
-
-
-class Unabridged(Ours):
-    """Ours, with every state told in full."""
-
-    def dead(self, row: Row, lag: Row | None, token: Token) -> bool:
-        return False
-
-    def essence(self, row: Row, lag: Row | None, token: Token) -> Token:
-        return token
-
-    def essential(self, row: Row, lag: Row | None, tokens: list[Token]) -> tuple[Row, Row | None]:
-        return row, lag
 
 
 @pytest.mark.parametrize(
