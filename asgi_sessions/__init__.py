@@ -25,7 +25,7 @@ from asgi_sessions.errors import (
     TryRefreshToken,
     Unauthorised,
 )
-from asgi_sessions.manager import IssuedSession, IssuedToken, Session, SessionManager, SessionRecord
+from asgi_sessions.manager import IssuedSession, IssuedToken, Session, SessionEvent, SessionManager, SessionRecord
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.schema import sessions_metadata
 
@@ -42,6 +42,7 @@ __all__ = [
     "Session",
     "SessionDependency",
     "SessionError",
+    "SessionEvent",
     "SessionLimitReached",
     "SessionManager",
     "SessionMiddleware",

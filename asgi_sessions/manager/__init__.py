@@ -1,6 +1,7 @@
 """A session's life: issued, verified, refreshed, ended. Knows the protocol and the store, but no request."""
 
+from asgi_sessions.manager.events import SessionEvent
 from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.manager.session import IssuedSession, IssuedToken, Session, SessionRecord
 
-__all__ = ["IssuedSession", "IssuedToken", "Session", "SessionManager", "SessionRecord"]
+__all__ = ["IssuedSession", "IssuedToken", "Session", "SessionEvent", "SessionManager", "SessionRecord"]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from asgi_sessions.errors import SessionLimitReached, Unauthorised
-from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
@@ -65,6 +66,7 @@ class Lifecycle:
         sessions: SessionRepository,
         feed: RevocationFeed | None,
         watchers: Watchers,
+        events: Events,
         clock: Clock,
     ) -> None:
         self.settings = settings
@@ -74,9 +76,10 @@ class Lifecycle:
         self._sessions = sessions
         self._feed = feed
         self._watchers = watchers
-        self.revoker = Revoker(sessions, feed, watchers, clock)
+        self._events = events
+        self.revoker = Revoker(sessions, feed, watchers, events, clock)
         self._standing = Standing(settings, sessions, clock)
-        self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, clock)
+        self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, events, clock)
         self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock)
 
     async def create(
@@ -136,7 +139,9 @@ class Lifecycle:
         await self._sessions.insert(row)
         if limit is not None:
             await self._enforce_limit(row, limit)
-        record(Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label)
+        self._events.happened(
+            Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label
+        )
         return tokens
 
     async def list_of(self, owner: user_id.UserId) -> list[SessionRecord]:

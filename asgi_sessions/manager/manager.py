@@ -3,12 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.errors import ConfigurationError, TryRefreshToken, Unauthorised
+from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import SessionConnection, connection_of
+from asgi_sessions.manager.events import Events, HookT
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
 from asgi_sessions.manager.refreshing import already_rotated
@@ -49,6 +52,7 @@ class SessionManager:
     def __init__(self, settings: SessionSettings | None = None, *, clock: Clock = system_clock) -> None:
         self.settings = SessionSettings() if settings is None else settings
         self.clock = clock
+        self._events = Events()
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
 
     # -- start and stop
@@ -66,7 +70,7 @@ class SessionManager:
         while True:
             runtime = self._runtimes.get(loop)
             if runtime is None:
-                runtime = self._runtimes[loop] = Runtime(self.settings, self.clock)
+                runtime = self._runtimes[loop] = Runtime(self.settings, self._events, self.clock)
             async with runtime.opening:
                 if self._runtimes.get(loop) is not runtime:
                     continue  # it was closed, or could not be opened, while this start waited
@@ -284,6 +288,34 @@ class SessionManager:
             How many were deleted.
         """
         return await self._runtime().purge(limit=limit)
+
+    # -- hooks: async functions of a SessionEvent that run beside the request; a failing one is logged, nothing else
+
+    def on_session_created(self, hook: HookT) -> HookT:
+        """Call `hook` after each login on this worker. Also a decorator, as the three below."""
+        return self._events.add(Event.CREATED, hook)
+
+    def on_session_refreshed(self, hook: HookT) -> HookT:
+        """Call `hook` whenever this worker has handed out the next tokens of a session."""
+        return self._events.add(Event.REFRESHED, hook)
+
+    def on_session_revoked(self, hook: HookT) -> HookT:
+        """Call `hook` after each revocation by this worker: once for each call, however many sessions it ended."""
+        return self._events.add(Event.REVOKED, hook)
+
+    def on_session_theft(self, hook: HookT) -> HookT:
+        """Call `hook` when this worker has ended a session whose refresh token was stolen, e.g. to mail its user."""
+        return self._events.add(Event.THEFT, hook)
+
+    # -- how things stand
+
+    @property
+    def revocation_staleness(self) -> timedelta | None:
+        """How old this worker's news of revocations is, for a gauge; None with ``revocation_check="none"``.
+
+        Beyond ``revocation_max_staleness`` requests get 503 (``revocation_check="feed"``).
+        """
+        return self._runtime().staleness
 
     # -- without a request: for those who carry the tokens themselves
 

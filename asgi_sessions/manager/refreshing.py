@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDetected, Unauthorised
-from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer, TokenSet
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.signing import SigningKeys
@@ -51,6 +52,7 @@ class Refresher:
         sessions: SessionRepository,
         standing: Standing,
         revoker: Revoker,
+        events: Events,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -59,6 +61,7 @@ class Refresher:
         self._sessions = sessions
         self._standing = standing
         self._revoker = revoker
+        self._events = events
         self._clock = clock
         self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
 
@@ -188,7 +191,7 @@ class Refresher:
         twin = is_young(token.lineage, now, self._settings.min_refresh_age_ms)
         following = token.twin() if twin else token.child(now)
         tokens = await self._issuer.issue(row, following, anti_csrf_token=anti_csrf_token)
-        record(
+        self._events.happened(
             Event.REFRESHED,
             session_handle=row.handle,
             user_id=tokens.access.user_id,

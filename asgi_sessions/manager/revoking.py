@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.standing import CLOCK_DIFFERENCE_MS
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
@@ -20,15 +21,22 @@ class Revoker:
         sessions: Where.
         feed: Of this event loop; None with ``revocation_check="none"``.
         watchers: Who waits for a session's end.
+        events: Whom to tell what happened.
         clock: The time, ms.
     """
 
     def __init__(
-        self, sessions: SessionRepository, feed: RevocationFeed | None, watchers: Watchers, clock: Clock
+        self,
+        sessions: SessionRepository,
+        feed: RevocationFeed | None,
+        watchers: Watchers,
+        events: Events,
+        clock: Clock,
     ) -> None:
         self._sessions = sessions
         self._feed = feed
         self._watchers = watchers
+        self._events = events
         self._clock = clock
 
     async def revoke(self, session_handle: Any, *, reason: str = "logout") -> bool:
@@ -37,7 +45,7 @@ class Revoker:
             return False
         revoked = await self._end(session_handle, reason)
         if revoked:
-            record(Event.REVOKED, session_handle=session_handle, reason=reason)
+            self._events.happened(Event.REVOKED, session_handle=session_handle, reason=reason)
         return revoked
 
     async def revoke_many(self, session_handles: Iterable[Any]) -> int:
@@ -46,7 +54,7 @@ class Revoker:
         count = await self._sessions.revoke_many(handles, "logout", now=self._ended_before()) if handles else 0
         if count:
             await self._learn()
-            record(Event.REVOKED, reason="logout", count=count, session_handles=handles)
+            self._events.happened(Event.REVOKED, reason="logout", count=count, session_handles=handles)
         return count
 
     async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
@@ -60,7 +68,7 @@ class Revoker:
         count = await self._sessions.revoke_all(stored, "logout_all", now=now, except_handle=except_handle)
         if count:
             await self._learn()
-            record(Event.REVOKED, user_id=owner, reason="logout_all", count=count)
+            self._events.happened(Event.REVOKED, user_id=owner, reason="logout_all", count=count)
         return count
 
     async def theft(self, row: SessionRow, verdict: str) -> None:
@@ -71,7 +79,9 @@ class Revoker:
             verdict: What gave the thief away.
         """
         await self._end(row.handle, "theft")
-        record(Event.THEFT, session_handle=row.handle, user_id=user_id.decode(row.user_id), reason=verdict)
+        self._events.happened(
+            Event.THEFT, session_handle=row.handle, user_id=user_id.decode(row.user_id), reason=verdict
+        )
 
     async def _end(self, handle: str, reason: str) -> bool:
         revoked = await self._sessions.revoke(handle, reason, now=self._ended_before())

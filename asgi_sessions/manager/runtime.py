@@ -4,8 +4,10 @@ import asyncio
 import logging
 import random
 import secrets
+from datetime import timedelta
 
 from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol.clock import Clock
@@ -36,8 +38,9 @@ class Runtime:
 
     lifecycle: Lifecycle
 
-    def __init__(self, settings: SessionSettings, clock: Clock) -> None:
+    def __init__(self, settings: SessionSettings, events: Events, clock: Clock) -> None:
         self._settings = settings
+        self._events = events
         self._clock = clock
         self._name = secrets.token_hex(8)
         self._database: Database | None = None
@@ -68,15 +71,21 @@ class Runtime:
                 tombstones = TombstoneStore(self._database, tables)
                 self._feed = RevocationFeed(settings, tombstones, watchers, self._clock)
                 await self._feed.start()
-            self.lifecycle = Lifecycle(settings, keys, self._sessions, self._feed, watchers, self._clock)
+            self.lifecycle = Lifecycle(settings, keys, self._sessions, self._feed, watchers, self._events, self._clock)
         except BaseException:
             await self.close()
             raise
         if settings.purge_interval_ms:
             self._purging = asyncio.create_task(self._purge_for_ever(settings.purge_interval_ms))
 
+    @property
+    def staleness(self) -> timedelta | None:
+        """How old the news of revocations is; None where nobody asks for them."""
+        return None if self._feed is None else timedelta(seconds=self._feed.staleness)
+
     async def close(self) -> None:
-        """Stop the background work and give the connections back."""
+        """Let the hooks finish, stop the background work, and give the connections back."""
+        await self._events.settle()
         if self._purging is not None:
             self._purging.cancel()
             await asyncio.wait([self._purging])

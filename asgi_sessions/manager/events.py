@@ -1,0 +1,94 @@
+"""What happened to sessions: one stable event each, for the audit log and for the application's own hooks."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar
+
+from asgi_sessions.manager.audit import Event, record
+
+__all__ = ["Events", "Hook", "HookT", "SessionEvent"]
+
+SETTLE_SECONDS = 5.0
+"""For so long a stop waits for hooks that are still at work."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One event. Holds no secret.
+
+    Attributes:
+        name: ``session.created``, ``session.refreshed``, ``session.revoked`` or ``session.theft``.
+        session_handle: Which session; None where several ended at once.
+        user_id: Whose; None where several users' sessions ended at once, or where nobody had to look it up.
+        details: What else the audit log says, by the same names: ``reason``, ``count``, ``device``, ….
+    """
+
+    name: str
+    session_handle: str | None
+    user_id: Any
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+Hook: TypeAlias = Callable[[SessionEvent], Awaitable[None]]
+HookT = TypeVar("HookT", bound=Hook)
+
+
+class Events:
+    """Tells the audit log, then the hooks. One manager's, on all event loops."""
+
+    def __init__(self) -> None:
+        self._hooks: dict[Event, list[Hook]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def add(self, event: Event, hook: HookT) -> HookT:
+        """Have `hook` called after each event of this kind, and return it.
+
+        Raises:
+            TypeError: It is no async function.
+        """
+        if not (inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__)):
+            raise TypeError(f'a hook of {event.value} must be async: define it with "async def"')
+        self._hooks.setdefault(event, []).append(hook)
+        return hook
+
+    def happened(self, event: Event, *, session_handle: str | None = None, user_id: Any = None, **details: Any) -> None:
+        """Write the event down, and start its hooks beside the request: none of them can delay or break it.
+
+        Args:
+            event: What happened.
+            session_handle: To which session, where it is one.
+            user_id: To whose session, where that is known.
+            **details: More of it, e.g. ``reason``, ``count``.
+        """
+        record(event, session_handle=session_handle, user_id=user_id, **details)
+        hooks = self._hooks.get(event)
+        if hooks:
+            told = SessionEvent(event.value, session_handle, user_id, MappingProxyType(details))
+            for hook in hooks:
+                task = asyncio.get_running_loop().create_task(_run(hook, told))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+
+    async def settle(self) -> None:
+        """Wait for the hooks of this event loop that are still at work, and cancel those that take too long."""
+        loop = asyncio.get_running_loop()
+        mine = [task for task in self._running if task.get_loop() is loop]
+        if mine:
+            _, late = await asyncio.wait(mine, timeout=SETTLE_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+
+async def _run(hook: Hook, event: SessionEvent) -> None:
+    try:
+        await hook(event)
+    except Exception:
+        _log.exception("A hook of %s failed; the request went on.", event.name)
