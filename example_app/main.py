@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from asgi_sessions import SessionMiddleware
 from asgi_sessions.fastapi import session_router
-from example_app import account_pages, admin_pages, api, device_pages
+from example_app import account_pages, admin_pages, api, device_pages, live
 from example_app.accounts import Accounts
 from example_app.errors import handle_errors
 from example_app.passwords import Passwords
@@ -40,6 +40,7 @@ app.include_router(account_pages.router)
 app.include_router(device_pages.router)
 app.include_router(admin_pages.router)
 app.include_router(api.router)
+app.include_router(live.router)
 app.include_router(session_router(), prefix="/auth")
 app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 app.add_middleware(SessionMiddleware, manager=sessions)  # last, so that it is outside all others

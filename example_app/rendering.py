@@ -11,13 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from example_app.notices import notice_text
 from example_app.relative_time import relative_time
-from example_app.sessions import MemberSession
+from example_app.sessions import MemberSession, sessions
 
 _HEADERS = {
     "Cache-Control": "no-store",  # "back" after a logout shows nobody's devices
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -30,6 +30,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.globals["close_code"] = sessions.settings.websocket_close_code
 _templates.filters["relative"] = lambda moment: relative_time(moment, datetime.now(UTC))
 
 
@@ -47,6 +48,7 @@ def page(
     """
     html = _templates.get_template(template).render(
         path=request.url.path,
+        here=request.url.path if request.method == "GET" else "/",
         notice=notice_text(request.query_params.get("notice"), request.query_params.get("count")),
         session=session,
         **values,

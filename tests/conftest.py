@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.servers import MariaDB, PostgreSQL, Server, ServerMissing
+from tests.servers import MariaDB, PostgreSQL, Redis, Server, ServerMissing
 
 ENGINES = ("sqlite", "mariadb", "postgresql")
 AnyServer = TypeVar("AnyServer", bound=Server)
@@ -32,6 +32,14 @@ def mariadb() -> Iterator[MariaDB]:
 def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server. Where none is installed tests are skipped, but fail in CI."""
     server = _start(PostgreSQL, required="CI" in os.environ)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    """A Redis server. Where none is installed tests are skipped, but fail in CI."""
+    server = _start(Redis, required="CI" in os.environ)
     yield server
     server.close()
 
@@ -72,7 +80,7 @@ def empty_database(server: Server) -> Iterator[str]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = {
         name
-        for name in ("MariaDB", "PostgreSQL")
+        for name in ("MariaDB", "PostgreSQL", "Redis")
         for report in terminalreporter.stats.get("skipped", [])
         if isinstance(report.longrepr, tuple) and f"{name}: none of" in report.longrepr[2]
     }

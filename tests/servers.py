@@ -264,3 +264,37 @@ class PostgreSQL(Server):
     def _as_user(self) -> list[str]:
         # PostgreSQL refuses to run as root.
         return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
+
+
+class Redis(Server):
+    """A Redis server, or Valkey where only that is installed; nobody needs a password."""
+
+    name = "redis"
+
+    def url(self, database: str = "0") -> str:
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def cli(self, *words: str, stdin: str | None = None) -> str:
+        """Run a command, or those of `stdin`, with the server's own client, and return what it prints."""
+        client = find_binary("redis-cli", "valkey-cli")
+        command = [client, "-h", "127.0.0.1", "-p", str(self.port), *words]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, input=stdin)
+        return done.stdout.strip()
+
+    def _data_folder(self) -> str:
+        return self.cli("CONFIG", "GET", "dir").rpartition("\n")[2]
+
+    def _install(self) -> None:
+        find_binary("redis-server", "valkey-server")
+        (self.folder / "data").mkdir()
+
+    def _command(self) -> list[str]:
+        server = find_binary("redis-server", "valkey-server")
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "unixsocket": str(self.folder / "server.sock"),
+            "dir": str(self.folder / "data"),
+            "save": "",
+        }
+        return [server, *(part for name, value in settings.items() for part in (f"--{name}", value))]

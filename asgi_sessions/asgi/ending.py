@@ -1,17 +1,21 @@
 """Open sockets and streams end with their session."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Send
+from starlette.types import Message, Receive, Send
 from starlette.websockets import WebSocketDisconnect
 
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.asgi.exchange import Exchange
+from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.watching import Watch
 
 REASON = "session ended"
+LAST_WORD_SECONDS = 1.0
+"""For so long an application's return waits until its client has been told; one that reads nothing never is."""
+
+_HOW_IT_IS_LEARNED = (Unauthorised, TryRefreshToken, TokenTheftDetected, ClientDisconnect, WebSocketDisconnect)
 
 
 class SessionOver(OSError):
@@ -21,51 +25,110 @@ class SessionOver(OSError):
 class Ending:
     """The end of one connection that may outlast its session.
 
+    It waits for the session's end from when the connection is open and has a session, in whichever order.
+
     Args:
+        exchange: The connection's.
         send: The server's.
         last: The message that ends the connection.
     """
 
-    __slots__ = ("_closing", "_last", "_send", "_watch")
+    __slots__ = ("_closing", "_exchange", "_last", "_open", "_receiving", "_send", "_watch")
 
-    def __init__(self, send: Send, last: Message) -> None:
+    def __init__(self, exchange: Exchange, send: Send, last: Message) -> None:
+        self._exchange = exchange
         self._send = send
         self._last = last
+        self._open = False
         self._watch: Watch | None = None
+        self._receiving: asyncio.Timeout | None = None
         self._closing: asyncio.Task[None] | None = None
-
-    @property
-    def watching(self) -> bool:
-        """Whether the session's end is waited for, or has come."""
-        return self._watch is not None
+        exchange.session_taken = self._begin
 
     @property
     def over(self) -> bool:
         """Whether the session's end has ended the connection."""
         return self._closing is not None
 
-    def watch(self, begin: Callable[[Callable[[], None]], Watch]) -> None:
-        """End the connection when the session ends.
+    def opened(self) -> None:
+        """The connection is open: from now on it may outlast its session."""
+        self._open = True
+        self._begin()
+
+    async def send(self, message: Message, *, last: bool) -> None:
+        """Pass on what an application says on the open connection.
 
         Args:
-            begin: Begins to wait, given whom to tell.
-        """
-        self._watch = begin(self._ended)
+            message: The message.
+            last: Whether the application ends the connection with it.
 
-    def stop(self) -> None:
-        """The connection has ended by itself."""
-        if self._watch is not None:
-            self._watch.cancel()
+        Raises:
+            SessionOver: The session's end has been faster.
+        """
+        if self.over:
+            raise SessionOver
+        if last:
+            self._stop_waiting()  # what ends by itself needs no second end
+        try:
+            await self._send(message)
+        except Exception as error:
+            if self.over:  # meanwhile; and the server takes nothing after the last message
+                raise SessionOver from error
+            raise
+
+    async def receive(self, receive: Receive) -> Message:
+        """What the client says, until the session ends: from then on, that it has gone.
+
+        A client that does not answer the close, or has sent more before, is not heard any longer.
+
+        Args:
+            receive: The server's.
+        """
+        if self._watch is None:
+            return await receive()
+        message = self._gone
+        if not self.over:
+            try:
+                async with asyncio.timeout(None) as self._receiving:
+                    message = await receive()
+            except TimeoutError:
+                if not self.over:
+                    raise
+            finally:
+                self._receiving = None
+        return self._gone if self.over else message
 
     def consequence(self, error: Exception) -> bool:
         """Whether an application's error is only how it learned that its connection was ended."""
         if isinstance(error, ExceptionGroup):
             return self.over and all(self.consequence(inner) for inner in error.exceptions)
-        return self.over and isinstance(error, SessionOver | Unauthorised | ClientDisconnect | WebSocketDisconnect)
+        return self.over and isinstance(error, (SessionOver, *_HOW_IT_IS_LEARNED))
+
+    async def finish(self) -> None:
+        """The application has returned."""
+        self._stop_waiting()
+        self._exchange.session_taken = None  # else the two would keep each other alive
+        if self._closing is not None:
+            await asyncio.wait([self._closing], timeout=LAST_WORD_SECONDS)
+
+    @property
+    def _gone(self) -> Message:
+        return {**self._last, "type": "websocket.disconnect"}
+
+    def _begin(self) -> None:
+        if self._open and self._watch is None and self._exchange.holds_session:
+            self._watch = self._exchange.watch(self._ended)
+
+    def _stop_waiting(self) -> None:
+        self._open = False
+        if self._watch is not None:
+            self._watch.cancel()
 
     def _ended(self) -> None:
         self._closing = asyncio.get_running_loop().create_task(self._close())
+        if self._receiving is not None:
+            self._receiving.reschedule(0)  # at once
 
     async def _close(self) -> None:
-        with suppress(OSError, RuntimeError):  # it was closing anyway
+        with suppress(Exception):  # it was closing anyway
             await self._send(self._last)

@@ -56,9 +56,18 @@ async def session_exception_handler(connection: HTTPConnection, error: Exception
         denial = "websocket.http.response" in connection.scope.get("extensions", {})
         if connection.application_state is not WebSocketState.CONNECTING or not denial:
             if connection.application_state is not WebSocketState.DISCONNECTED:
-                await connection.close(POLICY_VIOLATION, type(error).code)
+                await connection.close(_close_code(connection, error), type(error).code)
             return None
     return error_response(connection.scope, error)
+
+
+def _close_code(websocket: WebSocket, error: SessionError) -> int:
+    # An application that asks may hear of the session's end before the middleware does: the client is told the same.
+    exchange = websocket.scope.get(SCOPE_KEY)
+    if isinstance(error, _NEEDS_LOGIN) and exchange is not None and exchange.had_session:
+        code: int = exchange.manager.settings.websocket_close_code
+        return code
+    return POLICY_VIOLATION
 
 
 def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Response:

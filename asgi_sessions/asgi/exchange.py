@@ -54,6 +54,7 @@ class Exchange:
         manager: Whose it is.
         outer: The exchange of another manager's middleware around this one.
         answer: What leaves with the response.
+        session_taken: Called whenever a session has been found or begun, None where nobody wants to know.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Exchange:
         "answer",
         "manager",
         "outer",
+        "session_taken",
     )
 
     def __init__(
@@ -77,6 +79,7 @@ class Exchange:
         self.manager = manager
         self.outer = outer
         self.answer = Answer(transport, scope, manager.clock)
+        self.session_taken: Callable[[], None] | None = None
         self._transport = transport
         self._scope = scope
         self._session: Session[Any, Any] | None = None
@@ -170,6 +173,11 @@ class Exchange:
     def holds_session(self) -> bool:
         """Whether the connection has a session that this very connection has not ended."""
         return self._access is not None and not self.answer.over
+
+    @property
+    def had_session(self) -> bool:
+        """Whether the connection has, or had, a session."""
+        return self._access is not None
 
     def watch(self, ended: Callable[[], None]) -> Watch:
         """Have `ended` called when the connection's session ends."""
@@ -342,8 +350,11 @@ class Exchange:
         return self._lock
 
     def _take(self, access: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
-        self._session, self._access = Session(access, lifecycle, self.answer), access
-        return self._session
+        session = self._session = Session(access, lifecycle, self.answer)
+        self._access = access
+        if self.session_taken is not None:
+            self.session_taken()
+        return session
 
     def _device(self) -> Device:
         agents = header_values(self._headers, b"user-agent")

@@ -2,11 +2,11 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from asgi_sessions.asgi.ending import REASON, Ending, SessionOver
+from asgi_sessions.asgi.ending import REASON, Ending
 from asgi_sessions.asgi.error_responses import error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.asgi.lifespan import run_lifespan
-from asgi_sessions.asgi.transport import RawHeaders, Transport
+from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import ConfigurationError, GeneralError, SessionError, StoreUnavailable
 from asgi_sessions.manager import SessionManager
 from asgi_sessions.manager.connection import SCOPE_KEY, SessionConnection
@@ -68,14 +68,14 @@ class SessionMiddleware:
                 if answer.aged:
                     await exchange.look_again()
                 message["headers"] = answer.start(list(message.get("headers", ())))
-                if exchange.holds_session and not _has_length(message["headers"]):
-                    ending = Ending(send, {"type": "http.response.body", "body": b"", "more_body": False})
-            elif ending is not None:
-                if ending.over:
-                    raise SessionOver
-                if message.get("more_body") and not ending.watching:
-                    ending.watch(exchange.watch)
-            await send(message)
+                await send(message)
+                if _may_last(message):
+                    ending = Ending(exchange, send, {"type": "http.response.body", "body": b"", "more_body": False})
+                    ending.opened()
+            elif ending is None:
+                await send(message)
+            else:
+                await ending.send(message, last=not message.get("more_body", False))
 
         try:
             await self.app(scope, receive, send_with_cookies)
@@ -89,9 +89,9 @@ class SessionMiddleware:
             if ending is None or not ending.consequence(error):
                 raise
         finally:
-            if ending is not None:
-                ending.stop()
             _leave(scope, exchange)
+            if ending is not None:
+                await ending.finish()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = self._enter(scope)
@@ -100,40 +100,35 @@ class SessionMiddleware:
             return
         answer = exchange.answer
         close_code = self.manager.settings.websocket_close_code
-        ending = Ending(send, {"type": "websocket.close", "code": close_code, "reason": REASON})
+        ending = Ending(exchange, send, {"type": "websocket.close", "code": close_code, "reason": REASON})
 
-        async def watched_receive() -> Message:
-            watch_once_open()
-            return await receive()
-
-        def watch_once_open() -> None:
-            # The session may have been asked for before the socket was accepted, or later.
-            if answer.started and exchange.holds_session and not ending.watching:
-                ending.watch(exchange.watch)
+        async def receive_while_logged_in() -> Message:
+            return await ending.receive(receive)
 
         async def send_with_cookies(message: Message) -> None:
             kind = message["type"]
-            if ending.over:
-                if kind == "websocket.close":
-                    return
-                raise SessionOver
             if answer.aged and not answer.started:
                 await exchange.look_again()
-            if kind in {"websocket.accept", "websocket.http.response.start"}:
+            if kind == "websocket.accept":
                 message["headers"] = answer.start(list(message.get("headers", ())))
+                await send(message)
+                ending.opened()
+            elif kind == "websocket.http.response.start":
+                message["headers"] = answer.start(list(message.get("headers", ())))
+                await send(message)
             elif kind == "websocket.close" and not answer.started:
                 headers = answer.start([])
                 if _DENIAL in scope.get("extensions", {}) and any(name == b"set-cookie" for name, _ in headers):
                     # A plain close cannot carry headers: say the same in a response that can.
                     await send({"type": f"{_DENIAL}.start", "status": 403, "headers": headers})
                     await send({"type": f"{_DENIAL}.body", "body": b"", "more_body": False})
-                    return
-            await send(message)
-            if kind in {"websocket.accept", "websocket.send"}:
-                watch_once_open()
+                else:
+                    await send(message)
+            elif not (kind == "websocket.close" and ending.over):  # the session's end was faster, with the same aim
+                await ending.send(message, last=kind == "websocket.close")
 
         try:
-            await self.app(scope, watched_receive, send_with_cookies)
+            await self.app(scope, receive_while_logged_in, send_with_cookies)
         except SessionError as error:
             if ending.consequence(error):
                 return
@@ -147,13 +142,17 @@ class SessionMiddleware:
             if not ending.consequence(error):
                 raise
         finally:
-            ending.stop()
             _leave(scope, exchange)
+            await ending.finish()
 
 
-def _has_length(headers: RawHeaders) -> bool:
-    """Whether the response says how long it is: such a one cannot be ended early, and ends soon by itself."""
-    return any(name.lower() == b"content-length" for name, _ in headers)
+def _may_last(start: Message) -> bool:
+    """Whether a response may go on for long: it does not say how long it is.
+
+    One that does can be ended neither early nor correctly, and ends soon by itself.
+    """
+    bodiless = start["status"] in {204, 304}
+    return not bodiless and all(name.lower() != b"content-length" for name, _ in start["headers"])
 
 
 def _leave(scope: Scope, exchange: Exchange) -> None:

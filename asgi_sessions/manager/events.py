@@ -14,6 +14,8 @@ __all__ = ["Events", "Hook", "HookT", "SessionEvent"]
 
 SETTLE_SECONDS = 5.0
 """For so long a stop waits for hooks that are still at work."""
+CANCEL_SECONDS = 1.0
+"""And for so long for those that it has cancelled."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,13 +80,23 @@ class Events:
     async def settle(self) -> None:
         """Wait for the hooks of this event loop that are still at work, and cancel those that take too long."""
         loop = asyncio.get_running_loop()
-        mine = [task for task in self._running if task.get_loop() is loop]
-        if mine:
-            _, late = await asyncio.wait(mine, timeout=SETTLE_SECONDS)
+        deadline = loop.time() + SETTLE_SECONDS
+        try:
+            while (at_work := self._at_work()) and (left := deadline - loop.time()) > 0:  # one may set off others
+                await asyncio.wait(at_work, timeout=left)
+        finally:
+            late = self._at_work()
             for task in late:
                 task.cancel()
-            if late:
-                await asyncio.wait(late)
+        if late:
+            _log.warning("%d hooks were still at work after %g s and were cancelled.", len(late), SETTLE_SECONDS)
+            await asyncio.wait(late, timeout=CANCEL_SECONDS)
+
+    def _at_work(self) -> list[asyncio.Task[None]]:
+        loop = asyncio.get_running_loop()
+        at_work = [task for task in list(self._running) if task.get_loop() is loop and not task.done()]
+        this = asyncio.current_task()  # which may be a hook that stops its manager
+        return [task for task in at_work if task is not this]
 
 
 async def _run(hook: Hook, event: SessionEvent) -> None:

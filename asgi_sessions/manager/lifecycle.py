@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -214,11 +215,21 @@ class Lifecycle:
         return watch
 
     async def ended(self, access: AccessToken) -> None:
-        """Return when the session has ended; see `watch`."""
-        over = asyncio.get_running_loop().create_future()
+        """Return when the session has ended; see `watch`.
+
+        Raises:
+            StoreUnavailable: The database was to be asked whether it has ended long ago, and did not answer.
+        """
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         watch = self.watch(access, lambda: None if over.done() else over.set_result(None))
         try:
-            await over
+            if self._feed is None or not self.verifier.in_time(access):
+                # What the feed has forgotten by now, or never knew.
+                with suppress(Unauthorised):
+                    await self.check(access.handle)
+                    await over
+            else:
+                await over
         finally:
             watch.cancel()
 

@@ -93,8 +93,13 @@ class SessionManager:
         async with runtime.opening:
             if self._runtimes.get(loop) is not runtime:
                 return
-            runtime.users -= 1
-            if runtime.users == 0:
+            if runtime.users > 1:
+                runtime.users -= 1
+                return
+            try:
+                await self._events.settle()  # hooks at work may still ask this manager
+            finally:
+                runtime.users = 0
                 self._runtimes.pop(loop, None)
                 await asyncio.shield(runtime.close())
 

@@ -1,6 +1,6 @@
 """Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from asgi_sessions.manager.audit import Event
@@ -23,7 +23,12 @@ class Revoker:
         watchers: Who waits for a session's end.
         events: Whom to tell what happened.
         clock: The time, ms.
+
+    Attributes:
+        announce: Called after each revocation that ended something, to wake the other workers; must not block.
     """
+
+    announce: Callable[[], None]
 
     def __init__(
         self,
@@ -38,6 +43,7 @@ class Revoker:
         self._watchers = watchers
         self._events = events
         self._clock = clock
+        self.announce = _to_nobody
 
     async def revoke(self, session_handle: Any, *, reason: str = "logout") -> bool:
         """End one session. False for what is no handle, no session, or already ended."""
@@ -86,12 +92,14 @@ class Revoker:
     async def _end(self, handle: str, reason: str) -> bool:
         revoked = await self._sessions.revoke(handle, reason, now=self._ended_before())
         if revoked:
+            self.announce()
             if self._feed is not None:
                 self._feed.add(handle)
             self._watchers.tell((handle,))
         return revoked
 
     async def _learn(self) -> None:
+        self.announce()
         # The statement does not say which sessions it has ended.
         if self._feed is not None:
             await self._feed.catch_up()
@@ -99,3 +107,7 @@ class Revoker:
     def _ended_before(self) -> int:
         """What has expired before this is over on every worker's clock."""
         return self._clock() - CLOCK_DIFFERENCE_MS
+
+
+def _to_nobody() -> None:
+    """No channel: the others poll."""

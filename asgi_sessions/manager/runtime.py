@@ -11,7 +11,9 @@ from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.revocation.channel import Channel, WakeUps, channel_name
 from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.revocation.postgresql_channel import PostgreSQLChannel
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.engine import Database, open_database
@@ -46,6 +48,7 @@ class Runtime:
         self._database: Database | None = None
         self._purging: asyncio.Task[None] | None = None
         self._feed: RevocationFeed | None = None
+        self._wake_ups: WakeUps | None = None
         self.opening = asyncio.Lock()
         self.users = 0
 
@@ -72,6 +75,12 @@ class Runtime:
                 self._feed = RevocationFeed(settings, tombstones, watchers, self._clock)
                 await self._feed.start()
             self.lifecycle = Lifecycle(settings, keys, self._sessions, self._feed, watchers, self._events, self._clock)
+            channel = _channel(settings, self._database)
+            if channel is not None:
+                # Without a feed nobody here wants to know, but others may.
+                self._wake_ups = WakeUps(channel, None if self._feed is None else self._feed.wake)
+                self._wake_ups.start()
+                self.lifecycle.revoker.announce = self._wake_ups.publish
         except BaseException:
             await self.close()
             raise
@@ -84,11 +93,12 @@ class Runtime:
         return None if self._feed is None else timedelta(seconds=self._feed.staleness)
 
     async def close(self) -> None:
-        """Let the hooks finish, stop the background work, and give the connections back."""
-        await self._events.settle()
+        """Stop the background work and give the connections back."""
         if self._purging is not None:
             self._purging.cancel()
             await asyncio.wait([self._purging])
+        if self._wake_ups is not None:
+            await self._wake_ups.close()
         if self._feed is not None:
             await self._feed.stop()
         if self._database is not None:
@@ -122,3 +132,13 @@ class Runtime:
                 _log.warning("The purge was put off: the session store is unavailable.")
             except Exception:
                 _log.exception("The purge failed; the next one is tried after purge_interval.")
+
+
+def _channel(settings: SessionSettings, database: Database) -> Channel | None:
+    """The fastest way there is to wake the other workers; None where there is but the poll."""
+    name = channel_name(settings.table_prefix)
+    if settings.revocation_channel_url is not None:
+        from asgi_sessions.revocation.redis_channel import RedisChannel  # noqa: PLC0415 - an extra
+
+        return RedisChannel(settings.revocation_channel_url.get_secret_value(), name)
+    return PostgreSQLChannel(database, name) if database.dialect == "postgresql" else None

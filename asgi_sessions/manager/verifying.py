@@ -82,9 +82,13 @@ class Verifier:
             await self._first_use(access, access.lineage.lineage)
         if check_database or self._check_database:
             await self._standing.row(access.handle)
-        elif self._feed is not None and self._feed.is_out(access.handle):
+        elif self._feed is not None and await self._is_out(access.handle, self._feed):
             await self._standing.row(access.handle, fresh=True)  # the row says what becomes of the cookies
             raise Unauthorised(clear_cookies=False)  # even where a node of the database has not heard of it yet
+
+    async def _is_out(self, handle: str, feed: RevocationFeed) -> bool:
+        await feed.wake_up()
+        return feed.is_out(handle)
 
     def wants_rewrite(self, access: AccessToken) -> bool:
         """Whether this token's first use has just been settled, and it does not say so itself.

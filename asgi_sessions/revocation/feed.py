@@ -36,6 +36,9 @@ REPLICATION_LAG_MS = 10_000
 """A replica that is further behind is found by the full read."""
 OVERLAP_MS = round(STATEMENT_TIMEOUT_SECONDS * 1000) + REPLICATION_LAG_MS + 5_000
 FULL_READ_SECONDS = 30.0
+WAKE_UP_SECONDS = 1.0
+"""For so long a request waits for newer news before it gets 503: a database that hangs would take all its time."""
+SECOND_CANCELLATION_SECONDS = 1.0
 CLOCK_ALARM_MS = 5_000
 """A worker whose clock differs from the database's by more says so in its log."""
 
@@ -76,7 +79,7 @@ class RevocationFeed:
         self._aged_at = monotonic()
         self._failing = self._refusing = self._clock_differs = False
         self._wake = asyncio.Event()
-        self._polling = asyncio.Lock()
+        self._polling, self._waking = asyncio.Lock(), asyncio.Lock()
         self._begun = self._done = 0  # polls, counted from 1
         self._task: asyncio.Task[None] | None = None
 
@@ -106,6 +109,17 @@ class RevocationFeed:
         """A session that this worker has ended: it counts at once."""
         self._revoked.add(handle)
 
+    async def wake_up(self) -> None:
+        """Poll now if the news is old though no poll has failed: the process was frozen, or its loop was blocked."""
+        if self.staleness > self._most_stale:
+            async with self._waking:
+                if not self._failing and self.staleness > self._most_stale:
+                    try:
+                        async with asyncio.timeout(WAKE_UP_SECONDS):
+                            await self.catch_up()
+                    except TimeoutError:
+                        self._failed()  # so that of many requests only the first one waits
+
     async def catch_up(self) -> None:
         """Read what this worker has just written, where it does not know the handles. Failing that, the next poll will.
 
@@ -131,10 +145,12 @@ class RevocationFeed:
 
     async def stop(self) -> None:
         """End the background work."""
-        if self._task is not None:
+        while self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+            # Drivers lose a cancellation that comes together with an answer (asyncio.wait_for of Python 3.11).
+            done, _ = await asyncio.wait([self._task], timeout=SECOND_CANCELLATION_SECONDS)
+            if done:
+                self._task = None
 
     async def poll(self) -> None:
         """Read the new tombstones. Callers that come while a poll is under way share the one after it.
@@ -147,8 +163,13 @@ class RevocationFeed:
             if self._done >= wanted:
                 return  # it began after this call
             self._begun = poll = self._begun + 1
-            await self._read()
+            try:
+                await self._read()
+            except StoreUnavailable:
+                self._failed()
+                raise
             self._done = poll
+            self._recovered()
 
     async def _read(self) -> None:
         began = self._monotonic()
@@ -159,12 +180,13 @@ class RevocationFeed:
         now: int | None = None
         while place is not None:
             page = await self._tombstones.page(place)
-            now = page.now if now is None else now
+            if now is None:
+                now = page.now
+                self._compare_clocks(now)  # here, for the other pages take their time
             self._watchers.tell([handle for handle in page.handles if self._revoked.add(handle)])
             place = page.next
         if now is not None:
             self._mark = now
-            self._compare_clocks(now)
         self._fresh_at = began
         if full:
             self._full_at = began
@@ -176,18 +198,16 @@ class RevocationFeed:
 
     async def _poll_for_ever(self) -> None:
         while True:
-            self._wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._wake.wait()
+            self._wake.clear()  # not before: who wakes it during a poll may come too late for that one
             try:
                 await self.poll()
             except StoreUnavailable:
-                self._failed()
+                pass  # it has been logged
             except Exception:
                 _log.exception("The revocation feed stumbled; it goes on.")
-            else:
-                self._recovered()
 
     def _failed(self) -> None:
         if not self._failing:

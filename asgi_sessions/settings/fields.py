@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from ipaddress import AddressValueError, IPv6Address
 from typing import Annotated, Any, TypeAlias, get_args
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 from sqlalchemy.engine import make_url
@@ -38,6 +39,10 @@ _DRIVERS = {
     "postgresql": ("postgresql+asyncpg", "asyncpg", "postgresql"),
 }
 _BACKEND_ALIASES = {"postgres": "postgresql"}
+
+_CHANNEL_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
+_CHANNEL_LOGIN = frozenset({"db", "username", "password"})
+_CHANNEL_TLS = frozenset({"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_password"})
 
 
 def _none_word(value: object) -> object:
@@ -173,6 +178,48 @@ def _database_url(value: object) -> SecretStr:
     return SecretStr(text.strip())
 
 
+def _channel_url(value: object) -> SecretStr:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    text = text.strip() if isinstance(text, str) else ""
+    schemes = ", ".join(f"{scheme}://" for scheme in _CHANNEL_SCHEMES)
+    try:
+        url = urlsplit(text)
+        url.port  # noqa: B018 - raises where it is no number
+        options = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
+    except ValueError:
+        # "from None" is no ornament: the error's text repeats what it could not read.
+        raise ValueError(f"must be an address that begins with one of {schemes}") from None
+    if url.scheme not in _CHANNEL_SCHEMES or "://" not in text:
+        raise ValueError(f"must begin with one of {schemes}")
+    if not _reaches_a_server(url):
+        raise ValueError(
+            "must be redis://host, redis://user:password@host:6379/0 or unix:///path/to/socket; "
+            "in a user's name and a password %2F stands for a slash, %23 for #, %3F for ?, %40 for @"
+        )
+    known = _CHANNEL_LOGIN | (_CHANNEL_TLS if url.scheme in {"rediss", "valkeys"} else set())
+    if any(name not in known or not option for name, option in options):
+        # Among what is not known is whatever would let TLS verify nobody.
+        raise ValueError(f"of options only {', '.join(sorted(known))} are known, each with a value")
+    if not all(re.fullmatch("[0-9]{1,9}", option) for name, option in options if name == "db"):
+        raise ValueError("db must be a whole number")
+    try:
+        # Of the part that is used, since a folder of that name passes for a package.
+        missing = importlib.util.find_spec("redis.asyncio") is None
+    except ModuleNotFoundError:
+        missing = True
+    if missing:
+        raise ValueError("its driver redis is not installed: pip install 'asgi-user-sessions[redis]'")
+    return SecretStr(text)
+
+
+def _reaches_a_server(url: SplitResult) -> bool:
+    if url.fragment:
+        return False
+    if url.scheme == "unix":
+        return not url.hostname and len(url.path) > 1
+    return bool(url.hostname) and url.port != 0 and re.fullmatch("/?[0-9]{0,9}", url.path) is not None
+
+
 def _path(value: object) -> str:
     if not isinstance(value, str) or not _PATH.fullmatch(value.strip()) or re.search(r"[;,?#]", value):
         raise ValueError('must be a path: begin with "/" and have no space, ";", ",", "?", "#" or control character')
@@ -256,6 +303,7 @@ def _async_callable(value: object) -> object:
 
 Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
 DatabaseUrl: TypeAlias = Annotated[SecretStr, BeforeValidator(_database_url)]
+ChannelUrl: TypeAlias = Annotated[SecretStr | None, _optional(_channel_url)]
 Path: TypeAlias = Annotated[str, BeforeValidator(_path)]
 Domain: TypeAlias = Annotated[str | None, _optional(_domain)]
 OlderDomains: TypeAlias = Annotated[tuple[str | None, ...], BeforeValidator(lambda value: _words(value, _older_domain))]

@@ -114,6 +114,9 @@ class SessionSettings(BaseSettings):
     """How often each worker asks the database who has been logged out. At most ``revocation_max_staleness``."""
     revocation_max_staleness: _DuePeriod = timedelta(seconds=30)
     """For how long requests go on while the database cannot be asked; then they get 503."""
+    revocation_channel_url: fields.ChannelUrl = None
+    """Of a Redis or Valkey by which workers wake each other at a revocation, faster than they poll. The whole of it is
+    a secret. None: PostgreSQL does it by itself, other databases have the poll alone."""
 
     websocket_close_code: fields.CloseCode = 4401
     """With which code a WebSocket is closed when its session ends: 3000 to 4999, or 1008 for clients that insist on

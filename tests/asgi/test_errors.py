@@ -39,8 +39,10 @@ from asgi_sessions import (
 )
 from asgi_sessions.fastapi import CurrentSession
 from asgi_sessions.store.repository import SessionRepository
-from tests.asgi.apps import CLEARED, LIFETIME, Jar, MovableClock, application, cookies_set, me
+from asgi_sessions.store.tombstones import TombstoneStore
+from tests.asgi.apps import CLEARED, LIFETIME, Jar, MovableClock, application, cookies_set, me, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.revocation.polling import grow_old, poll, stop_polling
 
 UNAUTHORISED = {"detail": "Not logged in.", "code": "unauthorised"}
 
@@ -384,6 +386,24 @@ async def unavailable(*_: Any, **__: Any) -> Any:
     raise StoreUnavailable(retry_after=2)
 
 
+async def guest(request: Request) -> Response:
+    return JSONResponse({"guest": await get_optional_session(request) is None})
+
+
+def without_a_store(clock: MovableClock, open_client: OpenClient, **settings: Any) -> tuple[SessionManager, TestClient]:
+    """An application to which somebody has logged in, and which has a page for guests."""
+    sessions = new_manager(clock, **settings)
+    client = open_client(application(sessions, Route("/guest", guest), Mount("/auth", routes=session_routes())))
+    client.post("/login")
+    return sessions, client
+
+
+def fail(outage: pytest.MonkeyPatch) -> None:
+    for name in ("find", "insert", "promote", "revoke"):
+        outage.setattr(SessionRepository, name, unavailable)
+
+
+@pytest.mark.parametrize("check", ["feed", "database"])
 @pytest.mark.parametrize(
     ("method", "path", "later"),
     [
@@ -400,22 +420,45 @@ def test_while_the_store_is_down_nothing_is_decided_and_the_cookies_stay(
     method: str,
     path: str,
     later: float,
+    check: str,
     open_client: OpenClient,
-    sessions: SessionManager,
     clock: MovableClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def guest(request: Request) -> Response:
-        return JSONResponse({"guest": await get_optional_session(request) is None})
-
-    client = open_client(application(sessions, Route("/guest", guest), Mount("/auth", routes=session_routes())))
-    client.post("/login")
+    _, client = without_a_store(clock, open_client, revocation_check=check)
     clock.advance(later)
+    verified_only = check == "feed" and path in {"/me", "/guest"} and not later
     with monkeypatch.context() as outage:
-        for name in ("find", "insert", "promote", "revoke"):
-            outage.setattr(SessionRepository, name, unavailable)
+        fail(outage)
         response = client.request(method, path)
-    assert (response.status_code, response.json()["code"]) == (503, "store_unavailable")
-    assert response.headers["retry-after"] == "2"
+    if verified_only:
+        assert response.status_code == 200, "the database is not asked"
+    else:
+        assert (response.status_code, response.json()["code"]) == (503, "store_unavailable")
+        assert response.headers["retry-after"] == "2"
     assert cookies_set(response) == {}
     assert client.get("/me").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/me", "/guest"])
+def test_while_the_store_is_down_for_too_long_nobody_is_served_on_old_news_and_the_cookies_stay(
+    path: str, open_client: OpenClient, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, client = without_a_store(clock, open_client)
+    portal = client.portal
+    assert portal is not None
+    portal.call(stop_polling, sessions)
+    with monkeypatch.context() as outage:
+        fail(outage)
+        outage.setattr(TombstoneStore, "page", unavailable)
+        with pytest.raises(StoreUnavailable):
+            portal.call(poll, sessions)
+        assert client.get(path).status_code == 200
+        portal.call(grow_old, sessions, 30.001)
+        response = client.get(path)
+        assert client.get("/public").status_code == 200, "a page that asks for no session needs no store"
+    assert (response.status_code, response.json()["code"]) == (503, "store_unavailable")
+    assert int(response.headers["retry-after"]) >= 1
+    assert cookies_set(response) == {}
+    portal.call(poll, sessions)
+    assert client.get(path).status_code == 200

@@ -26,6 +26,7 @@ from tests.asgi.apps import (
     set_cookie_headers,
 )
 from tests.asgi.conftest import OpenClient
+from tests.revocation.polling import poll
 
 
 def test_a_nested_middleware_with_the_same_manager_passes_through(
@@ -121,6 +122,8 @@ def test_several_applications_share_a_manager(clock: MovableClock, tmp_path: Pat
         with TestClient(application(sessions), base_url=BASE_URL) as help_desk:
             assert help_desk.get("/me", headers=jar.header).json()["user"] == "alice"
             assert help_desk.post("/logout", headers=jar.header).status_code == 200
+        assert shop.portal is not None
+        shop.portal.call(poll, sessions)  # each has an event loop, and a feed, of its own
         assert shop.get("/me", headers=jar.header).status_code == 401
 
 

@@ -32,8 +32,8 @@ class Site:
         log: What the server has written.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 1, **environment: str) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, port: int | None = None, /, *, workers: int = 1, **environment: str) -> None:
+        self.port = port or free_port()
         self.log = folder / "uvicorn.log"
         arguments = ["example_app.main:app", "--port", str(self.port), "--workers", str(workers)]
         # On a busy machine a worker needs longer than 5 s to its first sign of life, and is not to be killed for it.
@@ -127,8 +127,8 @@ class Visitor:
 
 
 @contextlib.contextmanager
-def running_site(folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Site]:
-    site = Site(folder, workers=workers, **environment)
+def running_site(folder: Path, port: int | None = None, /, *, workers: int = 1, **environment: str) -> Iterator[Site]:
+    site = Site(folder, port, workers=workers, **environment)
     try:
         yield site
     finally:

@@ -18,6 +18,7 @@ from asgi_sessions import (
     Unauthorised,
 )
 from tests.manager.conftest import MovableClock, NewManager
+from tests.revocation.polling import poll, stop_polling
 
 LIFETIME = 301.0
 
@@ -262,10 +263,20 @@ async def test_parallel_refreshes_of_one_token_all_succeed_and_go_on(
     await asyncio.gather(*(running.refresh_session_without_request(answer.refresh_token.value) for answer in answers))
 
 
-async def test_what_one_worker_ends_another_refuses(new_manager: NewManager) -> None:
+async def test_what_one_worker_ends_another_refuses_from_its_next_poll_on(new_manager: NewManager) -> None:
     async with new_manager() as one, new_manager() as two:
         issued = await login(one)
         await two.get_session_without_request(issued.access_token.value)
+        await one.revoke_session_using_session_handle(issued.session.session_handle)
+        assert await refused(one, issued)
+        await poll(two)
+        assert await refused(two, issued)
+
+
+async def test_with_the_database_asked_at_each_request_no_poll_is_needed(new_manager: NewManager) -> None:
+    async with new_manager() as one, new_manager(revocation_check="database") as two:
+        issued = await login(one)
+        await stop_polling(two)
         await one.revoke_session_using_session_handle(issued.session.session_handle)
         assert await refused(two, issued)
 

@@ -26,7 +26,8 @@ REQUIREMENTS = {
     "16_5": "store down: 503, never 200 on a checked path, cookies never cleared",
     "rfc_9700": "theft revokes the active chain",
     "property_5": "rotation.md: no alarm and no logout without a refresh token of that session",
-    "feed": "revoked_at is the database's clock",
+    "feed": "revoked_at is the database's clock; polls overlap, and all is read again every 30 s; nothing is served"
+    " before the first poll or on old news, counted from a poll's start; a clock that is off is an error in the log",
     "tombstones": "they stay two access lifetimes and revocation_max_staleness",
     "keys": "a dump without secret_key forges nothing",
 }

@@ -7,6 +7,7 @@ import pytest
 from anyio import to_thread
 
 from asgi_sessions.cli import main
+from tests.revocation.polling import poll
 from tests.security.browser import Browser
 from tests.security.canary import Canary
 from tests.security.shop import SECRET, Shop
@@ -37,6 +38,7 @@ async def test_7_4_5_the_command_line_ends_all_sessions_of_a_user(any_shop: Shop
     alice, bob = [await any_shop.login("alice") for _ in range(3)], await any_shop.login("bob")
     code, out, _ = await run("revoke-user", "alice")
     assert (code, out) == (0, "Revoked 3 sessions of user 'alice'.\n")
+    await poll(any_shop.manager)
     assert [(await browser.get("/me")).status for browser in alice] == [401, 401, 401]
     assert (await bob.get("/me")).status == 200
     assert (await run("revoke-user", "alice"))[0] == 1
@@ -45,6 +47,7 @@ async def test_7_4_5_the_command_line_ends_all_sessions_of_a_user(any_shop: Shop
 async def test_7_4_3_the_command_line_keeps_the_session_that_it_is_told_to_keep(any_shop: Shop, run: Run) -> None:
     kept, lost = await any_shop.login(), await any_shop.login()
     assert (await run("revoke-user", "alice", "--except", await _handle(kept)))[0] == 0
+    await poll(any_shop.manager)
     assert (await kept.get("/me")).status == 200
     assert (await lost.get("/me")).status == 401
 
@@ -61,6 +64,7 @@ async def test_7_4_5_the_command_line_ends_one_session(any_shop: Shop, run: Run)
     handle = await _handle(one)
     assert (await run("revoke", handle))[0] == 0
     assert (await run("revoke", handle))[0] == 1
+    await poll(any_shop.manager)
     assert (await one.get("/me")).status == 401
     assert (await other.get("/me")).status == 200
 
@@ -68,8 +72,10 @@ async def test_7_4_5_the_command_line_ends_one_session(any_shop: Shop, run: Run)
 async def test_7_4_5_the_command_line_knows_users_of_every_type(any_shop: Shop, run: Run) -> None:
     number = await any_shop.login("42")  # the application makes it an int
     assert (await run("revoke-user", "42"))[0] == 1
+    await poll(any_shop.manager)
     assert (await number.get("/me")).status == 200
     assert (await run("revoke-user", "42", "--id-type", "int"))[0] == 0
+    await poll(any_shop.manager)
     assert (await number.get("/me")).status == 401
 
 

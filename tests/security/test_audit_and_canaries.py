@@ -221,8 +221,8 @@ async def _live(opened: Callable[[], Any], caplog: pytest.LogCaptureFixture) -> 
 
 @pytest.fixture
 async def broken_shop(opening: OpenShop) -> AsyncIterator[tuple[Shop, Browser, Canary]]:
-    """A shop that loses its tables under a session."""
-    async with opening(debug=True) as shop:
+    """A shop that loses its tables under a session, and would ask them at each request."""
+    async with opening(debug=True, revocation_check="database") as shop:
         canary = Canary()
         browser = shop.browser()
         canary.watch_answer(await browser.post("/login/alice"))

@@ -11,6 +11,7 @@ from asgi_sessions.manager import runtime
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.signing_keys import SigningKeyStore
+from tests.revocation.polling import grow_old, poll, stop_polling
 from tests.security.browser import Answer, Browser
 from tests.security.conftest import OpenShop
 from tests.security.forging import of_unknown_key
@@ -54,9 +55,9 @@ async def _assert_nothing_works(shop: Shop, browser: Browser) -> None:
 
 @pytest.fixture
 async def at_the_server(mariadb: MariaDB, any_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
-    """A shop on MariaDB that gives up a statement quickly."""
+    """A shop on MariaDB that asks it at each request, and gives up a statement quickly."""
     monkeypatch.setattr(runtime, "open_database", partial(open_database, statement_timeout=0.25))
-    async with open_shop(any_url) as shop:
+    async with open_shop(any_url, revocation_check="database") as shop:
         yield shop
 
 
@@ -114,11 +115,12 @@ async def test_16_5_a_worker_that_starts_without_its_database_says_so(any_url: s
 
 
 @pytest.fixture
-async def without_tables(shop: Shop) -> tuple[Shop, Browser]:
-    """A shop that loses the table of the sessions while a user is logged in."""
-    browser = await shop.login()
-    await shop.change("ALTER TABLE asgi_sessions_sessions RENAME TO gone")
-    return shop, browser
+async def without_tables(opening: OpenShop) -> AsyncIterator[tuple[Shop, Browser]]:
+    """A shop that asks the table of the sessions at each request, and loses it while a user is logged in."""
+    async with opening(revocation_check="database") as shop:
+        browser = await shop.login()
+        await shop.change("ALTER TABLE asgi_sessions_sessions RENAME TO gone")
+        yield shop, browser
 
 
 @pytest.mark.parametrize("minutes", [0, 6], ids=["fresh", "expired"])
@@ -150,6 +152,33 @@ async def test_16_5_every_call_without_a_request_says_so(without_tables: tuple[S
     ):
         with pytest.raises(StoreUnavailable):
             await call
+
+
+ON_THE_FEED = [("GET", "/me"), ("POST", "/me"), ("GET", "/perhaps"), ("GET", "/recent"), ("GET", "/auth/session")]
+"""Of these paths, those that ask nothing but the feed."""
+
+
+async def test_16_5_on_the_feed_requests_go_on_for_as_long_as_is_allowed_and_no_longer(shop: Shop) -> None:
+    browser = await shop.login()
+    before = dict(browser.cookies)
+    await stop_polling(shop.manager)
+    await poll(shop.manager)
+    await shop.change("ALTER TABLE asgi_sessions_sessions RENAME TO gone")
+    with pytest.raises(StoreUnavailable):
+        await poll(shop.manager)
+    for method, path in ON_THE_FEED:
+        assert (await browser.send(method, path)).status == 200
+    for method, path in CHECKED:
+        if (method, path) not in ON_THE_FEED and path not in {"/admin"}:
+            assert_unavailable(await browser.send(method, path, body=b"{}" if path == "/payload" else b""))
+    grow_old(shop.manager, 29)
+    assert (await browser.get("/me")).status == 200
+    grow_old(shop.manager, 1.001)
+    await _assert_nothing_works(shop, browser)
+    assert browser.cookies == before
+    await shop.change("ALTER TABLE gone RENAME TO asgi_sessions_sessions")
+    await poll(shop.manager)
+    assert (await browser.get("/me")).status == 200
 
 
 async def test_16_5_only_a_path_that_asks_the_database_needs_it(opening: OpenShop) -> None:
@@ -246,8 +275,13 @@ async def test_16_5_theft_that_cannot_be_revoked_is_no_theft_yet(shop: Shop, mon
 
 @pytest.mark.parametrize("path", ["/me", "/auth/session/refresh"])
 async def test_16_5_a_session_that_only_a_lagging_node_misses_is_not_gone(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, path: str
+    opening: OpenShop, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
+    async with opening(revocation_check="database") as shop:
+        await _only_a_lagging_node_misses(shop, monkeypatch, path)
+
+
+async def _only_a_lagging_node_misses(shop: Shop, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     browser = await shop.login()
     find = SessionRepository.find
 

@@ -1,12 +1,16 @@
-"""Revoked sessions are remembered for as long as anything of theirs could still be believed."""
+"""Revoked sessions are remembered for as long as anything of theirs could still be believed, and known everywhere."""
 
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from asgi_sessions import StoreUnavailable
 from asgi_sessions.store.repository import SessionRepository, SessionRow
+from asgi_sessions.store.tombstones import Position, TombstoneStore
+from tests.revocation.polling import grow_old, poll, stop_polling
 from tests.security.conftest import OpenShop
 from tests.security.forging import claims
 from tests.security.shop import ACCESS, Clock, Shop, open_shop
@@ -116,6 +120,110 @@ async def test_feed_the_time_of_a_revocation_is_the_databases(any_url: str) -> N
         await browser.post("/logout")
         ((revoked_at,),) = await shop.rows("SELECT revoked_at FROM asgi_sessions_sessions")
         assert before - 2000 <= int(revoked_at) <= time.time_ns() // 1_000_000 + 2000
+
+
+async def _backdate(shop: Shop, milliseconds: int) -> None:
+    """Make all tombstones look as if their statements had begun so long ago, and had been committed only now."""
+    await shop.change("UPDATE asgi_sessions_sessions SET revoked_at = revoked_at - :late", late=milliseconds)
+
+
+async def _two_workers(stack: AsyncExitStack, url: str, **settings: Any) -> tuple[Shop, Shop]:
+    one = await stack.enter_async_context(open_shop(url, **settings))
+    two = await stack.enter_async_context(open_shop(url, clock=one.clock, **settings))
+    await stop_polling(two.manager)
+    await poll(two.manager)
+    return one, two
+
+
+async def test_feed_a_late_commit_is_found_by_the_next_poll(any_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        one, two = await _two_workers(stack, any_url)
+        browser = await one.login()
+        await browser.copy().post("/logout")
+        await _backdate(one, 19_000)  # a statement's 5 s, a replica's 10 s, and nearly 5 s more
+        browser.app = two.app
+        assert (await browser.copy().get("/me")).status == 200
+        await poll(two.manager)
+        assert (await browser.copy().get("/me")).status == 401
+
+
+async def test_feed_a_very_late_commit_is_found_within_half_a_minute(any_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        one, two = await _two_workers(stack, any_url)
+        browser = await one.login()
+        await browser.copy().post("/logout")
+        await _backdate(one, 300_000)
+        browser.app = two.app
+        await poll(two.manager)
+        assert (await browser.copy().get("/me")).status == 200
+        grow_old(two.manager, 30)
+        await poll(two.manager)
+        assert (await browser.copy().get("/me")).status == 401
+
+
+async def test_feed_nothing_is_served_before_the_first_poll(any_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def down(*_: Any) -> Any:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(TombstoneStore, "page", down)
+    with pytest.raises(StoreUnavailable):
+        async with open_shop(any_url):
+            pass
+
+
+async def test_feed_old_news_is_no_news_and_its_age_counts_from_the_start_of_a_poll(
+    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = await any_shop.login()
+    await stop_polling(any_shop.manager)
+    page = TombstoneStore.page
+
+    async def slow(self: TombstoneStore, after: Position) -> Any:
+        found = await page(self, after)
+        grow_old(any_shop.manager, 29)  # it has taken so long
+        return found
+
+    async def down(*_: Any) -> Any:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(TombstoneStore, "page", slow)
+    await poll(any_shop.manager)
+    assert (await browser.get("/me")).status == 200
+    monkeypatch.setattr(TombstoneStore, "page", down)
+    with pytest.raises(StoreUnavailable):
+        await poll(any_shop.manager)
+    grow_old(any_shop.manager, 2)
+    refused = await browser.get("/me")
+    assert (refused.status, refused.set_cookies) == (503, [])
+    any_shop.clock.forward(days=-1)  # and not by a clock that somebody can set
+    assert (await browser.get("/me")).status == 503
+
+
+@pytest.mark.parametrize("minutes", [-1, 1])
+async def test_feed_a_clock_that_is_off_is_an_error_in_the_log(
+    any_url: str, minutes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    clock.forward(minutes=minutes)
+    async with open_shop(any_url, clock=clock) as shop:
+        await poll(shop.manager)
+    (said,) = [record for record in caplog.records if "clock" in record.getMessage()]
+    assert said.levelname == "ERROR"
+
+
+async def test_feed_a_worker_remembers_for_as_long_as_the_database(any_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        one, two = await _two_workers(stack, any_url)
+        browser = await one.login()
+        await browser.copy().post("/logout")
+        await poll(two.manager)
+        browser.app = two.app
+        await one.change("DELETE FROM asgi_sessions_sessions")  # the worker has nothing but its memory
+        for _ in range(21):
+            assert (await browser.copy().get("/me")).status == 401
+            grow_old(two.manager, 30)  # 630 s in all
+            await poll(two.manager)
+        assert (await browser.copy().get("/me")).status == 401
 
 
 async def test_tombstones_are_final(any_shop: Shop) -> None:

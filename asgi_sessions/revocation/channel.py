@@ -1,0 +1,178 @@
+"""The wake-up that is faster than the poll: whoever has ended a session says so, and every worker polls at once.
+
+A message says "something has ended" and nothing else: who is out stands in the database alone. So whoever can write to
+the channel can cause polls, of which there are few (`SHORTEST_GAP_SECONDS`), and whoever can silence it can only make
+workers wait for their next poll, which comes in any case.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+from asgi_sessions.store.failures import describe
+
+__all__ = ["Channel", "WakeUps", "channel_name"]
+
+SHORTEST_GAP_SECONDS = 0.05
+"""Between two wake-ups: many logouts, or a flood of messages, become at most twenty polls per second."""
+SHORTEST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+PUBLISH_SECONDS = 2.0
+SETTLE_SECONDS = 3.0
+"""For so long a stop waits for what has still to be said."""
+
+_log = logging.getLogger(__name__)
+
+
+class Channel(Protocol):
+    """One kind of channel. Belongs to an event loop; nothing is connected before `listen` or `publish`.
+
+    Attributes:
+        kind: For the log.
+    """
+
+    kind: str
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Listen for as long as the connection lasts, on a connection of its own that is closed in the end.
+
+        Args:
+            heard: Called once it listens, for something may have been said before, and at every message.
+
+        Raises:
+            Exception: The connection was lost, or there was none.
+        """
+
+    async def publish(self) -> None:
+        """Have `heard` called wherever somebody listens, here too.
+
+        Raises:
+            Exception: It could not be said.
+        """
+
+    async def close(self) -> None:
+        """Close what `publish` has opened."""
+
+
+def channel_name(table_prefix: str) -> str:
+    """The same for all workers with the same tables, and short enough for a name of PostgreSQL."""
+    return f"{table_prefix}revoked"
+
+
+class WakeUps:
+    """Listens and publishes beside the requests. What fails is told once and tried again; nobody waits for it.
+
+    Args:
+        channel: Which.
+        wake: Called soon after somebody, on whichever worker, has ended a session; None where nobody wants to know.
+    """
+
+    def __init__(self, channel: Channel, wake: Callable[[], None] | None) -> None:
+        self._channel = channel
+        self._wake = wake
+        self._loop = asyncio.get_running_loop()
+        self._woken_at = float("-inf")
+        self._waking: asyncio.TimerHandle | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._publishing: asyncio.Task[None] | None = None
+        self._unsaid = self._closed = False
+        self._deaf = self._dumb = False  # told already
+
+    def start(self) -> None:
+        """Begin to listen; whether that works shows later."""
+        if self._wake is not None:
+            self._listening = self._loop.create_task(self._listen_for_ever(), name="asgi_sessions revocation channel")
+
+    def publish(self) -> None:
+        """Tell all workers, beside the request. What comes while a message is under way shares the one after it."""
+        self._unsaid = True
+        if not self._closed and (self._publishing is None or self._publishing.done()):
+            self._publishing = self._loop.create_task(self._publish(), name="asgi_sessions revocation message")
+
+    async def close(self) -> None:
+        """Say what has still to be said, but not for ever, and close the connections."""
+        self._closed = True
+        if self._publishing is not None:
+            await asyncio.wait([self._publishing], timeout=SETTLE_SECONDS)
+        tasks = [task for task in (self._publishing, self._listening) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=SETTLE_SECONDS)
+        if self._waking is not None:
+            self._waking.cancel()
+        try:
+            await self._channel.close()
+        except Exception as error:
+            _log.warning(
+                "The revocation channel (%s) was not closed in order: %s.", self._channel.kind, describe(error)
+            )
+
+    # -- listening
+
+    async def _listen_for_ever(self) -> None:
+        tries = 0
+        while not self._closed:  # on Python 3.11 a driver may lose a cancellation
+            began = self._loop.time()
+            try:
+                await self._channel.listen(self._heard)
+            except Exception as error:
+                self._lost(error)
+            if self._loop.time() - began > LONGEST_PAUSE_SECONDS:
+                tries = 0  # what is lost again at once has not recovered
+            tries += 1
+            await asyncio.sleep(_pause(tries))
+
+    def _heard(self) -> None:
+        if self._deaf:
+            self._deaf = False
+            _log.warning("The revocation channel (%s) is heard again.", self._channel.kind)
+        if self._waking is None and not self._closed:
+            # The first at once, and of those that follow closely the last: it stands for all between.
+            due = max(self._loop.time(), self._woken_at + SHORTEST_GAP_SECONDS)
+            self._waking = self._loop.call_at(due, self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._waking = None
+        self._woken_at = self._loop.time()
+        if self._wake is not None:
+            self._wake()
+
+    def _lost(self, error: Exception) -> None:
+        if not self._deaf:
+            self._deaf = True
+            _log.warning(
+                "The revocation channel (%s) is not heard: %s. Until it is, revocations are found by polling alone.",
+                self._channel.kind,
+                describe(error),  # the texts of drivers may hold addresses and names
+            )
+
+    # -- publishing
+
+    async def _publish(self) -> None:
+        while self._unsaid:
+            self._unsaid = False
+            try:
+                async with asyncio.timeout(PUBLISH_SECONDS):
+                    await self._channel.publish()
+            except Exception as error:
+                if not self._dumb:
+                    self._dumb = True
+                    _log.warning(
+                        "The revocation channel (%s) takes no message: %s. Other workers learn of revocations by "
+                        "polling alone.",
+                        self._channel.kind,
+                        describe(error),
+                    )
+            else:
+                if self._dumb:
+                    self._dumb = False
+                    _log.warning("The revocation channel (%s) takes messages again.", self._channel.kind)
+
+
+def _pause(tries: int) -> float:
+    """Longer at each try, and by chance, so that workers that lost their server together do not come back together."""
+    longest = min(LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS * 2 ** min(tries, 10))
+    return random.uniform(longest / 2, longest)  # noqa: S311 - no secret

@@ -1,0 +1,79 @@
+"""PostgreSQL's own channel: LISTEN and NOTIFY, for whoever keeps the sessions there anyway."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import func, literal, select
+
+from asgi_sessions.store.address import engine_arguments
+from asgi_sessions.store.engine import Database
+
+__all__ = ["PostgreSQLChannel"]
+
+CONNECT_SECONDS = 10.0
+QUIET_SECONDS = 15.0
+"""After so much silence the server is asked whether it is still there: a connection that a firewall has dropped is
+silent for ever."""
+ANSWER_SECONDS = 5.0
+FAREWELL_SECONDS = 1.0
+
+_DIALECT_ARGUMENTS = ("async_creator_fn", "prepared_statement_cache_size", "prepared_statement_name_func")
+"""SQLAlchemy takes these for itself."""
+
+
+class ConnectionLost(Exception):
+    """The server, or something on the way to it, has closed the connection."""
+
+
+class PostgreSQLChannel:
+    """Listens on a connection of its own, and publishes by one of the engine's.
+
+    Args:
+        database: Of this event loop.
+        name: Of the channel.
+    """
+
+    kind = "PostgreSQL"
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+        self._notify = select(func.pg_notify(literal(name), literal("")))
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        import asyncpg  # noqa: PLC0415 - an extra
+
+        lost = asyncio.Event()
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await asyncpg.connect(**self._arguments())
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await connection.add_listener(self._name, lambda *_: heard())
+            heard()
+            while not lost.is_set():
+                try:
+                    async with asyncio.timeout(QUIET_SECONDS):
+                        await lost.wait()
+                except TimeoutError:
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        await connection.execute("SELECT 1")
+            raise ConnectionLost
+        finally:
+            with suppress(Exception):
+                await connection.close(timeout=FAREWELL_SECONDS)
+
+    async def publish(self) -> None:
+        await self._database.run(self._notify)
+
+    async def close(self) -> None:
+        """Nothing: what it publishes by is the engine's."""
+
+    def _arguments(self) -> dict[str, Any]:
+        """What the engine connects with: TLS, several hosts, and whatever else the address says."""
+        url = self._database.url
+        _, arguments = self._database.engine.dialect.create_connect_args(url)
+        arguments = {**arguments, **engine_arguments(url)["connect_args"]}
+        return {name: value for name, value in arguments.items() if name not in _DIALECT_ARGUMENTS}

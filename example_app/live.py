@@ -1,0 +1,18 @@
+"""A WebSocket for each open page, so that the page knows when its session ends: static/live-sign-out.js."""
+
+from fastapi import APIRouter, WebSocket
+
+from example_app.sessions import Visitor, sessions
+
+router = APIRouter(prefix="/api")
+
+
+@router.websocket("/live")
+async def live(websocket: WebSocket, session: Visitor) -> None:
+    """Stay open, and silent, for as long as the session lasts: the middleware closes the socket when it ends."""
+    await websocket.accept()
+    if session is None:  # it has ended already
+        await websocket.close(sessions.settings.websocket_close_code)
+        return
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass

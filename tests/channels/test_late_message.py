@@ -1,0 +1,41 @@
+"""A message that comes while a poll is under way is about what that poll may have missed."""
+
+import asyncio
+
+import pytest
+
+from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.store.tombstones import Page, Position, TombstoneStore
+from tests.channels.conftest import Wire, new_worker, until
+from tests.channels.test_wake_up import Client
+
+
+async def test_a_message_during_a_poll_brings_another_poll(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = TombstoneStore.page
+    read, go_on = asyncio.Event(), asyncio.Event()
+    go_on.set()
+    wake, wakes = RevocationFeed.wake, 0
+
+    def counted(self: RevocationFeed) -> None:
+        nonlocal wakes
+        wakes += 1
+        wake(self)
+
+    async def slow_page(self: TombstoneStore, after: Position) -> Page:
+        found = await page(self, after)
+        read.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(RevocationFeed, "wake", counted)
+    async with new_worker(wire.settings) as there, new_worker(wire.settings, revocation_check="none") as here:
+        await until(lambda: wakes == 1)  # it listens
+        client = await Client.of(there, issued := await here.create_new_session_without_request("alice"))
+        monkeypatch.setattr(TombstoneStore, "page", slow_page)
+        go_on.clear()
+        wire.flood(1)
+        await read.wait()
+        await here.revoke_session_using_session_handle(issued.session.session_handle)
+        await until(lambda: wakes == 3)
+        go_on.set()
+        await client.is_refused_soon()
