@@ -11,9 +11,8 @@ from tests.stateful.profiles import ACCESS as ACCESS_LIFETIME
 from tests.stateful.records import Access, Login, Marker, Row, Time, Token
 from tests.stateful.rotation_table import ANSWERED, PROMOTED, THEFT, Line, line_of
 
-REPLACED, SIGNED_OUT, BY_HANDLE, BY_USER, STOLEN = "replaced", "logout", "logout", "logout_all", "theft"
-"""The reasons in tombstones. `SIGNED_OUT`: by the session's own browser."""
-SPARED = frozenset({REPLACED, "sign_out"})
+REPLACED, BY_HANDLE, BY_USER, STOLEN = "replaced", "logout", "logout_all", "theft"
+"""The reasons in tombstones."""
 """Whose cookies a 401 leaves alone for a while: the jar may hold the next session already."""
 
 
@@ -146,7 +145,7 @@ class Model:
             self.note(Event.PURGED_ASKED)
             raise Refused
         if row.revoked_at is not None:
-            spared = row.reason in SPARED and now - row.revoked_at <= LATE
+            spared = row.reason == REPLACED and now - row.revoked_at <= LATE
             self.note(Event.SPARED if spared else Event.CLEARED)
             raise Refused(clear=not spared)
         if not row.live(now):

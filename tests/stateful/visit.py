@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.security.browser import ADDRESS
 from tests.stateful.events import Event
-from tests.stateful.model import SIGNED_OUT, Model, Pair, Refused, Rotated, Theft, TryRefresh
+from tests.stateful.model import BY_HANDLE, Model, Pair, Refused, Rotated, Theft, TryRefresh
 from tests.stateful.profiles import FRESH_ANSWER, IDLE, LONGEST_ANSWER, MARKER
 from tests.stateful.records import Access, Login, Marker, Token
 
@@ -128,11 +128,11 @@ class Visit:
     def sign_out(self) -> None:
         """The sign-out endpoint: whatever the request holds ends."""
         for login in self._logins():
-            self.model.end(self.worker, login, SIGNED_OUT)
+            self.model.end(self.worker, login, BY_HANDLE)
         self._end()
 
     def revoke(self, access: Access) -> None:
-        self.model.end(self.worker, access.login, SIGNED_OUT)
+        self.model.end(self.worker, access.login, BY_HANDLE)
         self._end()
 
     def set_payload(self, access: Access, payload: Any) -> Access:
