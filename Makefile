@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
 
-.PHONY: run test check lint types imports unit model format clean engines
+.PHONY: run test check lint types imports unit model proof format clean engines
 
 run: $(STAMP)
 	@echo "The example application: http://localhost:$(PORT)"
@@ -35,6 +35,12 @@ unit: $(STAMP)
 # Every interleaving of the refresh rotation, deeper than the tests go: some minutes.
 model: $(STAMP)
 	$(BIN)/python -m tests.rotation_model
+
+# All long forms of docs/rotation-proved.md: the model, stories, simulated browsers, races and crashes. An hour.
+proof: model engines
+	$(BIN)/python -m tests.stateful
+	$(BIN)/python -m tests.simulation
+	$(BIN)/python -m tests.races
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -148,11 +148,11 @@ async def test_16_any_bytes_as_cookies(shop: Shop, cookie: bytes) -> None:
 
 # These read their request without care: what comes of that is the shop's. Hypothesis knows them from the source.
 CARELESS = ("broken", "login", "payload")
-PATHS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+ANY_PATH = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
 @FEW
-@given(path=PATHS.filter(lambda path: not path.startswith(CARELESS)), method=st.text(max_size=12))
+@given(path=ANY_PATH.filter(lambda path: not path.startswith(CARELESS)), method=st.text(max_size=12))
 async def test_16_any_path_and_any_method(shop: Shop, path: str, method: str) -> None:
     browser = await shop.login()
     for prefix in ("/auth/sessions/", "/auth/", "/"):

@@ -1,0 +1,44 @@
+"""Runs the machine: a stated number of stories of a stated length."""
+
+import logging
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.stateful.machine import SessionMachine
+from tests.stateful.profiles import Profile
+from tests.stateful.world import World
+
+
+def tell_stories(
+    world: World, profile: Profile, *, stories: int, steps: int, chosen_by: int, shrink: bool = True
+) -> None:
+    """Run so many stories with one profile. One that the model does not explain is made as short as can be and raised.
+
+    Args:
+        world: The real side.
+        profile: The settings.
+        stories: How many.
+        steps: Of each, at most.
+        chosen_by: The seed: the same one tells the same stories.
+        shrink: Whether to look for a shorter story that fails.
+    """
+
+    logging.getLogger("asgi_sessions").setLevel(logging.CRITICAL + 1)  # thefts and backups by the hundred
+
+    class Machine(SessionMachine):
+        pass
+
+    Machine.world, Machine.profile = world, profile
+    run_state_machine_as_test(
+        seed(chosen_by)(Machine),
+        settings=settings(
+            max_examples=stories,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+            suppress_health_check=list(HealthCheck),
+            print_blob=False,
+        ),
+    )
