@@ -12,6 +12,8 @@ from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthoris
 from asgi_sessions.manager.watching import Watch
 
 REASON = "session ended"
+FAREWELL_SECONDS = 0.5
+"""For so long a socket stays open that has signed its own session out."""
 LAST_WORD_SECONDS = 1.0
 """For so long an application's return waits until its client has been told; one that reads nothing never is."""
 
@@ -31,24 +33,36 @@ class Ending:
         exchange: The connection's.
         send: The server's.
         last: The message that ends the connection.
+        farewell: For how many seconds an application that has ended the session on this very connection may still
+            talk; None for as long as it likes.
+
+    Attributes:
+        over: Whether the session's end has ended the connection.
     """
 
-    __slots__ = ("_closing", "_exchange", "_last", "_open", "_receiving", "_send", "_watch")
+    __slots__ = (
+        "_closed",
+        "_closing",
+        "_exchange",
+        "_farewell",
+        "_last",
+        "_open",
+        "_receiving",
+        "_send",
+        "_watch",
+        "over",
+    )
 
-    def __init__(self, exchange: Exchange, send: Send, last: Message) -> None:
+    def __init__(self, exchange: Exchange, send: Send, last: Message, *, farewell: float | None) -> None:
         self._exchange = exchange
         self._send = send
         self._last = last
-        self._open = False
+        self._farewell = farewell
+        self._open = self._closed = self.over = False
         self._watch: Watch | None = None
         self._receiving: asyncio.Timeout | None = None
         self._closing: asyncio.Task[None] | None = None
         exchange.session_taken = self._begin
-
-    @property
-    def over(self) -> bool:
-        """Whether the session's end has ended the connection."""
-        return self._closing is not None
 
     def opened(self) -> None:
         """The connection is open: from now on it may outlast its session."""
@@ -68,7 +82,8 @@ class Ending:
         if self.over:
             raise SessionOver
         if last:
-            self._stop_waiting()  # what ends by itself needs no second end
+            self._closed = True  # what ends by itself needs no second end
+            self._stop_waiting()
         try:
             await self._send(message)
         except Exception as error:
@@ -125,9 +140,23 @@ class Ending:
             self._watch.cancel()
 
     def _ended(self) -> None:
-        self._closing = asyncio.get_running_loop().create_task(self._close())
+        loop = asyncio.get_running_loop()
+        if not self._exchange.signed_out:
+            self._cut()
+            self._closing = loop.create_task(self._close())
+        elif self._farewell is not None:
+            self._closing = loop.create_task(self._close_after(self._farewell))
+
+    def _cut(self) -> None:
+        self.over = True
         if self._receiving is not None:
             self._receiving.reschedule(0)  # at once
+
+    async def _close_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if not self._closed:
+            self._cut()
+            await self._close()
 
     async def _close(self) -> None:
         with suppress(Exception):  # it was closing anyway

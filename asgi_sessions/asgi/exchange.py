@@ -175,6 +175,11 @@ class Exchange:
         return self._access is not None and not self.answer.over
 
     @property
+    def signed_out(self) -> bool:
+        """Whether the application has ended the session on this very connection, so that it knows."""
+        return self.answer.signed_out
+
+    @property
     def had_session(self) -> bool:
         """Whether the connection has, or had, a session."""
         return self._access is not None

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from asgi_sessions.asgi.ending import REASON, Ending
+from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, Ending
 from asgi_sessions.asgi.error_responses import error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.asgi.lifespan import run_lifespan
@@ -70,7 +70,8 @@ class SessionMiddleware:
                 message["headers"] = answer.start(list(message.get("headers", ())))
                 await send(message)
                 if _may_last(message):
-                    ending = Ending(exchange, send, {"type": "http.response.body", "body": b"", "more_body": False})
+                    end_of_body = {"type": "http.response.body", "body": b"", "more_body": False}
+                    ending = Ending(exchange, send, end_of_body, farewell=None)
                     ending.opened()
             elif ending is None:
                 await send(message)
@@ -100,7 +101,8 @@ class SessionMiddleware:
             return
         answer = exchange.answer
         close_code = self.manager.settings.websocket_close_code
-        ending = Ending(exchange, send, {"type": "websocket.close", "code": close_code, "reason": REASON})
+        close = {"type": "websocket.close", "code": close_code, "reason": REASON}
+        ending = Ending(exchange, send, close, farewell=FAREWELL_SECONDS)
 
         async def receive_while_logged_in() -> Message:
             return await ending.receive(receive)

@@ -1,5 +1,6 @@
 """A session without tokens, database and clock, for tests of what routes do with one."""
 
+import asyncio
 import inspect
 from dataclasses import replace
 from datetime import timedelta
@@ -75,7 +76,7 @@ class FakeSession(Session[UserT, Any]):
     )
 
     def __init__(self, memory: "_Memory") -> None:
-        super().__init__(memory.access, cast("Lifecycle", memory), memory)
+        super().__init__(memory.access, cast("Lifecycle", memory), memory.response)
         self._memory = memory
 
     def __call__(self, connection: HTTPConnection | None = None) -> Session[UserT, Any]:
@@ -87,7 +88,7 @@ class FakeSession(Session[UserT, Any]):
         if connection is not None:
             install_default_handler(connection.scope)
         self._memory.stands()
-        return Session(self._memory.access, cast("Lifecycle", self._memory), self._memory)
+        return Session(self._memory.access, cast("Lifecycle", self._memory), self._memory.response)
 
     @property
     def jwt_payload(self) -> Any:
@@ -104,13 +105,15 @@ class FakeSession(Session[UserT, Any]):
 
 
 class _Memory:
-    """Stands for the database behind a Session and for the response before it."""
+    """Stands for the database behind a Session."""
 
     settings = SimpleNamespace(speaks_supertokens=False)
 
     def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None) -> None:
         now = system_clock()
-        self.revoked = False
+        self.response = _Response(self)
+        self.revoker = self
+        self._over = asyncio.Event()
         self._info = json_value.dumps(None, "session_info")
         self.access = AccessToken(
             handle=new_handle() if session_handle is None else session_handle,
@@ -125,6 +128,10 @@ class _Memory:
             payload_json=json_value.dumps(jwt_payload, "jwt_payload"),
         )
 
+    @property
+    def revoked(self) -> bool:
+        return self._over.is_set()
+
     def stands(self) -> None:
         if self.revoked:
             raise Unauthorised
@@ -132,7 +139,8 @@ class _Memory:
     # -- what a Session asks of its Lifecycle
 
     async def revoke(self, session_handle: str) -> bool:
-        revoked, self.revoked = not self.revoked, True
+        revoked = not self.revoked
+        self._over.set()
         return revoked
 
     async def revoke_all(self, owner: UserId, *, except_handle: str) -> int:
@@ -155,13 +163,24 @@ class _Memory:
     async def check(self, session_handle: str) -> None:
         self.stands()
 
-    # -- what a Session asks of its response
+    async def ended(self, access: AccessToken) -> None:
+        await self._over.wait()
+
+
+class _Response:
+    """Stands for the response before a Session: it takes no cookies."""
+
+    def __init__(self, memory: _Memory) -> None:
+        self._memory = memory
+
+    def signing_out(self) -> None:
+        pass
 
     def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
-        pass  # no cookies
+        pass
 
     def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
         pass
 
     def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
-        self.access = claims
+        self._memory.access = claims

@@ -44,7 +44,11 @@ class Line:
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
-        self.pid: int = self.ask("/pid").body
+        try:
+            self.pid: int = self.ask("/pid").body
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, path: str, cookies: dict[str, str] | None = None, method: str = "GET") -> Reply:
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}

@@ -75,8 +75,15 @@ class Worker:
         """POST to the refresh endpoint with nothing but a refresh token."""
         return await self.send("POST", "/auth/session/refresh", [(REFRESH, token)])
 
+    async def hear(self) -> None:
+        """Hear now, and not within half a second, which sessions other workers have ended."""
+        feed = self.manager.lifecycle._feed
+        if feed is not None:
+            await feed.poll()
+
     async def refused(self, pair: Pair) -> list[Answer]:
         """What both tokens of a pair, each by itself, are answered: 401 where the session has ended."""
+        await self.hear()
         return [await self.refresh(pair.refresh), await self.send("GET", "/me", [(ACCESS, pair.access)])]
 
 

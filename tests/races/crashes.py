@@ -139,6 +139,7 @@ async def _log_in_again(cluster: Cluster, story: Story) -> None:
     row = await cluster.live_row(story.handle)
     must((row.revoked_at is None) == (row.revoked_reason is None), "half a tombstone")
     for worker in cluster.workers:
+        await worker.hear()
         answer = await worker.send("GET", "/me", story.presented.cookies)
         must(answer.status == (200 if row.revoked_at is None else 401), f"the old session is answered {answer.status}")
     answer = await cluster.workers[0].send("POST", f"/login/{story.user}", story.presented.cookies)

@@ -8,7 +8,7 @@ STATEMENTS = {
     "login that replaces": ["revoke", "insert"],
     "refresh of the head": ["read", "touch"],
     "refresh of a child": ["read", "promote"],
-    "logout": ["read", "revoke"],
+    "logout": ["revoke"],
 }
 
 

@@ -1,0 +1,129 @@
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from asgi_sessions import SessionSettings
+from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.store.engine import Database
+from asgi_sessions.store.schema import build_tables
+from asgi_sessions.store.tombstones import Position, TombstoneStore
+from tests.conftest import ENGINES
+from tests.revocation.tombstones import Cemetery
+from tests.store.conftest import Prepared
+
+
+class Seconds:
+    """A clock that nobody sets, and that tests move."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return Prepared(tmp_path_factory.mktemp("revocation"))
+
+
+@pytest.fixture(params=ENGINES)
+async def database(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
+    """An open database with empty tables, on each engine in turn."""
+    async with prepared.opened(request.param, request) as database:
+        yield database
+
+
+@pytest.fixture
+async def on_sqlite(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
+    """An open SQLite database with empty tables, for what has nothing to do with the engine."""
+    async with prepared.opened("sqlite", request) as database:
+        yield database
+
+
+@pytest.fixture
+def cemetery(database: Database) -> Cemetery:
+    return Cemetery(database)
+
+
+class ReadStore(TombstoneStore):
+    """The real one, which writes down what it is asked for, and can be told to fail.
+
+    Attributes:
+        places: Where each page was to begin.
+        failures: What to raise in place of the pages to come, the next one first; None lets a page through.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, build_tables())
+        self.places: list[Position] = []
+        self.failures: list[BaseException | None] = []
+
+    async def page(self, after: Position) -> Any:
+        self.places.append(after)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        return await super().page(after)
+
+
+@dataclass
+class Worker:
+    """One feed with all that it stands on.
+
+    Attributes:
+        told: The handles whose end was told to a watcher, in order.
+    """
+
+    feed: RevocationFeed
+    store: ReadStore
+    seconds: Seconds
+    watchers: Watchers
+    told: list[str] = field(default_factory=list)
+
+    def watch(self, *handles: str) -> None:
+        for handle in handles:
+            self.watchers.add(handle, self._telling(handle))
+
+    def _telling(self, handle: str) -> Callable[[], None]:
+        return lambda: self.told.append(handle)
+
+
+NewWorker = Callable[..., Worker]
+
+
+def build_worker(database: Database, seconds: Seconds, *, clock_ahead: int = 0, **settings: Any) -> Worker:
+    """A feed on a database.
+
+    Args:
+        database: Where.
+        seconds: Its monotonic clock.
+        clock_ahead: How far the worker's own clock is ahead, ms.
+        **settings: Beside the defaults.
+    """
+    import time
+
+    store, watchers = ReadStore(database), Watchers()
+    known = SessionSettings(database_url="sqlite+aiosqlite://", **settings)
+    clock = lambda: time.time_ns() // 1_000_000 + clock_ahead  # noqa: E731 - a clock is a function without arguments
+    return Worker(RevocationFeed(known, store, watchers, clock, monotonic=seconds), store, seconds, watchers)
+
+
+@pytest.fixture
+def new_worker(database: Database, seconds: Seconds) -> NewWorker:
+    """Feeds on one database, one monotonic clock for all."""
+    return lambda **options: build_worker(database, seconds, **options)
+
+
+@pytest.fixture
+def worker(new_worker: NewWorker) -> Worker:
+    """A feed with the default settings."""
+    return new_worker()

@@ -1,0 +1,159 @@
+"""The work in the background: it polls by itself, survives everything, and ends when it is told to."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from asgi_sessions import StoreUnavailable
+from asgi_sessions.revocation import feed as feed_module
+from asgi_sessions.store.engine import Database
+from asgi_sessions.store.tombstones import Position
+from tests.revocation.conftest import ReadStore, Seconds, Worker, build_worker
+from tests.revocation.tombstones import Cemetery, some_handle
+
+LONG_SECONDS = 30.0
+"""No test waits for so long unless it fails."""
+
+
+@pytest.fixture
+async def started(on_sqlite: Database, seconds: Seconds) -> AsyncIterator[Worker]:
+    """A feed that polls every few milliseconds."""
+    worker = build_worker(on_sqlite, seconds, revocation_poll_interval="0.005")
+    await worker.feed.start()
+    yield worker
+    await worker.feed.stop()
+
+
+async def next_poll(store: ReadStore, count: int = 2) -> None:
+    """Wait until polls have begun since; the last but one of them has ended."""
+    seen = len(store.places)
+    async with asyncio.timeout(LONG_SECONDS):
+        while len(store.places) < seen + count:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_start_has_read_everything(on_sqlite: Database, seconds: Seconds) -> None:
+    handle = some_handle()
+    await Cemetery(on_sqlite).bury(handle)
+    worker = build_worker(on_sqlite, seconds)
+    await worker.feed.start()
+    assert worker.feed.is_out(handle) is True
+    await worker.feed.stop()
+
+
+async def test_it_polls_by_itself(started: Worker, on_sqlite: Database) -> None:
+    handle = some_handle()
+    ended = asyncio.Event()
+    started.watchers.add(handle, ended.set)
+    await Cemetery(on_sqlite).bury(handle)
+    async with asyncio.timeout(LONG_SECONDS):
+        await ended.wait()
+    assert started.feed.is_out(handle) is True
+
+
+async def test_a_wake_up_does_not_wait_for_the_interval(on_sqlite: Database, seconds: Seconds) -> None:
+    worker = build_worker(on_sqlite, seconds, revocation_poll_interval="1h", revocation_max_staleness="1h")
+    await worker.feed.start()
+    handle, ended = some_handle(), asyncio.Event()
+    worker.watchers.add(handle, ended.set)
+    for _ in range(3):
+        await Cemetery(on_sqlite).bury(handle := some_handle())
+        worker.watchers.add(handle, ended.set)
+        worker.feed.wake()
+        async with asyncio.timeout(LONG_SECONDS):
+            await ended.wait()
+        ended.clear()
+    await worker.feed.stop()
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable(), RuntimeError("a mistake"), KeyError("x")])
+async def test_it_goes_on_after_any_failure(
+    started: Worker, on_sqlite: Database, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    handle = some_handle()
+    await Cemetery(on_sqlite).bury(handle)
+    started.store.failures = [failure] * 3
+    with caplog.at_level(logging.WARNING, "asgi_sessions"):
+        await next_poll(started.store, 6)
+    assert started.feed.is_out(handle) is True
+    assert caplog.records != []
+
+
+async def test_a_stop_ends_the_task(on_sqlite: Database, seconds: Seconds) -> None:
+    before = asyncio.all_tasks()
+    worker = build_worker(on_sqlite, seconds, revocation_poll_interval="0.005")
+    await worker.feed.start()
+    await next_poll(worker.store)
+    await worker.feed.stop()
+    assert asyncio.all_tasks() == before
+    polls = len(worker.store.places)
+    await asyncio.sleep(0.05)
+    assert len(worker.store.places) == polls
+    await worker.feed.stop()
+
+
+async def test_a_stop_in_the_middle_of_a_poll_does_not_wait_for_the_database(
+    on_sqlite: Database, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = build_worker(on_sqlite, seconds, revocation_poll_interval="0.005")
+    await worker.feed.start()
+    hanging = asyncio.Event()
+
+    async def hangs(after: Position) -> Any:
+        hanging.set()
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(worker.store, "page", hangs)
+    async with asyncio.timeout(LONG_SECONDS):
+        await hanging.wait()
+        await worker.feed.stop()
+
+
+async def test_a_stop_ends_even_where_a_driver_swallows_the_cancellation(
+    on_sqlite: Database, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # asyncio.wait_for of Python 3.11 does when the result comes at the same moment, and drivers use it.
+    worker = build_worker(on_sqlite, seconds, revocation_poll_interval="0.005")
+    await worker.feed.start()
+    page, waiting = worker.store.page, asyncio.Event()
+    swallowed: list[bool] = []
+
+    async def swallows(after: Position) -> Any:
+        if not swallowed:
+            waiting.set()
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                swallowed.append(True)
+        return await page(after)
+
+    monkeypatch.setattr(worker.store, "page", swallows)
+    async with asyncio.timeout(LONG_SECONDS):
+        await waiting.wait()
+    stopping = asyncio.create_task(worker.feed.stop())
+    done, _ = await asyncio.wait([stopping], timeout=LONG_SECONDS)
+    assert swallowed == [True]
+    monkeypatch.undo()
+    if not done:  # leave no task behind
+        stopping.cancel()
+        await asyncio.wait([stopping])
+        await worker.feed.stop()
+    assert done, "a stop waited for a task that goes on for ever"
+
+
+async def test_a_full_read_happens_by_itself(started: Worker, on_sqlite: Database, seconds: Seconds) -> None:
+    cemetery = Cemetery(on_sqlite)
+    late, ended = some_handle(), asyncio.Event()
+    started.watchers.add(late, ended.set)
+    await cemetery.bury(late, at=await cemetery.now() - feed_module.OVERLAP_MS * 2)
+    await next_poll(started.store)
+    assert started.feed.is_out(late) is False
+    seconds.now += feed_module.FULL_READ_SECONDS - 5
+    await next_poll(started.store)
+    assert not ended.is_set()
+    seconds.now += 5
+    async with asyncio.timeout(LONG_SECONDS):
+        await ended.wait()

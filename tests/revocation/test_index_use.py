@@ -1,0 +1,134 @@
+"""A poll costs what is new, not what is there: the servers read a range of the index, as they say themselves."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from asgi_sessions.store import tombstones
+from asgi_sessions.store.engine import Database
+from asgi_sessions.store.schema import build_tables
+from asgi_sessions.store.tombstones import Position, TombstoneStore
+from tests.revocation.tombstones import Cemetery
+from tests.store.conftest import Prepared
+
+INDEX = "ix_asgi_sessions_sessions_ended"
+TOMBSTONES = 20_000
+LIVE = 20_000
+SIZE = 500
+"""Of a page. A planner that is asked for a quarter of all that there is may rightly prefer to sort it."""
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tombstones, "PAGE_SIZE", SIZE)
+
+
+async def _fill(database: Database) -> int:
+    cemetery = Cemetery(database)
+    now = await cemetery.now()
+    await cemetery.fill(TOMBSTONES, ending_at=now, apart_ms=3000)  # over ten minutes
+    await cemetery.fill(LIVE, ending_at=now, live=True)
+    return now
+
+
+def literal(database: Database, after: Position) -> str:
+    """The statement of a page with its values in it."""
+    store = TombstoneStore(database, build_tables())
+    values = {
+        "revoked_at": after.revoked_at,
+        "idle_expires_at": after.idle_expires_at,
+        "p_handle": after.handle,
+        "size": SIZE,
+    }
+    compiled = store._page.params(values).compile(
+        dialect=database.engine.dialect, compile_kwargs={"literal_binds": True}
+    )
+    return str(compiled)
+
+
+@pytest.fixture
+async def on_mariadb(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
+    async with prepared.opened("mariadb", request) as database:
+        yield database
+
+
+@pytest.fixture
+async def on_postgresql(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
+    async with prepared.opened("postgresql", request) as database:
+        yield database
+
+
+def tables_in(plan: Any) -> Iterator[dict[str, Any]]:
+    """The parts of a MariaDB plan that read a table."""
+    if isinstance(plan, dict):
+        if "table_name" in plan:
+            yield plan
+        for part in plan.values():
+            yield from tables_in(part)
+    elif isinstance(plan, list):
+        for part in plan:
+            yield from tables_in(part)
+
+
+async def test_mariadb_reads_a_range_of_the_index_in_its_order(on_mariadb: Database) -> None:
+    now = await _fill(on_mariadb)
+    cemetery = Cemetery(on_mariadb)
+    everything = Position.before(now - 630_000)
+    recent = Position.before(now - 20_000)
+    page = await TombstoneStore(on_mariadb, build_tables()).page(everything)
+    assert page.next is not None
+    for after in (everything, recent, page.next):
+        ((text,),) = await cemetery.explain(f"EXPLAIN FORMAT=JSON {literal(on_mariadb, after)}")
+        (table,) = [table for table in tables_in(json.loads(text)) if table["table_name"] == "asgi_sessions_sessions"]
+        assert (table["access_type"], table["key"]) == ("range", INDEX), text
+        assert "filesort" not in text, text
+        assert table.get("using_index") is True, "the rows themselves are not read"
+    # It reads no more of the index than it gives out.
+    async with on_mariadb.engine.connect() as connection:
+        await connection.exec_driver_sql("FLUSH STATUS")
+        await connection.exec_driver_sql(literal(on_mariadb, page.next))
+        shown: Any = await connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
+        handled = {name: int(value) for name, value in shown.all()}
+    assert handled["Handler_read_next"] <= SIZE + 10, handled
+    assert handled["Handler_read_rnd_next"] <= SIZE + 10, handled  # of the union's own result
+
+
+def nodes_in(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes_in(part)
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_postgresql_reads_a_range_of_the_index_in_its_order(on_postgresql: Database, mode: str) -> None:
+    now = await _fill(on_postgresql)
+    everything = Position.before(now - 630_000)
+    page = await TombstoneStore(on_postgresql, build_tables()).page(everything)
+    assert page.next is not None
+    # The driver prepares statements, and the server may then plan without knowing the values.
+    store = TombstoneStore(on_postgresql, build_tables())
+    compiled = store._page.compile(dialect=on_postgresql.engine.dialect)
+    for after in (everything, Position.before(now - 20_000), page.next):
+        given = dict(zip(("revoked_at", "idle_expires_at", "p_handle"), after, strict=True)) | {"size": SIZE}
+        values = [compiled.construct_params(given)[name] for name in compiled.positiontup or ()]
+        literals = ", ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in values)
+        async with on_postgresql.engine.connect() as connection:
+            await connection.exec_driver_sql(f"SET plan_cache_mode = {mode}")
+            await connection.exec_driver_sql(f"PREPARE page AS {compiled}")
+            try:
+                ((found,),) = (
+                    await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page({literals})")
+                ).all()
+            finally:
+                await connection.exec_driver_sql("DEALLOCATE page")
+                await connection.exec_driver_sql("RESET plan_cache_mode")
+        plan = json.loads(found) if isinstance(found, str) else found
+        (scan,) = [node for node in nodes_in(plan[0]["Plan"]) if "Relation Name" in node]
+        assert scan["Node Type"] in ("Index Scan", "Index Only Scan"), plan
+        assert scan["Index Name"] == INDEX
+        # A page may end within one group of equal times; what is sorted is such a group at most.
+        assert scan["Actual Rows"] <= SIZE + 200, plan
+        sorts = {node["Node Type"] for node in nodes_in(plan[0]["Plan"]) if "Sort" in node["Node Type"]}
+        assert sorts <= {"Incremental Sort"}, plan

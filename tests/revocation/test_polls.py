@@ -1,0 +1,342 @@
+"""What a poll reads: all that could have appeared since the last one. And what a poll that fails leaves behind."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from asgi_sessions import StoreUnavailable
+from asgi_sessions.revocation.feed import FULL_READ_SECONDS, OVERLAP_MS
+from asgi_sessions.store import tombstones
+from asgi_sessions.store.tombstones import Position
+from tests.revocation.conftest import NewWorker, Seconds, Worker
+from tests.revocation.tombstones import Cemetery, some_handle
+from tests.security.statements import counted
+
+KEPT_MS = 630_000
+"""Two access lifetimes and the staleness allowed, by default."""
+
+
+async def test_the_first_poll_reads_what_is_needed_and_not_what_is_older(worker: Worker, cemetery: Cemetery) -> None:
+    now = await cemetery.now()
+    needed, old, alive = some_handle(), some_handle(), some_handle()
+    await cemetery.bury(needed, at=now - KEPT_MS + 20_000)
+    await cemetery.bury(old, at=now - KEPT_MS - 1)
+    await cemetery.live(alive)
+    await worker.feed.poll()
+    assert worker.feed.is_out(needed) is True
+    assert worker.feed.is_out(old) is False
+    assert worker.feed.is_out(alive) is False
+
+
+async def test_a_new_tombstone_is_found_by_the_next_poll(worker: Worker, cemetery: Cemetery) -> None:
+    await worker.feed.poll()
+    for _ in range(3):
+        handle = some_handle()
+        await cemetery.bury(handle)
+        assert worker.feed.is_out(handle) is False
+        await worker.feed.poll()
+        assert worker.feed.is_out(handle) is True
+
+
+async def test_a_poll_is_one_statement(worker: Worker, cemetery: Cemetery) -> None:
+    await cemetery.bury(some_handle(), some_handle())
+    await worker.feed.poll()
+    for _ in range(3):
+        with counted() as statements:
+            await worker.feed.poll()
+        assert len(statements) == 1
+
+
+async def test_asking_is_no_statement(worker: Worker, cemetery: Cemetery) -> None:
+    out = some_handle()
+    await cemetery.bury(out)
+    await worker.feed.poll()
+    with counted() as statements:
+        assert [worker.feed.is_out(handle) for handle in (out, some_handle())] == [True, False]
+        assert worker.feed.staleness == 0.0
+    assert statements == []
+
+
+# -- late commits
+
+
+def test_the_overlap_covers_a_statement_a_lagging_replica_and_a_clock() -> None:
+    assert OVERLAP_MS == 5_000 + 10_000 + 5_000
+    assert FULL_READ_SECONDS == 30
+
+
+async def test_a_late_commit_within_the_overlap_is_found_by_the_next_poll(worker: Worker, cemetery: Cemetery) -> None:
+    await worker.feed.poll()
+    mark_at_most = await cemetery.now()
+    late = some_handle()
+    await cemetery.bury(late, at=mark_at_most - OVERLAP_MS)
+    await worker.feed.poll()
+    assert worker.feed.is_out(late) is True
+
+
+async def test_the_overlap_holds_at_every_poll(worker: Worker, cemetery: Cemetery) -> None:
+    await worker.feed.poll()
+    for _ in range(3):
+        await worker.feed.poll()
+        late = some_handle()
+        await cemetery.bury(late, at=await cemetery.now() - OVERLAP_MS)
+        await worker.feed.poll()
+        assert worker.feed.is_out(late) is True
+
+
+async def test_an_older_late_commit_is_found_by_the_full_read(
+    worker: Worker, cemetery: Cemetery, seconds: Seconds
+) -> None:
+    mark_at_least = await cemetery.now()
+    await worker.feed.poll()
+    late = some_handle()
+    await cemetery.bury(late, at=mark_at_least - OVERLAP_MS - 1)
+    seconds.now += FULL_READ_SECONDS - 0.01
+    await worker.feed.poll()
+    assert worker.feed.is_out(late) is False
+    seconds.now += 0.01
+    await worker.feed.poll()
+    assert worker.feed.is_out(late) is True
+
+
+async def test_the_full_read_comes_again_and_again(worker: Worker, cemetery: Cemetery, seconds: Seconds) -> None:
+    await worker.feed.poll()
+    for _ in range(3):
+        late = some_handle()
+        await cemetery.bury(late, at=await cemetery.now() - KEPT_MS // 2)
+        seconds.now += FULL_READ_SECONDS
+        await worker.feed.poll()
+        assert worker.feed.is_out(late) is True
+
+
+async def test_a_full_read_that_failed_is_made_up_for(worker: Worker, cemetery: Cemetery, seconds: Seconds) -> None:
+    await worker.feed.poll()
+    late = some_handle()
+    await cemetery.bury(late, at=await cemetery.now() - KEPT_MS // 2)
+    seconds.now += FULL_READ_SECONDS
+    worker.store.failures = [StoreUnavailable()]
+    with pytest.raises(StoreUnavailable):
+        await worker.feed.poll()
+    assert worker.feed.is_out(late) is False
+    await worker.feed.poll()
+    assert worker.feed.is_out(late) is True
+
+
+async def test_a_clock_of_the_database_that_was_set_back_loses_nothing(
+    worker: Worker, cemetery: Cemetery, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The poll before a failover has seen the time of a node that is an hour ahead.
+    now = await cemetery.now()
+    page = worker.store.page
+    ahead = 3_600_000
+
+    async def of_the_other_node(after: Position) -> Any:
+        found = await page(after)
+        return tombstones.Page(found.now + ahead, found.handles, found.next)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "page", of_the_other_node)
+        await worker.feed.poll()
+    handle = some_handle()
+    await cemetery.bury(handle, at=now)
+    await worker.feed.poll()  # begins an hour ahead, and learns the time
+    await worker.feed.poll()
+    assert worker.feed.is_out(handle) is True
+
+
+# -- whom it tells
+
+
+async def test_repeats_tell_the_watchers_once(worker: Worker, cemetery: Cemetery, seconds: Seconds) -> None:
+    await worker.feed.poll()
+    handle, other = some_handle(), some_handle()
+    worker.watch(handle, other)
+    await cemetery.bury(handle)
+    await worker.feed.poll()
+    assert worker.told == [handle]
+    worker.watch(handle)  # whoever comes later has been refused, or was told by `add`
+    for _ in range(3):
+        seconds.now += FULL_READ_SECONDS
+        await worker.feed.poll()
+    assert worker.told == [handle]
+
+
+async def test_what_this_worker_ended_itself_counts_at_once_and_is_told_by_no_poll(
+    worker: Worker, cemetery: Cemetery
+) -> None:
+    await worker.feed.poll()
+    handle = some_handle()
+    worker.watch(handle)
+    worker.feed.add(handle)
+    assert worker.feed.is_out(handle) is True
+    await cemetery.bury(handle)
+    await worker.feed.poll()
+    assert worker.told == []
+
+
+# -- several pages, and what goes wrong between them
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(tombstones, "PAGE_SIZE", 5)
+    return 5
+
+
+async def bury_pages(cemetery: Cemetery, size: int, count: int) -> list[str]:
+    now = await cemetery.now()
+    handles = [some_handle() for _ in range(size * count)]
+    await cemetery.bury(*handles, at=now)
+    return handles
+
+
+async def test_a_poll_reads_all_pages(worker: Worker, cemetery: Cemetery, small_pages: int) -> None:
+    await worker.feed.poll()
+    handles = await bury_pages(cemetery, small_pages, 3)
+    worker.watch(*handles)
+    worker.store.places.clear()
+    await worker.feed.poll()
+    assert all(worker.feed.is_out(handle) for handle in handles)
+    assert sorted(worker.told) == sorted(handles)
+    assert len(worker.store.places) == 4
+    assert worker.store.places == sorted(set(worker.store.places))
+
+
+async def test_the_mark_is_the_time_of_the_first_page(
+    worker: Worker, cemetery: Cemetery, small_pages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is committed while the later pages are read may lie before them.
+    await bury_pages(cemetery, small_pages, 2)
+    page, times = worker.store.page, iter((1_000_000, 2_000_000, 3_000_000))
+
+    async def at_another_time(after: Position) -> Any:
+        found = await page(after)
+        return tombstones.Page(next(times), found.handles, found.next)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "page", at_another_time)
+        await worker.feed.poll()
+    worker.store.places.clear()
+    await worker.feed.poll()
+    assert worker.store.places[0] == Position.before(1_000_000 - OVERLAP_MS)
+
+
+FAILURES = [StoreUnavailable(), asyncio.CancelledError(), RuntimeError("a mistake")]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+@pytest.mark.parametrize("good_pages", [0, 1, 2])
+async def test_a_poll_that_ends_half_way_loses_nothing_and_counts_for_nothing(
+    worker: Worker, cemetery: Cemetery, seconds: Seconds, small_pages: int, good_pages: int, failure: BaseException
+) -> None:
+    await worker.feed.poll()
+    worker.store.places.clear()
+    await worker.feed.poll()
+    (before,) = worker.store.places
+    handles = await bury_pages(cemetery, small_pages, 2)
+    worker.watch(*handles)
+    seconds.now += 7
+    worker.store.failures = [*[None] * good_pages, failure]
+    with pytest.raises(type(failure)):
+        await worker.feed.poll()
+    assert worker.feed.staleness == 7
+    known = sum(handle in worker.feed for handle in handles)
+    assert known == len(worker.told) == good_pages * small_pages, "what was read counts"
+    worker.store.places.clear()
+    await worker.feed.poll()
+    assert Position.before(before.revoked_at) <= worker.store.places[0]
+    assert worker.store.places[0].revoked_at <= await cemetery.now() - OVERLAP_MS
+    assert worker.feed.staleness == 0
+    assert all(worker.feed.is_out(handle) for handle in handles)
+    assert sorted(worker.told) == sorted(handles), "nobody is forgotten and nobody is told twice"
+
+
+async def test_a_poll_that_fails_at_its_end_does_not_move_the_mark(
+    worker: Worker, cemetery: Cemetery, small_pages: int
+) -> None:
+    await bury_pages(cemetery, small_pages, 2)
+    await worker.feed.poll()
+    worker.store.places.clear()
+    for good_pages in (2, 1):
+        worker.store.failures = [*[None] * good_pages, StoreUnavailable()]
+        with pytest.raises(StoreUnavailable):
+            await worker.feed.poll()
+    await worker.feed.poll()
+    starts = [place for place in worker.store.places if place.idle_expires_at == -1]
+    assert len(starts) == 3
+    assert len(set(starts)) == 1, "each began where the first one did"
+
+
+async def test_a_task_that_is_cancelled_while_it_polls_leaves_the_feed_in_order(
+    worker: Worker, cemetery: Cemetery
+) -> None:
+    await worker.feed.poll()
+    handle = some_handle()
+    await cemetery.bury(handle)
+    for _ in range(20):
+        task = asyncio.create_task(worker.feed.poll())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    await worker.feed.poll()
+    assert worker.feed.is_out(handle) is True
+
+
+async def test_before_the_first_good_poll_nothing_is_said(worker: Worker, cemetery: Cemetery) -> None:
+    handle = some_handle()
+    await cemetery.bury(handle)
+    with pytest.raises(StoreUnavailable):
+        worker.feed.is_out(handle)
+    assert worker.feed.staleness == float("inf")
+    worker.store.failures = [StoreUnavailable()]
+    with pytest.raises(StoreUnavailable):
+        await worker.feed.poll()
+    with pytest.raises(StoreUnavailable):
+        worker.feed.is_out(handle)
+    await worker.feed.poll()
+    assert worker.feed.is_out(handle) is True
+
+
+async def test_a_start_without_the_database_fails_and_leaves_no_task(worker: Worker) -> None:
+    worker.store.failures = [StoreUnavailable()]
+    tasks = asyncio.all_tasks()
+    with pytest.raises(StoreUnavailable):
+        await worker.feed.start()
+    assert asyncio.all_tasks() == tasks
+    await worker.feed.stop()
+
+
+# -- what is forgotten
+
+
+async def test_nothing_is_forgotten_within_the_lifetime_of_a_tombstone(
+    new_worker: NewWorker, cemetery: Cemetery, seconds: Seconds
+) -> None:
+    worker = new_worker(access_token_lifetime="1m", revocation_max_staleness="10s")
+    lifetime = 130.0
+    await worker.feed.poll()
+    handles = {}
+    for _ in range(60):  # at every phase of the forgetting
+        handle = some_handle()
+        worker.feed.add(handle)
+        handles[handle] = seconds.now
+        seconds.now += 7
+        await worker.feed.poll()
+        for known, since in handles.items():
+            if seconds.now - since <= lifetime:
+                assert worker.feed.is_out(known) is True
+            if seconds.now - since > 2 * lifetime + 14:
+                assert worker.feed.is_out(known) is False
+    assert sum(handle in worker.feed for handle in handles) < 60
+
+
+async def test_a_worker_that_was_away_for_long_knows_what_it_needs_after_one_poll(
+    worker: Worker, cemetery: Cemetery, seconds: Seconds
+) -> None:
+    await worker.feed.poll()
+    needed = some_handle()
+    await cemetery.bury(needed, at=await cemetery.now() - KEPT_MS // 2)
+    seconds.now += 3600
+    await worker.feed.poll()
+    assert worker.feed.is_out(needed) is True
