@@ -17,7 +17,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as condition
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.browser.crowd_app import CLOCK
 from tests.servers import MariaDB
 from tests.simulation.wire import Reply, Sending, new_jar
 from tests.simulation.workers import Workers, running_workers
@@ -107,7 +106,7 @@ def crowded(refresh: str, promote_on: str, mariadb: MariaDB, mariadb_url: str, t
         "ASGI_SESSIONS_DATABASE_URL": mariadb_url,
         "ASGI_SESSIONS_REFRESH": refresh,
         "ASGI_SESSIONS_PROMOTE_ON": promote_on,
-        CLOCK: str(clock),
+        "CROWD_CLOCK": str(clock),
     }
     with running_workers("tests.browser.crowd_app:app", tmp_path, environment) as workers:
         yield Crowded(workers, refresh, promote_on, clock, mariadb, mariadb_url.rpartition("/")[2])

@@ -1,6 +1,8 @@
 """Runs the machine: a stated number of stories of a stated length."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -24,21 +26,32 @@ def tell_stories(
         shrink: Whether to look for a shorter story that fails.
     """
 
-    logging.getLogger("asgi_sessions").setLevel(logging.CRITICAL + 1)  # thefts and backups by the hundred
-
     class Machine(SessionMachine):
         pass
 
     Machine.world, Machine.profile = world, profile
-    run_state_machine_as_test(
-        seed(chosen_by)(Machine),
-        settings=settings(
-            max_examples=stories,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
-            suppress_health_check=list(HealthCheck),
-            print_blob=False,
-        ),
-    )
+    with _silence():
+        run_state_machine_as_test(
+            seed(chosen_by)(Machine),
+            settings=settings(
+                max_examples=stories,
+                stateful_step_count=steps,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+                suppress_health_check=list(HealthCheck),
+                print_blob=False,
+            ),
+        )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """No log of thefts and restored backups by the hundred."""
+    log = logging.getLogger("asgi_sessions")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

@@ -19,13 +19,14 @@ class Prepared:
     """Databases that have their tables already, one for each engine: making one takes half a second."""
 
     def __init__(self, folder: Path) -> None:
+        self._name = f"prepared_{folder.name}"
         self._urls = {"sqlite": f"sqlite+aiosqlite:///{folder / 'sessions.db'}"}
 
     def url(self, engine: str, request: pytest.FixtureRequest) -> str:
         if engine not in self._urls:
             server: Server = request.getfixturevalue(engine)
-            server.sql("CREATE DATABASE prepared")
-            self._urls[engine] = server.url("prepared")
+            server.sql(f"CREATE DATABASE {self._name}")
+            self._urls[engine] = server.url(self._name)
         return self._urls[engine]
 
     @asynccontextmanager
