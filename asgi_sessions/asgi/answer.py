@@ -27,7 +27,7 @@ class Answer:
         tokens: The pair that leaves, None if none does.
         looked: Whether the application asked for the session, so that caches must tell users apart.
         started: Whether the response is on its way, so that nothing can be added.
-        signed_out: Whether the application has ended the session on this very connection.
+        signed_out: The session that the application has ended on this very connection, None if it has not.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Answer:
         self.tokens: TokenSet | None = None
         self.looked = False
         self.started = False
-        self.signed_out = False
+        self.signed_out: str | None = None
         self._access: tuple[IssuedToken, AccessToken] | None = None
         self._clear = False
         self._forget_marker = False
@@ -106,9 +106,9 @@ class Answer:
         self._access = token, claims
         self._warn_if_started("the new access token did not leave with it")
 
-    def signing_out(self) -> None:
-        """The application is about to end the session on this very connection, so that it will know."""
-        self.signed_out = True
+    def signing_out(self, session_handle: str | None) -> None:
+        """The application is about to end this session on this very connection, so that it will know; None: not so."""
+        self.signed_out = session_handle
 
     def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
         """Clear the cookies, unless a login on this connection has already put another session into them."""

@@ -60,7 +60,7 @@ class Ending:
         self._farewell = farewell
         self._open = self._closed = self.over = False
         self._watch: Watch | None = None
-        self._receiving: asyncio.Timeout | None = None
+        self._receiving: set[asyncio.Timeout] = set()
         self._closing: asyncio.Task[None] | None = None
         exchange.session_taken = self._begin
 
@@ -99,24 +99,25 @@ class Ending:
         Args:
             receive: The server's.
         """
-        if self._watch is None:
-            return await receive()
         message = self._gone
         if not self.over:
             try:
-                async with asyncio.timeout(None) as self._receiving:
+                async with asyncio.timeout(None) as waiting:
+                    self._receiving.add(waiting)
                     message = await receive()
             except TimeoutError:
                 if not self.over:
                     raise
             finally:
-                self._receiving = None
+                self._receiving.discard(waiting)
         return self._gone if self.over else message
 
     def consequence(self, error: Exception) -> bool:
         """Whether an application's error is only how it learned that its connection was ended."""
         if isinstance(error, ExceptionGroup):
             return self.over and all(self.consequence(inner) for inner in error.exceptions)
+        if isinstance(error, RuntimeError):  # Starlette's, for a handled error after the response has started
+            return self.over and isinstance(error.__cause__, _HOW_IT_IS_LEARNED)
         return self.over and isinstance(error, (SessionOver, *_HOW_IT_IS_LEARNED))
 
     async def finish(self) -> None:
@@ -124,6 +125,8 @@ class Ending:
         self._stop_waiting()
         self._exchange.session_taken = None  # else the two would keep each other alive
         if self._closing is not None:
+            if self._closed and not self.over:
+                self._closing.cancel()  # it has closed by itself, before its time to say goodbye was over
             await asyncio.wait([self._closing], timeout=LAST_WORD_SECONDS)
 
     @property
@@ -149,8 +152,8 @@ class Ending:
 
     def _cut(self) -> None:
         self.over = True
-        if self._receiving is not None:
-            self._receiving.reschedule(0)  # at once
+        for waiting in self._receiving:
+            waiting.reschedule(0)  # at once
 
     async def _close_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

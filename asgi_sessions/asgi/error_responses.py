@@ -64,7 +64,7 @@ async def session_exception_handler(connection: HTTPConnection, error: Exception
 def _close_code(websocket: WebSocket, error: SessionError) -> int:
     # An application that asks may hear of the session's end before the middleware does: the client is told the same.
     exchange = websocket.scope.get(SCOPE_KEY)
-    if isinstance(error, _NEEDS_LOGIN) and exchange is not None and exchange.had_session:
+    if isinstance(error, Unauthorised | TokenTheftDetected) and exchange is not None and exchange.had_session:
         code: int = exchange.manager.settings.websocket_close_code
         return code
     return POLICY_VIOLATION

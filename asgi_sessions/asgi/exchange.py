@@ -176,8 +176,8 @@ class Exchange:
 
     @property
     def signed_out(self) -> bool:
-        """Whether the application has ended the session on this very connection, so that it knows."""
-        return self.answer.signed_out
+        """Whether the application has ended its session on this very connection, so that it knows."""
+        return self._access is not None and self.answer.signed_out == self._access.handle
 
     @property
     def had_session(self) -> bool:

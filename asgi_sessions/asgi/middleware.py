@@ -76,7 +76,7 @@ class SessionMiddleware:
             elif ending is None:
                 await send(message)
             else:
-                await ending.send(message, last=not message.get("more_body", False))
+                await ending.send(message, last=_ends_response(message))
 
         try:
             await self.app(scope, receive, send_with_cookies)
@@ -151,10 +151,16 @@ class SessionMiddleware:
 def _may_last(start: Message) -> bool:
     """Whether a response may go on for long: it does not say how long it is.
 
-    One that does can be ended neither early nor correctly, and ends soon by itself.
+    One that does can be ended neither early nor correctly, and ends soon by itself; nor can one with trailers.
     """
-    bodiless = start["status"] in {204, 304}
-    return not bodiless and all(name.lower() != b"content-length" for name, _ in start["headers"])
+    if start["status"] in {204, 304} or start.get("trailers"):
+        return False
+    return all(name.lower() != b"content-length" for name, _ in start["headers"])
+
+
+def _ends_response(message: Message) -> bool:
+    kind = message["type"]
+    return kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body"))
 
 
 def _leave(scope: Scope, exchange: Exchange) -> None:

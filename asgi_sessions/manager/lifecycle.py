@@ -79,7 +79,7 @@ class Lifecycle:
         self._watchers = watchers
         self._events = events
         self.revoker = Revoker(sessions, feed, watchers, events, clock)
-        self._standing = Standing(settings, sessions, clock)
+        self._standing = Standing(settings, sessions, feed, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, events, clock)
         self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock)
 

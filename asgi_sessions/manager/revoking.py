@@ -96,6 +96,10 @@ class Revoker:
             if self._feed is not None:
                 self._feed.add(handle)
             self._watchers.tell((handle,))
+        elif self._feed is not None and handle not in self._feed:
+            # Another worker was faster, or the answer to the same statement was lost. Where there is a tombstone, it
+            # counts here too by the time that this returns.
+            await self._feed.catch_up()
         return revoked
 
     async def _learn(self) -> None:

@@ -36,8 +36,8 @@ class IssuedToken:
 class ResponseTokens(Protocol):
     """The way back to the client, where there is one: the middleware's side of a Session."""
 
-    def signing_out(self) -> None:
-        """The application is about to end the session on this very connection, so that it will know."""
+    def signing_out(self, session_handle: str | None) -> None:
+        """The application is about to end this session on this very connection, so that it will know; None: not so."""
 
     def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
         """The session is over: let the cookies leave with the response.
@@ -105,11 +105,17 @@ class Session(Generic[UserIdT, PayloadT]):
         Raises:
             StoreUnavailable: Nothing was revoked, the cookies stay.
         """
-        if self._response is not None:
-            self._response.signing_out()
-        revoked = await self._lifecycle.revoker.revoke(self.session_handle)
-        if self._response is not None and (revoked or not self._lifecycle.settings.speaks_supertokens):
-            self._response.ended(self.session_handle, by_user=True)
+        response = self._response
+        if response is not None:
+            response.signing_out(self.session_handle)
+        try:
+            revoked = await self._lifecycle.revoker.revoke(self.session_handle)
+        except BaseException:
+            if response is not None:
+                response.signing_out(None)
+            raise
+        if response is not None and (revoked or not self._lifecycle.settings.speaks_supertokens):
+            response.ended(self.session_handle, by_user=True)
 
     async def revoke_other_sessions(self) -> int:
         """Log this user out everywhere else.

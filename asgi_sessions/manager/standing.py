@@ -2,6 +2,7 @@
 
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
@@ -17,8 +18,11 @@ worker would still refresh them."""
 class Standing:
     """Reads rows and turns those that no longer stand into errors."""
 
-    def __init__(self, settings: SessionSettings, sessions: SessionRepository, clock: Clock) -> None:
+    def __init__(
+        self, settings: SessionSettings, sessions: SessionRepository, feed: RevocationFeed | None, clock: Clock
+    ) -> None:
         self._sessions = sessions
+        self._feed = feed
         self._clock = clock
         self._replaced_recently = settings.late_parent_window_ms
 
@@ -34,6 +38,8 @@ class Standing:
             Unauthorised: Unknown, expired or revoked.
             StoreUnavailable: The database did not answer.
         """
+        out = self._feed is not None and handle in self._feed
+        fresh = fresh or out
         row = await self._sessions.find(handle, fresh=fresh)
         if not fresh and (row is None or self._expired(row)):
             row = await self._sessions.find(handle, fresh=True)
@@ -43,6 +49,8 @@ class Standing:
             raise self._revoked(row)
         if self._expired(row):
             raise Unauthorised
+        if out:  # and this node of the database has not heard of it yet
+            raise Unauthorised(clear_cookies=False)
         return row
 
     def _expired(self, row: SessionRow) -> bool:

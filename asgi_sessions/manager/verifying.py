@@ -3,7 +3,7 @@
 import logging
 from collections import OrderedDict
 
-from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
+from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
 from asgi_sessions.manager.refreshing import MAX_READS, Refresher
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing
@@ -40,7 +40,8 @@ class Verifier:
         self._access_lifetime = settings.access_token_lifetime_ms
         self._overlap = not settings.speaks_supertokens
         self._check_database = settings.revocation_check == "database"
-        self._feed = feed if settings.revocation_check == "feed" else None
+        self._feed = feed
+        self._relies_on_feed = settings.revocation_check == "feed"
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
         self._seen: OrderedDict[tuple[str, int, bytes], None] = OrderedDict()
@@ -82,13 +83,10 @@ class Verifier:
             await self._first_use(access, access.lineage.lineage)
         if check_database or self._check_database:
             await self._standing.row(access.handle)
-        elif self._feed is not None and await self._is_out(access.handle, self._feed):
-            await self._standing.row(access.handle, fresh=True)  # the row says what becomes of the cookies
-            raise Unauthorised(clear_cookies=False)  # even where a node of the database has not heard of it yet
-
-    async def _is_out(self, handle: str, feed: RevocationFeed) -> bool:
-        await feed.wake_up()
-        return feed.is_out(handle)
+        elif self._relies_on_feed and self._feed is not None:
+            await self._feed.wake_up()
+            if self._feed.is_out(access.handle):
+                await self._standing.row(access.handle)  # says why, and what becomes of the cookies
 
     def wants_rewrite(self, access: AccessToken) -> bool:
         """Whether this token's first use has just been settled, and it does not say so itself.

@@ -123,7 +123,8 @@ class WakeUps:
             if self._loop.time() - began > LONGEST_PAUSE_SECONDS:
                 tries = 0  # what is lost again at once has not recovered
             tries += 1
-            await asyncio.sleep(_pause(tries))
+            if not self._closed:
+                await asyncio.sleep(_pause(tries))
 
     def _heard(self) -> None:
         if self._deaf:

@@ -84,12 +84,13 @@ class RevocationFeed:
         self._failing = self._refusing = self._clock_differs = False
         self._wake = asyncio.Event()
         self._polling, self._waking = asyncio.Lock(), asyncio.Lock()
-        self._begun = self._done = 0  # polls, counted from 1
+        self._begun = self._done = self._missed = 0  # polls, counted from 1
         self._task: asyncio.Task[None] | None = None
 
     # -- what requests ask
 
     def __contains__(self, handle: str) -> bool:
+        """Whether a session is known to be revoked."""
         return handle in self._revoked
 
     @property
@@ -103,9 +104,14 @@ class RevocationFeed:
         Raises:
             StoreUnavailable: The news is older than ``revocation_max_staleness``.
         """
-        if self._monotonic() - self._fresh_at > self._most_stale:
+        if self.is_stale:
             raise StoreUnavailable
         return handle in self._revoked
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the news is older than ``revocation_max_staleness``: too old to serve anybody."""
+        return self.staleness > self._most_stale
 
     # -- what this worker knows by itself
 
@@ -115,22 +121,23 @@ class RevocationFeed:
 
     async def wake_up(self) -> None:
         """Poll now if the news is old though no poll has failed: the process was frozen, or its loop was blocked."""
-        if self.staleness > self._most_stale:
+        if self.is_stale:
             async with self._waking:
-                if not self._failing and self.staleness > self._most_stale:
-                    try:
-                        async with asyncio.timeout(WAKE_UP_SECONDS):
-                            await self.catch_up()
-                    except TimeoutError:
-                        self._failed()  # so that of many requests only the first one waits
+                if not self._failing and self.is_stale:
+                    await self.catch_up()  # of many requests only the first one waits
 
     async def catch_up(self) -> None:
         """Read what this worker has just written, where it does not know the handles. Failing that, the next poll will.
 
         A poll that is under way may have begun before; the next one has not.
         """
-        with suppress(StoreUnavailable):
-            await self.poll()
+        try:
+            async with asyncio.timeout(WAKE_UP_SECONDS):
+                await self.poll()
+        except StoreUnavailable:
+            pass  # it has been logged
+        except TimeoutError:
+            self._failed()
 
     def wake(self) -> None:
         """Poll now: somebody has ended a session somewhere."""
@@ -166,10 +173,13 @@ class RevocationFeed:
         async with self._polling:
             if self._done >= wanted:
                 return  # it began after this call
+            if self._missed >= wanted:
+                raise StoreUnavailable  # likewise: who waited for it need not wait for another
             self._begun = poll = self._begun + 1
             try:
                 await self._read()
             except StoreUnavailable:
+                self._missed = poll
                 self._failed()
                 raise
             self._done = poll
@@ -193,7 +203,8 @@ class RevocationFeed:
         self._fresh_at = began
         if first:
             self._full_at = began
-        await self._read_again(began)
+        with suppress(StoreUnavailable):  # the news is fresh all the same, and the next poll goes on
+            await self._read_again(began)
 
     async def _read_again(self, began: float) -> None:
         """Go on with the full read by some pages: a poll must not take the time that a million tombstones take."""

@@ -1,7 +1,7 @@
 """PostgreSQL's own channel: LISTEN and NOTIFY, for whoever keeps the sessions there anyway."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -47,7 +47,7 @@ class PostgreSQLChannel:
 
         lost = asyncio.Event()
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await asyncpg.connect(**self._arguments())
+            connection = await _connected(asyncpg.connect(**self._arguments()))
         try:
             connection.add_termination_listener(lambda _: lost.set())
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -77,3 +77,15 @@ class PostgreSQLChannel:
         _, arguments = self._database.engine.dialect.create_connect_args(url)
         arguments = {**arguments, **engine_arguments(url)["connect_args"]}
         return {name: value for name, value in arguments.items() if name not in _DIALECT_ARGUMENTS}
+
+
+async def _connected(connecting: Coroutine[Any, Any, Any]) -> Any:
+    """The connection. asyncpg stumbles over one that is given up half-way, so a cancellation waits for a moment."""
+    task = asyncio.ensure_future(connecting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=FAREWELL_SECONDS)
+        if not task.cancel() and not task.cancelled() and task.exception() is None:
+            task.result().terminate()
+        raise

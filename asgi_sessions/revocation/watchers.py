@@ -1,6 +1,9 @@
 """Whoever waits for a session's end: open sockets, streams, `Session.ended()`."""
 
+import logging
 from collections.abc import Callable, Iterable
+
+_log = logging.getLogger(__name__)
 
 Ended = Callable[[], None]
 """Called once, on the event loop, and must not block."""
@@ -34,4 +37,7 @@ class Watchers:
         if self._by_handle:
             for handle in handles:
                 for ended in self._by_handle.pop(handle, ()):
-                    ended()
+                    try:
+                        ended()
+                    except Exception:
+                        _log.exception("Somebody who waited for a session's end stumbled over it.")

@@ -113,7 +113,8 @@ class _Memory:
         now = system_clock()
         self.response = _Response(self)
         self.revoker = self
-        self._over = asyncio.Event()
+        self.revoked = False
+        self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of whoever waits
         self._info = json_value.dumps(None, "session_info")
         self.access = AccessToken(
             handle=new_handle() if session_handle is None else session_handle,
@@ -128,10 +129,6 @@ class _Memory:
             payload_json=json_value.dumps(jwt_payload, "jwt_payload"),
         )
 
-    @property
-    def revoked(self) -> bool:
-        return self._over.is_set()
-
     def stands(self) -> None:
         if self.revoked:
             raise Unauthorised
@@ -139,8 +136,10 @@ class _Memory:
     # -- what a Session asks of its Lifecycle
 
     async def revoke(self, session_handle: str) -> bool:
-        revoked = not self.revoked
-        self._over.set()
+        revoked, self.revoked = not self.revoked, True
+        for waiting in self._waiting:
+            waiting.get_loop().call_soon_threadsafe(waiting.cancel)
+        self._waiting.clear()
         return revoked
 
     async def revoke_all(self, owner: UserId, *, except_handle: str) -> int:
@@ -164,7 +163,10 @@ class _Memory:
         self.stands()
 
     async def ended(self, access: AccessToken) -> None:
-        await self._over.wait()
+        if not self.revoked:
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            await asyncio.wait([waiting])
 
 
 class _Response:
@@ -173,7 +175,7 @@ class _Response:
     def __init__(self, memory: _Memory) -> None:
         self._memory = memory
 
-    def signing_out(self) -> None:
+    def signing_out(self, session_handle: str | None) -> None:
         pass
 
     def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:

@@ -66,15 +66,17 @@ async def test_a_poll_that_failed_is_nobody_elses_success(worker: Worker, cemete
     await gate.waiting.wait()
     handle = some_handle()
     await cemetery.bury(handle)
-    # The one that the callers would share fails for the first of them; the others do not take that for news.
+    # The one that the callers share fails: none of them takes that for news, nor waits for another one.
     callers = [asyncio.create_task(worker.feed.poll()) for _ in range(3)]
     await settle()
     worker.store.failures = [StoreUnavailable()]
     worker.store.places.clear()
     gate.open.set()
     results = await asyncio.gather(under_way, *callers, return_exceptions=True)
-    assert [type(result) for result in results] == [type(None), StoreUnavailable, type(None), type(None)]
-    assert len(worker.store.places) == 2
+    assert [type(result) for result in results] == [type(None), *[StoreUnavailable] * 3]
+    assert len(worker.store.places) == 1
+    assert worker.feed.is_out(handle) is False
+    await worker.feed.poll()
     assert worker.feed.is_out(handle) is True
 
 

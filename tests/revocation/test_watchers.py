@@ -1,5 +1,7 @@
 """Whoever waits for a session's end hears of it once."""
 
+import pytest
+
 from asgi_sessions.revocation.watchers import Watchers
 
 
@@ -57,3 +59,16 @@ def test_a_watcher_may_watch_again_while_it_is_told() -> None:
     watchers.tell(["a"])
     assert told == [1]
     assert len(watchers) == 1
+
+
+def test_one_that_stumbles_leaves_nobody_else_untold(caplog: pytest.LogCaptureFixture) -> None:
+    def stumble() -> None:
+        raise RuntimeError("an own mistake")
+
+    watchers, told = Watchers(), []
+    watchers.add("a", stumble)
+    watchers.add("a", lambda: told.append("a"))
+    watchers.add("b", lambda: told.append("b"))
+    watchers.tell(["a", "b"])
+    assert told == ["a", "b"]
+    assert "stumbled" in caplog.text

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asgi_sessions import SessionManager, StoreUnavailable, TokenTheftDetected, TryRefreshToken
+from asgi_sessions import SessionManager, StoreUnavailable, TokenTheftDetected, TryRefreshToken, Unauthorised
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 from tests.revocation.polling import feed_of, grow_old, poll, stop_polling
@@ -219,6 +219,30 @@ async def test_even_where_no_read_knows_the_session_is_refused_and_the_cookies_s
     for shop in (one, two):
         refused = await ask(shop, browser)
         assert (refused.status, refused.set_cookies) == (401, [])
+
+
+async def test_asking_the_database_is_no_weaker_than_the_feed(
+    one: Shop, two: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = await one.manager.create_new_session_without_request("alice")
+    await one.manager.revoke_all_sessions_for_user("alice")
+    await poll(two.manager)
+    lag(monkeypatch)
+    for shop in (one, two):
+        with pytest.raises(Unauthorised):
+            await shop.manager.get_session_without_request(issued.access_token.value, check_database=True)
+        with pytest.raises(Unauthorised):
+            await shop.manager.refresh_session_without_request(issued.refresh_token.value)
+
+
+async def test_a_logout_that_another_worker_was_faster_with_counts_here_at_once(one: Shop, two: Shop) -> None:
+    issued = await one.manager.create_new_session_without_request("alice")
+    handle = issued.session.session_handle
+    assert await two.manager.revoke_session_using_session_handle(handle) is True
+    await one.manager.get_session_without_request(issued.access_token.value)  # it has not heard
+    assert await one.manager.revoke_session_using_session_handle(handle) is False
+    with pytest.raises(Unauthorised):
+        await one.manager.get_session_without_request(issued.access_token.value)
 
 
 async def test_a_revoked_session_whose_row_cannot_be_asked_is_not_served(
