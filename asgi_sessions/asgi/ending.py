@@ -114,11 +114,7 @@ class Ending:
 
     def consequence(self, error: Exception) -> bool:
         """Whether an application's error is only how it learned that its connection was ended."""
-        if isinstance(error, ExceptionGroup):
-            return self.over and all(self.consequence(inner) for inner in error.exceptions)
-        if isinstance(error, RuntimeError):  # Starlette's, for a handled error after the response has started
-            return self.over and isinstance(error.__cause__, _HOW_IT_IS_LEARNED)
-        return self.over and isinstance(error, (SessionOver, *_HOW_IT_IS_LEARNED))
+        return self.over and _tells_of_the_end(error)
 
     async def finish(self) -> None:
         """The application has returned."""
@@ -164,3 +160,11 @@ class Ending:
     async def _close(self) -> None:
         with suppress(Exception):  # it was closing anyway
             await self._send(self._last)
+
+
+def _tells_of_the_end(error: Exception) -> bool:
+    if isinstance(error, ExceptionGroup):
+        return all(map(_tells_of_the_end, error.exceptions))
+    if isinstance(error, RuntimeError):  # Starlette's, for a handled error after the response has started
+        return isinstance(error.__cause__, _HOW_IT_IS_LEARNED)
+    return isinstance(error, (SessionOver, *_HOW_IT_IS_LEARNED))

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, Ending
-from asgi_sessions.asgi.error_responses import error_response
+from asgi_sessions.asgi.error_responses import POLICY_VIOLATION, error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.asgi.lifespan import run_lifespan
 from asgi_sessions.asgi.transport import Transport
@@ -139,7 +139,9 @@ class SessionMiddleware:
             if _DENIAL in scope.get("extensions", {}):
                 await error_response(scope, error)(scope, receive, send_with_cookies)
             else:
-                await send_with_cookies({"type": "websocket.close", "code": 1008, "reason": type(error).code})
+                await send_with_cookies(
+                    {"type": "websocket.close", "code": POLICY_VIOLATION, "reason": type(error).code}
+                )
         except Exception as error:
             if not ending.consequence(error):
                 raise

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,6 +68,7 @@ class Lifecycle:
         watchers: Watchers,
         events: Events,
         clock: Clock,
+        announce: Callable[[], None],
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -78,7 +78,7 @@ class Lifecycle:
         self._feed = feed
         self._watchers = watchers
         self._events = events
-        self.revoker = Revoker(sessions, feed, watchers, events, clock)
+        self.revoker = Revoker(sessions, feed, watchers, events, clock, announce)
         self._standing = Standing(settings, sessions, feed, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, events, clock)
         self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock)
@@ -224,12 +224,10 @@ class Lifecycle:
         watch = self.watch(access, lambda: None if over.done() else over.set_result(None))
         try:
             if self._feed is None or not self.verifier.in_time(access):
-                # What the feed has forgotten by now, or never knew.
-                with suppress(Unauthorised):
-                    await self.check(access.handle)
-                    await over
-            else:
-                await over
+                await self.check(access.handle)  # what the feed has forgotten by now, or never knew
+            await over
+        except Unauthorised:
+            pass  # it has ended long ago
         finally:
             watch.cancel()
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
-from asgi_sessions.manager.standing import CLOCK_DIFFERENCE_MS
 from asgi_sessions.protocol import user_id
-from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS, Clock
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.watchers import Watchers
@@ -23,12 +22,8 @@ class Revoker:
         watchers: Who waits for a session's end.
         events: Whom to tell what happened.
         clock: The time, ms.
-
-    Attributes:
         announce: Called after each revocation that ended something, to wake the other workers; must not block.
     """
-
-    announce: Callable[[], None]
 
     def __init__(
         self,
@@ -37,13 +32,14 @@ class Revoker:
         watchers: Watchers,
         events: Events,
         clock: Clock,
+        announce: Callable[[], None],
     ) -> None:
         self._sessions = sessions
         self._feed = feed
         self._watchers = watchers
         self._events = events
         self._clock = clock
-        self.announce = _to_nobody
+        self._announce = announce
 
     async def revoke(self, session_handle: Any, *, reason: str = "logout") -> bool:
         """End one session. False for what is no handle, no session, or already ended."""
@@ -92,7 +88,7 @@ class Revoker:
     async def _end(self, handle: str, reason: str) -> bool:
         revoked = await self._sessions.revoke(handle, reason, now=self._ended_before())
         if revoked:
-            self.announce()
+            self._announce()
             if self._feed is not None:
                 self._feed.add(handle)
             self._watchers.tell((handle,))
@@ -103,15 +99,11 @@ class Revoker:
         return revoked
 
     async def _learn(self) -> None:
-        self.announce()
+        self._announce()
         # The statement does not say which sessions it has ended.
         if self._feed is not None:
             await self._feed.catch_up()
 
     def _ended_before(self) -> int:
-        """What has expired before this is over on every worker's clock."""
+        """What has expired before this is over on every worker's clock; the rest another one might still refresh."""
         return self._clock() - CLOCK_DIFFERENCE_MS
-
-
-def _to_nobody() -> None:
-    """No channel: the others poll."""

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import random
 import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from asgi_sessions.errors import StoreUnavailable
@@ -14,8 +16,10 @@ from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.channel import Channel, WakeUps, channel_name
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.postgresql_channel import PostgreSQLChannel
+from asgi_sessions.revocation.roll_call import RollCall
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.leases import LeaseStore
 from asgi_sessions.store.migrations import upgrade
@@ -45,10 +49,8 @@ class Runtime:
         self._events = events
         self._clock = clock
         self._name = secrets.token_hex(8)
-        self._database: Database | None = None
-        self._purging: asyncio.Task[None] | None = None
         self._feed: RevocationFeed | None = None
-        self._wake_ups: WakeUps | None = None
+        self._opened = AsyncExitStack()
         self.opening = asyncio.Lock()
         self.users = 0
 
@@ -60,32 +62,33 @@ class Runtime:
             StoreUnavailable: It does not answer.
         """
         settings = self._settings
-        self._database = await open_database(settings.database_url.get_secret_value())
-        try:
+        async with AsyncExitStack() as opened:  # what fails half-way is closed again
+            database = await open_database(settings.database_url.get_secret_value())
+            opened.push_async_callback(database.close)
             if settings.migrate_on_start:
-                await upgrade(self._database, settings.table_prefix)
+                await upgrade(database, settings.table_prefix)
             tables = build_tables(settings.table_prefix)
-            self._sessions = SessionRepository(self._database, tables)
-            self._leases = LeaseStore(self._database, tables)
-            keys = SigningKeys(settings, SigningKeyStore(self._database, tables), self._clock)
+            self._sessions = SessionRepository(database, tables)
+            self._leases = LeaseStore(database, tables)
+            keys = SigningKeys(settings, SigningKeyStore(database, tables), self._clock)
             await keys.start()
             watchers = Watchers()
             if settings.revocation_check != "none":
-                tombstones = TombstoneStore(self._database, tables)
-                self._feed = RevocationFeed(settings, tombstones, watchers, self._clock)
+                roll_call = RollCall(self._sessions, watchers, self._clock)
+                tombstones = TombstoneStore(database, tables)
+                self._feed = RevocationFeed(settings, tombstones, watchers, roll_call, self._clock)
+                opened.push_async_callback(self._feed.stop)
                 await self._feed.start()
-            self.lifecycle = Lifecycle(settings, keys, self._sessions, self._feed, watchers, self._events, self._clock)
-            channel = _channel(settings, self._database)
-            if channel is not None:
-                # Without a feed nobody here wants to know, but others may.
-                self._wake_ups = WakeUps(channel, None if self._feed is None else self._feed.wake)
-                self._wake_ups.start()
-                self.lifecycle.revoker.announce = self._wake_ups.publish
-        except BaseException:
-            await self.close()
-            raise
-        if settings.purge_interval_ms:
-            self._purging = asyncio.create_task(self._purge_for_ever(settings.purge_interval_ms))
+            announce = self._join_channel(database, opened)
+            self.lifecycle = Lifecycle(
+                settings, keys, self._sessions, self._feed, watchers, self._events, self._clock, announce
+            )
+            if settings.purge_interval_ms:
+                purging = asyncio.create_task(
+                    self._purge_for_ever(settings.purge_interval_ms), name="asgi_sessions purge"
+                )
+                opened.push_async_callback(end_task, purging)
+            self._opened = opened.pop_all()
 
     @property
     def staleness(self) -> timedelta | None:
@@ -94,15 +97,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Stop the background work and give the connections back."""
-        if self._purging is not None:
-            self._purging.cancel()
-            await asyncio.wait([self._purging])
-        if self._wake_ups is not None:
-            await self._wake_ups.close()
-        if self._feed is not None:
-            await self._feed.stop()
-        if self._database is not None:
-            await self._database.close()
+        await self._opened.aclose()
 
     async def purge(self, *, limit: int | None = None) -> int:
         """Delete what nobody needs any more: expired sessions, tombstones past their time, keys without tokens.
@@ -116,6 +111,17 @@ class Runtime:
         count = await self._sessions.purge(now=now, tombstones_before=tombstones_before, limit=limit)
         await self.lifecycle.keys.forget_old()
         return count
+
+    def _join_channel(self, database: Database, opened: AsyncExitStack) -> Callable[[], None]:
+        """What wakes the other workers after a revocation: nothing where there is no channel and they poll."""
+        channel = _channel(self._settings, database)
+        if channel is None:
+            return lambda: None
+        # Without a feed nobody here wants to know, but others may.
+        wake_ups = WakeUps(channel, None if self._feed is None else self._feed.wake)
+        opened.push_async_callback(wake_ups.close)
+        wake_ups.start()
+        return wake_ups.publish
 
     async def _purge_for_ever(self, interval_ms: int) -> None:
         pause = min(interval_ms, FIRST_PURGE_MS)  # else workers that live for less than the interval never purge

@@ -10,11 +10,6 @@ REPLACED = "replaced"
 """The reason in the tombstone of a session that a new login in the same jar has ended."""
 
 
-CLOCK_DIFFERENCE_MS = 60_000
-"""Between workers, at most. A revocation reaches sessions that are over by this worker's clock alone, since another
-worker would still refresh them."""
-
-
 class Standing:
     """Reads rows and turns those that no longer stand into errors."""
 

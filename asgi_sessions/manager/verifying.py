@@ -84,7 +84,8 @@ class Verifier:
         if check_database or self._check_database:
             await self._standing.row(access.handle)
         elif self._relies_on_feed and self._feed is not None:
-            await self._feed.wake_up()
+            if self._feed.is_stale:
+                await self._feed.wake_up()
             if self._feed.is_out(access.handle):
                 await self._standing.row(access.handle)  # says why, and what becomes of the cookies
 

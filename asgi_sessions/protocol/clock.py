@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
-__all__ = ["Clock", "system_clock"]
+__all__ = ["CLOCK_DIFFERENCE_MS", "Clock", "system_clock"]
 
 Clock: TypeAlias = Callable[[], int]
 """Returns the time as milliseconds since the epoch (1970-01-01 UTC)."""
+
+CLOCK_DIFFERENCE_MS = 60_000
+"""Between workers, at most. A session that is over by one worker's clock alone may be refreshed by another one."""
 
 
 def system_clock() -> int:

@@ -13,10 +13,15 @@ from typing import Protocol
 
 from asgi_sessions.store.failures import describe
 
-__all__ = ["Channel", "WakeUps", "channel_name"]
+__all__ = ["ANSWER_SECONDS", "FAREWELL_SECONDS", "QUIET_SECONDS", "Channel", "WakeUps", "channel_name"]
 
 SHORTEST_GAP_SECONDS = 0.05
 """Between two wake-ups: many logouts, or a flood of messages, become at most twenty polls per second."""
+QUIET_SECONDS = 15.0
+"""After so much silence the server is asked whether it is still there: a connection that a firewall has dropped is
+silent for ever."""
+ANSWER_SECONDS = 5.0
+FAREWELL_SECONDS = 1.0
 SHORTEST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 PUBLISH_SECONDS = 2.0

@@ -25,8 +25,10 @@ from contextlib import suppress
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.memory import RevokedHandles
+from asgi_sessions.revocation.roll_call import RollCall
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
 from asgi_sessions.store.tombstones import Page, Position, TombstoneStore
 
@@ -40,7 +42,6 @@ PAGES_PER_SECOND = 8
 """Of the full read: more than a million tombstones in half a minute, and a tenth of a worker's time."""
 WAKE_UP_SECONDS = 1.0
 """For so long a request waits for newer news before it gets 503: a database that hangs would take all its time."""
-SECOND_CANCELLATION_SECONDS = 1.0
 CLOCK_ALARM_MS = 5_000
 """A worker whose clock differs from the database's by more says so in its log."""
 
@@ -54,6 +55,7 @@ class RevocationFeed:
         settings: How often to poll, and for how long old news is good enough.
         tombstones: Where.
         watchers: Who wants to know at once.
+        roll_call: Of those watched.
         clock: The time, ms: compared with the database's, and used for nothing else.
         monotonic: Seconds by a clock that nobody can set.
     """
@@ -63,11 +65,13 @@ class RevocationFeed:
         settings: SessionSettings,
         tombstones: TombstoneStore,
         watchers: Watchers,
+        roll_call: RollCall,
         clock: Clock,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._watchers = watchers
+        self._roll_call = roll_call
         self._tombstones = tombstones
         self._clock = clock
         self._monotonic = monotonic
@@ -121,10 +125,9 @@ class RevocationFeed:
 
     async def wake_up(self) -> None:
         """Poll now if the news is old though no poll has failed: the process was frozen, or its loop was blocked."""
-        if self.is_stale:
-            async with self._waking:
-                if not self._failing and self.is_stale:
-                    await self.catch_up()  # of many requests only the first one waits
+        async with self._waking:
+            if not self._failing and self.is_stale:
+                await self.catch_up()  # of many requests only the first one waits
 
     async def catch_up(self) -> None:
         """Read what this worker has just written, where it does not know the handles. Failing that, the next poll will.
@@ -156,12 +159,9 @@ class RevocationFeed:
 
     async def stop(self) -> None:
         """End the background work."""
-        while self._task is not None:
-            self._task.cancel()
-            # Drivers lose a cancellation that comes together with an answer (asyncio.wait_for of Python 3.11).
-            done, _ = await asyncio.wait([self._task], timeout=SECOND_CANCELLATION_SECONDS)
-            if done:
-                self._task = None
+        if self._task is not None:
+            await end_task(self._task)
+            self._task = None
 
     async def poll(self) -> None:
         """Read the new tombstones. Callers that come while a poll is under way share the one after it.
@@ -178,10 +178,15 @@ class RevocationFeed:
             self._begun = poll = self._begun + 1
             try:
                 await self._read()
-            except StoreUnavailable:
+            except Exception as error:
                 self._missed = poll
+                first = not self._failing
                 self._failed()
-                raise
+                if isinstance(error, StoreUnavailable):
+                    raise
+                if first:  # else a fault that stays would fill the log
+                    _log.exception("The revocation feed stumbled; it goes on.")
+                raise StoreUnavailable from error
             self._done = poll
             self._recovered()
 
@@ -205,6 +210,7 @@ class RevocationFeed:
             self._full_at = began
         with suppress(StoreUnavailable):  # the news is fresh all the same, and the next poll goes on
             await self._read_again(began)
+            await self._roll_call.go_on(began)
 
     async def _read_again(self, began: float) -> None:
         """Go on with the full read by some pages: a poll must not take the time that a million tombstones take."""
@@ -232,12 +238,8 @@ class RevocationFeed:
                 async with asyncio.timeout(self._interval):
                     await self._wake.wait()
             self._wake.clear()  # not before: who wakes it during a poll may come too late for that one
-            try:
+            with suppress(StoreUnavailable):  # it has been logged
                 await self.poll()
-            except StoreUnavailable:
-                pass  # it has been logged
-            except Exception:
-                _log.exception("The revocation feed stumbled; it goes on.")
 
     def _failed(self) -> None:
         if not self._failing:
@@ -247,7 +249,7 @@ class RevocationFeed:
                 self.staleness,
                 self._most_stale,
             )
-        if not self._refusing and self.staleness > self._most_stale:
+        if not self._refusing and self.is_stale:
             self._refusing = True
             _log.error("The revocation feed's news is %.1f s old: requests with a session get 503.", self.staleness)
 

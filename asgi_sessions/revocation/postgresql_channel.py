@@ -7,17 +7,13 @@ from typing import Any
 
 from sqlalchemy import func, literal, select
 
+from asgi_sessions.revocation.channel import ANSWER_SECONDS, FAREWELL_SECONDS, QUIET_SECONDS
 from asgi_sessions.store.address import engine_arguments
 from asgi_sessions.store.engine import Database
 
 __all__ = ["PostgreSQLChannel"]
 
 CONNECT_SECONDS = 10.0
-QUIET_SECONDS = 15.0
-"""After so much silence the server is asked whether it is still there: a connection that a firewall has dropped is
-silent for ever."""
-ANSWER_SECONDS = 5.0
-FAREWELL_SECONDS = 1.0
 
 _DIALECT_ARGUMENTS = ("async_creator_fn", "prepared_statement_cache_size", "prepared_statement_name_func")
 """SQLAlchemy takes these for itself."""

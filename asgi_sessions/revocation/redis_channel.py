@@ -10,14 +10,11 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from asgi_sessions.revocation.channel import ANSWER_SECONDS, FAREWELL_SECONDS, QUIET_SECONDS
+
 __all__ = ["RedisChannel"]
 
 CONNECT_SECONDS = 5.0
-QUIET_SECONDS = 15.0
-"""After so much silence the server is asked whether it is still there: a connection that a firewall has dropped is
-silent for ever."""
-ANSWER_SECONDS = 5.0
-FAREWELL_SECONDS = 1.0
 
 
 class NoAnswer(Exception):

@@ -24,6 +24,10 @@ class Watchers:
         """Have `ended` called when the session is known to be over."""
         self._by_handle.setdefault(handle, {})[ended] = None
 
+    def handles(self) -> list[str]:
+        """Whose end somebody waits for."""
+        return list(self._by_handle)
+
     def remove(self, handle: str, ended: Ended) -> None:
         """Undo one `add`; nothing where it has been called already."""
         waiting = self._by_handle.get(handle)

@@ -62,8 +62,8 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
     ),
     (
         ("revocation_poll_interval", "revocation_max_staleness"),
-        lambda s: s.revocation_poll_interval > s.revocation_max_staleness,
-        "must be at most revocation_max_staleness",
+        lambda s: s.revocation_poll_interval > s.revocation_max_staleness / 2,
+        "must be at most half of revocation_max_staleness: a single late poll must not cost requests a 503",
     ),
     (
         ("cookie_samesite", "cookie_secure"),

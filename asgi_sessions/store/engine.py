@@ -20,6 +20,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.store.address import engine_arguments, parse_database_url
+from asgi_sessions.store.cancellation import SECOND_CANCELLATION_SECONDS
 from asgi_sessions.store.connection_setup import (
     STATEMENT_TIMEOUT_SECONDS,
     STRONG_READ,
@@ -49,7 +50,6 @@ POOL_SIZE = 10
 """Connections per process at most: eight workers stay below MySQL's default of 151."""
 POOL_RECYCLE_SECONDS = 1800
 """Below the idle limits of common proxies and firewalls."""
-SECOND_CANCELLATION_SECONDS = 1.0
 MAX_TRIES = 5
 
 _jitter = random.SystemRandom().uniform
@@ -155,7 +155,7 @@ class Database:
         if asyncio.get_running_loop() is not self._loop:
             raise ConfigurationError("The database belongs to another event loop: open one on each.")
         try:
-            # Drivers use asyncio.wait_for, too: should one of them lose the first cancellation, there is a second.
+            # Should a driver lose the first cancellation, there is a second.
             deadline = self.statement_timeout
             async with asyncio.timeout(deadline + SECOND_CANCELLATION_SECONDS), asyncio.timeout(deadline):
                 result = await self._attempt(statement, parameters, swap=swap, strong=strong)

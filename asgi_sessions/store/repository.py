@@ -58,6 +58,7 @@ __all__ = ["SessionRepository", "SessionRow"]
 PURGE_BATCH = 1000
 """Larger deletes make live statements wait."""
 REVOKE_BATCH = 500
+LIVING_BATCH = 500
 
 _HANDLE = re.compile(r"[!-~]{1,32}\Z")
 
@@ -143,6 +144,7 @@ class SessionRepository:
         self._insert = insert(sessions).values({name: bindparam(name) for name in _COLUMNS})
         self._find = select(*row).where(of_handle)
         self._list_of = select(*row).where(of_user, live).order_by(*newest_first)
+        self._living = select(s.handle).where(s.handle.in_(bindparam("handles", expanding=True)), live)
         self._handles_of = select(s.handle).where(of_user, live).order_by(*newest_first)
         self._get_info = select(s.session_info).where(of_handle, live)
         self._set_info = update(sessions).where(of_handle, live).values(session_info=bindparam("text"))
@@ -307,6 +309,11 @@ class SessionRepository:
         """Return a user's live sessions, newest first."""
         outcome = await self._run(self._list_of, {"p_user_id": user_id, "now": now})
         return [SessionRow(*row) for row in outcome.rows]
+
+    async def living(self, handles: Sequence[str], now: int) -> set[str]:
+        """Return which of these sessions are live, at the strongest consistency: the others are to be ended."""
+        outcome = await self._run(self._living, {"handles": list(handles), "now": now}, strong=True)
+        return {handle for (handle,) in outcome.rows}
 
     async def get_info(self, handle: str, now: int) -> str | None:
         """Return a live session's info as it was stored; None if there is no such session."""

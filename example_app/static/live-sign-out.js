@@ -6,7 +6,8 @@
   const { closeCode, here } = document.currentScript.dataset;
   const address = new URL("/api/live", location.href);
   address.protocol = address.protocol.replace("http", "ws");
-  let leaving = false;
+  let leavingUntil = 0;
+  let waiting;
   let worked = false;
   let pause = 1000;
 
@@ -17,25 +18,28 @@
       pause = 1000;
     };
     socket.onclose = ({ code }) => {
-      if (leaving) {
-        return;
-      }
-      if (code === Number(closeCode)) {
-        location.replace(here);
-      } else if (worked) { // the server has restarted, or the computer has slept
-        setTimeout(connect, pause * (0.5 + Math.random()));
-        pause = Math.min(2 * pause, 60000);
-      }
+      waiting = setTimeout(closed, leavingUntil - Date.now(), code);
     };
   }
 
-  // Logging out here ends the session too: nothing may overtake the answer to that form.
+  function closed(code) {
+    if (code === Number(closeCode)) {
+      location.replace(here);
+    } else if (worked) { // the server has restarted, or the computer has slept
+      waiting = setTimeout(connect, pause * (0.5 + Math.random()));
+      pause = Math.min(2 * pause, 60000);
+    }
+  }
+
+  // Logging out here ends the session too: nothing may overtake the answer to that form. A download or a link to a
+  // mail program looks the same, and the page stays, so this holds for a while only.
   addEventListener("beforeunload", () => {
-    leaving = true;
+    leavingUntil = Date.now() + 10000;
   });
   addEventListener("pageshow", ({ persisted }) => {
     if (persisted) {
-      leaving = false;
+      leavingUntil = 0;
+      clearTimeout(waiting);
       connect();
     }
   });

@@ -321,7 +321,7 @@ async def test_an_application_that_hears_of_the_end_first_has_the_same_close_cod
     tmp_path: Path, clock: MovableClock, seconds: float
 ) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}"
-    slow = {"database_url": url, "revocation_poll_interval": 30, "revocation_check": "database"}
+    slow = {"database_url": url, "revocation_poll_interval": 15, "revocation_check": "database"}
     here, there = new_manager(clock, **slow), new_manager(clock, **slow)
     async with here, there:
         handle, cookie = await login_cookie(here)

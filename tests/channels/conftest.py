@@ -151,7 +151,8 @@ def redis_wire(live_redis: Redis, sqlite_url: str) -> RedisWire:
 
 def new_worker(settings: dict[str, Any], **more: Any) -> SessionManager:
     """A manager, which is all that a worker has."""
-    values = {"secret_key": SECRET, "purge_interval": 0, "revocation_poll_interval": POLL_SECONDS}
+    polls = {"revocation_poll_interval": POLL_SECONDS, "revocation_max_staleness": 2 * POLL_SECONDS}
+    values = {"secret_key": SECRET, "purge_interval": 0, **polls}
     return SessionManager(SessionSettings(**(values | settings | more)))
 
 

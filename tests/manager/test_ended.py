@@ -7,6 +7,8 @@ import pytest
 
 from asgi_sessions import Session, SessionManager, StoreUnavailable, TokenTheftDetected
 from asgi_sessions.manager import watching
+from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
+from asgi_sessions.revocation import roll_call
 from asgi_sessions.store.repository import SessionRepository
 from tests.manager.conftest import MovableClock, NewManager, manager_builder
 
@@ -90,6 +92,21 @@ async def test_it_returns_at_the_absolute_timeout_and_not_before(new_manager: Ne
         clock.advance(1)
         await returns(wait)
         assert waiting(sessions) == 0
+
+
+async def test_it_returns_after_the_idle_timeout_at_the_next_roll_call(
+    new_manager: NewManager, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll_call, "ROLL_CALL_SECONDS", 0.0)
+    async with new_manager(idle_timeout="1h", revocation_poll_interval="10ms") as sessions:
+        session = await new_session(sessions)
+        wait = asyncio.create_task(session.ended())
+        await asyncio.sleep(0)
+        clock.advance(3600)
+        await asyncio.sleep(0.05)
+        assert not wait.done()  # by another worker's clock it may live
+        clock.advance(CLOCK_DIFFERENCE_MS / 1000)
+        await returns(wait)
 
 
 async def test_a_clock_that_is_set_back_meanwhile_does_not_end_it_early(

@@ -112,4 +112,12 @@ async def test_the_purge_goes_on_after_the_store_was_away(
 
 async def test_no_interval_means_no_purge(new_manager: NewManager) -> None:
     async with new_manager(purge_interval=0) as sessions:
-        assert sessions._runtime()._purging is None
+        await sessions.create_new_session_without_request("alice")
+        assert not purges_in_background()
+    async with new_manager(purge_interval="1h"):
+        assert purges_in_background()
+    assert not purges_in_background()
+
+
+def purges_in_background() -> bool:
+    return any(task.get_name() == "asgi_sessions purge" for task in asyncio.all_tasks())

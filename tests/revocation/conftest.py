@@ -6,8 +6,10 @@ import pytest
 
 from asgi_sessions import SessionSettings
 from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.revocation.roll_call import RollCall
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.store.engine import Database
+from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.tombstones import Position, TombstoneStore
 from tests.conftest import ENGINES
@@ -114,7 +116,9 @@ def build_worker(database: Database, seconds: Seconds, *, clock_ahead: int = 0, 
     store, watchers = ReadStore(database), Watchers()
     known = SessionSettings(database_url="sqlite+aiosqlite://", **settings)
     clock = lambda: time.time_ns() // 1_000_000 + clock_ahead  # noqa: E731 - a clock is a function without arguments
-    return Worker(RevocationFeed(known, store, watchers, clock, monotonic=seconds), store, seconds, watchers)
+    roll_call = RollCall(SessionRepository(database, build_tables()), watchers, clock)
+    feed = RevocationFeed(known, store, watchers, roll_call, clock, monotonic=seconds)
+    return Worker(feed, store, seconds, watchers)
 
 
 @pytest.fixture

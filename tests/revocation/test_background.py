@@ -55,7 +55,7 @@ async def test_it_polls_by_itself(started: Worker, on_sqlite: Database) -> None:
 
 
 async def test_a_wake_up_does_not_wait_for_the_interval(on_sqlite: Database, seconds: Seconds) -> None:
-    worker = build_worker(on_sqlite, seconds, revocation_poll_interval="1h", revocation_max_staleness="1h")
+    worker = build_worker(on_sqlite, seconds, revocation_poll_interval="1h", revocation_max_staleness="2h")
     await worker.feed.start()
     handle, ended = some_handle(), asyncio.Event()
     worker.watchers.add(handle, ended.set)

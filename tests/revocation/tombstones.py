@@ -61,9 +61,14 @@ class Cemetery:
         async with self._database.engine.connect() as connection:
             await connection.execute(insert(self._sessions), rows)
 
-    async def live(self, *handles: str) -> None:
-        """Insert sessions that nobody has ended."""
-        rows = [session_row(handle) for handle in handles]
+    async def live(self, *handles: str, **columns: Any) -> None:
+        """Insert sessions that nobody has ended.
+
+        Args:
+            *handles: Whose.
+            **columns: Of their rows, beside the usual ones.
+        """
+        rows = [session_row(handle, **columns) for handle in handles]
         async with self._database.engine.connect() as connection:
             values = [{name: getattr(row, name) for name in _NAMES} for row in rows]
             await connection.execute(insert(self._sessions), values)

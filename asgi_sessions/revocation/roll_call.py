@@ -1,0 +1,51 @@
+"""The roll call: which sessions with an open connection on this worker have ended without a tombstone to tell it.
+
+Those are sessions that nobody has used for as long as ``idle_timeout``, and such as were revoked and purged while this
+worker could not reach the database.
+"""
+
+from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS, Clock
+from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
+
+__all__ = ["RollCall"]
+
+ROLL_CALL_SECONDS = 60.0
+
+
+class RollCall:
+    """One event loop's.
+
+    Args:
+        sessions: Where.
+        watchers: Who waits for which sessions' end.
+        clock: The time, ms.
+    """
+
+    def __init__(self, sessions: SessionRepository, watchers: Watchers, clock: Clock) -> None:
+        self._sessions = sessions
+        self._watchers = watchers
+        self._clock = clock
+        self._begun_at: float | None = None
+        self._left: list[str] = []  # of those watched when the roll call began
+
+    async def go_on(self, now: float) -> None:
+        """Ask for the next few once a minute's roll call is due or under way: one statement, mostly none.
+
+        Args:
+            now: Seconds, by a clock that nobody can set.
+
+        Raises:
+            StoreUnavailable: The database did not answer; the same few are asked for next time.
+        """
+        if not self._left:
+            if self._begun_at is not None and now - self._begun_at < ROLL_CALL_SECONDS:
+                return
+            self._begun_at = now
+            self._left = self._watchers.handles()
+        few = self._left[-LIVING_BATCH:]
+        if few:
+            # What has just expired by this worker's clock may be refreshed by another one.
+            living = await self._sessions.living(few, now=self._clock() - CLOCK_DIFFERENCE_MS)
+            del self._left[-len(few) :]
+            self._watchers.tell(handle for handle in few if handle not in living)
