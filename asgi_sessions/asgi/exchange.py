@@ -36,6 +36,7 @@ Scope = MutableMapping[str, Any]
 MAX_COPIES = 8
 """Of one cookie: more are an attack, not a browser's jar. Looking at some of them only would let their order decide."""
 
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _ADDRESS = re.compile(r"[0-9A-Za-z.:_-]{1,45}")  # the longest IPv6 address has 45 characters
 _log = logging.getLogger(__name__)
 
@@ -53,42 +54,50 @@ class Exchange:
     Attributes:
         manager: Whose it is.
         outer: The exchange of another manager's middleware around this one.
-        answer: What leaves with the response.
         session_taken: Called whenever a session has been found or begun, None where nobody wants to know.
     """
 
-    __slots__ = (
-        "_access",
-        "_arrived_at",
-        "_lock",
-        "_logged_in",
-        "_presented",
-        "_renewed",
-        "_scope",
-        "_session",
-        "_transport",
-        "answer",
-        "manager",
-        "outer",
-        "session_taken",
-    )
+    # Most requests need none of these; what a class holds costs an instance nothing.
+    session_taken: Callable[[], None] | None = None
+    _answer: Answer | None = None
+    _session: Session[Any, Any] | None = None
+    _access: AccessToken | None = None
+    _lock: asyncio.Lock | None = None
+    _presented: AccessToken | None = None  # what the request came with
+    _started = False
+    _logged_in = False
+    _renewed = False  # by a login, or a refresh that the application asked for
 
     def __init__(
         self, manager: "SessionManager", transport: Transport, scope: Scope, outer: SessionConnection | None
     ) -> None:
         self.manager = manager
         self.outer = outer
-        self.answer = Answer(transport, scope, manager.clock)
-        self.session_taken: Callable[[], None] | None = None
         self._transport = transport
         self._scope = scope
-        self._session: Session[Any, Any] | None = None
-        self._access: AccessToken | None = None
         self._arrived_at = manager.clock()
-        self._lock: asyncio.Lock | None = None
-        self._presented: AccessToken | None = None  # what the request came with
-        self._logged_in = False
-        self._renewed = False  # by a login, or a refresh that the application asked for
+
+    @property
+    def answer(self) -> Answer:
+        """What leaves with the response."""
+        if self._answer is None:
+            self._answer = Answer(self._transport, self._scope, self.manager.clock)
+            self._answer.started = self._started
+        return self._answer
+
+    @property
+    def asked(self) -> bool:
+        """Whether the application has asked for anything, so that the response is ours too."""
+        return self._answer is not None
+
+    def started_unasked(self, session_taken: Callable[[], None]) -> None:
+        """The response is on its way, and nobody has asked for the session yet.
+
+        Args:
+            session_taken: Whom to tell if somebody does.
+        """
+        self._started = True
+        self.session_taken = session_taken
 
     # -- what applications ask for, through the manager or a dependency; one after the other on one connection
 
@@ -113,6 +122,10 @@ class Exchange:
         """Who is logged in; see `SessionManager.get_session`."""
         lifecycle = self.manager.lifecycle
         self.answer.looked = True
+        if self._session is None and self._lock is None and not check_database:
+            known = self._known(lifecycle, csrf)
+            if known is not None:
+                return known
         async with self._one_at_a_time:
             try:
                 return await self._resolve(lifecycle, csrf, check_database)
@@ -195,6 +208,19 @@ class Exchange:
         install_default_handler(scope)
 
     # -- who it is
+
+    def _known(self, lifecycle: Lifecycle, csrf: bool | None) -> Session[Any, Any] | None:
+        """The session of a request whose access token this worker knows, without a pause; None says nothing."""
+        texts = self._transport.access_cookies(self._headers)
+        if texts is None or len(texts) != 1:
+            return None
+        access = lifecycle.verifier.known(texts[0], self._arrived_at)
+        if access is None or not lifecycle.verifier.in_time(access):
+            return None
+        if csrf or self._scope.get("method") not in _SAFE:
+            self._guard.check(access, csrf, bearer=False)
+        self._presented = access
+        return self._take(access, lifecycle)
 
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         if self.answer.over:

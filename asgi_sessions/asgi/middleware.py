@@ -1,5 +1,7 @@
 """The middleware: gives each connection its exchange, and lets the cookies out with whatever response leaves."""
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, Ending
@@ -59,31 +61,39 @@ class SessionMiddleware:
         if exchange is None:
             await self.app(scope, receive, send)
             return
-        answer = exchange.answer
         ending: Ending | None = None
 
-        async def send_with_cookies(message: Message) -> None:
-            nonlocal ending
+        def send_with_cookies(message: Message) -> Awaitable[None]:
+            # No coroutine of its own for what is passed on as it is.
             if message["type"] == "http.response.start":
-                if answer.aged:
-                    await exchange.look_again()
-                message["headers"] = answer.start(list(message.get("headers", ())))
-                await send(message)
-                if _may_last(message):
-                    end_of_body = {"type": "http.response.body", "body": b"", "more_body": False}
-                    ending = Ending(exchange, send, end_of_body, farewell=None)
-                    ending.opened()
-            elif ending is None:
-                await send(message)
-            else:
-                await ending.send(message, last=_ends_response(message))
+                if exchange.asked:
+                    return start_with_cookies(message)
+                exchange.started_unasked(lambda: open_end(message))
+            elif ending is not None:
+                return ending.send(message, last=_ends_response(message))
+            return send(message)
+
+        async def start_with_cookies(message: Message) -> None:
+            answer = exchange.answer
+            if answer.aged:
+                await exchange.look_again()
+            message["headers"] = answer.start(list(message.get("headers", ())))
+            await send(message)
+            open_end(message)
+
+        def open_end(start: Message) -> None:
+            nonlocal ending
+            if _may_last(start):
+                end_of_body = {"type": "http.response.body", "body": b"", "more_body": False}
+                ending = Ending(exchange, send, end_of_body, farewell=None)
+                ending.opened()
 
         try:
             await self.app(scope, receive, send_with_cookies)
         except SessionError as error:
             if ending is not None and ending.consequence(error):
                 return
-            if answer.started or not _answerable(error):
+            if exchange.answer.started or not _answerable(error):
                 raise
             await error_response(scope, error)(scope, receive, send_with_cookies)
         except Exception as error:

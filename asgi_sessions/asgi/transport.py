@@ -75,7 +75,16 @@ class Transport:
             settings.token_transport
         ]
 
+        self._only_cookies = settings.token_transport == "cookie" and not (
+            settings.speaks_supertokens or settings.uses_csrf_tokens
+        )
+        self._access_name = self._names[self.access]
+
     # -- in
+
+    def access_cookies(self, headers: RawHeaders) -> Sequence[str] | None:
+        """Every access token, where nothing else could matter for a request that carries one; else None."""
+        return values(headers, self._access_name) if self._only_cookies else None
 
     def read(self, headers: RawHeaders, *, refreshing: bool = False) -> Credentials:
         """What the request carries.

@@ -54,6 +54,7 @@ class SessionManager:
         self.clock = clock
         self._events = Events()
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
+        self._latest: Runtime | None = None  # of the loop that asked last: most processes have but one
 
     # -- start and stop
 
@@ -79,6 +80,7 @@ class SessionManager:
                         await runtime.open()
                     except BaseException:
                         self._runtimes.pop(loop, None)
+                        self._latest = None
                         raise
                     self._announce()
                 runtime.users += 1
@@ -101,6 +103,7 @@ class SessionManager:
             finally:
                 runtime.users = 0
                 self._runtimes.pop(loop, None)
+                self._latest = None
                 await asyncio.shield(runtime.close())
 
     async def __aenter__(self) -> Self:
@@ -130,7 +133,10 @@ class SessionManager:
         return self._runtime().lifecycle
 
     def _runtime(self) -> Runtime:
-        runtime = self._runtimes.get(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        runtime = self._latest
+        if runtime is None or runtime.loop is not loop:
+            runtime = self._latest = self._runtimes.get(loop)
         if runtime is None or runtime.users == 0:
             raise ConfigurationError(_NOT_STARTED)
         return runtime

@@ -38,6 +38,7 @@ class Runtime:
     """What belongs to one event loop.
 
     Attributes:
+        loop: That event loop.
         lifecycle: The sessions.
         users: How many starts have not been followed by a stop.
     """
@@ -49,6 +50,7 @@ class Runtime:
         self._events = events
         self._clock = clock
         self._name = secrets.token_hex(8)
+        self.loop = asyncio.get_running_loop()
         self._feed: RevocationFeed | None = None
         self._opened = AsyncExitStack()
         self.opening = asyncio.Lock()

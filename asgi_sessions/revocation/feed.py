@@ -102,6 +102,11 @@ class RevocationFeed:
         """How old the news is, seconds: since the start of the last good poll."""
         return self._monotonic() - self._fresh_at
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the news is too old to serve anybody."""
+        return self._monotonic() - self._fresh_at > self._most_stale
+
     def is_out(self, handle: str) -> bool:
         """Whether a session is known to be revoked.
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from asgi_sessions.errors import ConfigurationError
@@ -121,6 +121,9 @@ class SessionSettings(BaseSettings):
     websocket_close_code: fields.CloseCode = 4401
     """With which code a WebSocket is closed when its session ends: 3000 to 4999, or 1008 for clients that insist on
     registered codes."""
+
+    verified_token_memory: Annotated[int, BeforeValidator(fields.whole_number(0))] = 16 * 1024 * 1024
+    """How many bytes each worker spends on remembering access tokens that it has verified; 0 for none."""
 
     refresh: Annotated[Refresh, fields.one_of(Refresh)] = "inline"
     """Who refreshes: the middleware by itself, or the client by a POST to ``refresh_path``."""
