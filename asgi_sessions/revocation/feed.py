@@ -102,11 +102,6 @@ class RevocationFeed:
         """How old the news is, seconds: since the start of the last good poll."""
         return self._monotonic() - self._fresh_at
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether the news is too old to serve anybody."""
-        return self._monotonic() - self._fresh_at > self._most_stale
-
     def is_out(self, handle: str) -> bool:
         """Whether a session is known to be revoked.
 
@@ -120,7 +115,7 @@ class RevocationFeed:
     @property
     def is_stale(self) -> bool:
         """Whether the news is older than ``revocation_max_staleness``: too old to serve anybody."""
-        return self.staleness > self._most_stale
+        return self._monotonic() - self._fresh_at > self._most_stale
 
     # -- what this worker knows by itself
 
