@@ -1,7 +1,7 @@
 """What leaves with a response: new tokens, cleared cookies, the retry marker; decided late, written once."""
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from asgi_sessions.asgi.transport import RawHeaders, Transport, request_path
@@ -30,36 +30,23 @@ class Answer:
         signed_out: The session that the application has ended on this very connection, None if it has not.
     """
 
-    __slots__ = (
-        "_access",
-        "_clear",
-        "_clock",
-        "_forget_marker",
-        "_forget_older",
-        "_marker",
-        "_refreshed_at",
-        "_scope",
-        "_transport",
-        "looked",
-        "signed_out",
-        "started",
-        "tokens",
-    )
+    # Most responses need none of these; what a class holds costs an instance nothing.
+    tokens: TokenSet | None = None
+    looked = False
+    started = False
+    signed_out: str | None = None
+    _speaks = False  # whether more than a Vary is to be added
+    _access: tuple[IssuedToken, AccessToken] | None = None
+    _clear = False
+    _forget_marker = False
+    _forget_older = False
+    _marker: str | None = None
+    _refreshed_at: int | None = None
 
     def __init__(self, transport: Transport, scope: MutableMapping[str, Any], clock: Clock) -> None:
         self._transport = transport
         self._scope = scope
         self._clock = clock
-        self.tokens: TokenSet | None = None
-        self.looked = False
-        self.started = False
-        self.signed_out: str | None = None
-        self._access: tuple[IssuedToken, AccessToken] | None = None
-        self._clear = False
-        self._forget_marker = False
-        self._forget_older = False
-        self._marker: str | None = None
-        self._refreshed_at: int | None = None
 
     @property
     def in_headers(self) -> bool:
@@ -86,6 +73,7 @@ class Answer:
         """Hand out the pair of a new session."""
         self.tokens, self._access, self._clear, self._marker = tokens, None, False, None
         self._refreshed_at = None
+        self._speaks = True
         self._warn_if_started("the new tokens did not leave with it")
 
     def refreshed(self, tokens: TokenSet, *, forget_marker: bool) -> None:
@@ -104,6 +92,7 @@ class Answer:
         if self._marker is not None or self._replaced(claims.handle):
             return
         self._access = token, claims
+        self._speaks = True
         self._warn_if_started("the new access token did not leave with it")
 
     def signing_out(self, session_handle: str | None) -> None:
@@ -115,6 +104,7 @@ class Answer:
         if self._replaced(session_handle):
             return
         self.tokens, self._access, self._clear = None, None, True
+        self._speaks = True
         if by_user:
             self._warn_if_started("the session is revoked, its cookies stayed and the next request clears them")
 
@@ -126,23 +116,20 @@ class Answer:
     def marked(self, marker: str) -> None:
         """Set the retry marker."""
         self._marker = marker
+        self._speaks = True
 
     def forget_older(self) -> None:
         """Clear the cookies of older domains, so that the next request is unambiguous."""
-        self._forget_older = True
+        self._forget_older = self._speaks = True
 
     # -- the response
 
-    @property
-    def pending(self) -> bool:
-        """Whether anything is to be added to the response."""
-        return bool(self.looked or self._clear or self.tokens or self._access or self._marker or self._forget_older)
-
-    def start(self, headers: RawHeaders) -> RawHeaders:
+    def start(self, theirs: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         """The response's headers with ours. Nothing can be added afterwards."""
         self.started = True
-        if not self.pending:
-            return headers
+        headers = list(theirs)
+        if not self._speaks:
+            return _varied(headers, self._transport.vary) if self.looked else headers
         ours = self._headers()
         sets = any(name == b"set-cookie" or name.startswith(b"st-") for name, _ in ours)
         if sets:
@@ -196,11 +183,14 @@ class Answer:
 
 
 def _varied(headers: RawHeaders, vary: bytes) -> RawHeaders:
+    if b"vary" not in [name.lower() for name, _ in headers]:
+        headers.append((b"vary", vary))
+        return headers
     names = {part.strip().lower() for name, value in headers if name.lower() == b"vary" for part in value.split(b",")}
     missing = [part for part in vary.split(b", ") if part.lower() not in names]
-    if not missing or b"*" in names:
-        return headers
-    return [*headers, (b"vary", b", ".join(missing))]
+    if missing and b"*" not in names:
+        headers.append((b"vary", b", ".join(missing)))
+    return headers
 
 
 def _exposed_once(headers: RawHeaders) -> RawHeaders:

@@ -62,12 +62,16 @@ class Ending:
         self._watch: Watch | None = None
         self._receiving: set[asyncio.Timeout] = set()
         self._closing: asyncio.Task[None] | None = None
-        exchange.session_taken = self._begin
 
     def opened(self) -> None:
         """The connection is open: from now on it may outlast its session."""
         self._open = True
-        self._begin()
+        self.session_taken()
+
+    def session_taken(self) -> None:
+        """The connection may have a session now."""
+        if self._open and self._watch is None and self._exchange.holds_session:
+            self._watch = self._exchange.watch(self._ended)
 
     async def send(self, message: Message, *, last: bool) -> None:
         """Pass on what an application says on the open connection.
@@ -119,19 +123,15 @@ class Ending:
     async def finish(self) -> None:
         """The application has returned."""
         self._stop_waiting()
-        self._exchange.session_taken = None  # else the two would keep each other alive
         if self._closing is not None:
             if self._closed and not self.over:
                 self._closing.cancel()  # it has closed by itself, before its time to say goodbye was over
             await asyncio.wait([self._closing], timeout=LAST_WORD_SECONDS)
+        del self._exchange  # else the two would keep each other alive
 
     @property
     def _gone(self) -> Message:
         return {**self._last, "type": "websocket.disconnect"}
-
-    def _begin(self) -> None:
-        if self._open and self._watch is None and self._exchange.holds_session:
-            self._watch = self._exchange.watch(self._ended)
 
     def _stop_waiting(self) -> None:
         self._open = False

@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 POLICY_VIOLATION = 1008
 """The WebSocket close code (RFC 6455, section 7.4.1) where the server offers no denial response."""
 
+DENIAL = "websocket.http.response"
+"""The extension of ASGI by which a server lets a handshake be answered with a response."""
+
 _NEEDS_LOGIN = (Unauthorised, TryRefreshToken, TokenTheftDetected)
 
 
@@ -48,17 +51,20 @@ async def session_exception_handler(connection: HTTPConnection, error: Exception
     Returns:
         The response, or None for a WebSocket that has been closed instead.
     """
-    if not isinstance(error, SessionError) or (
-        isinstance(error, GeneralError) and not isinstance(error, StoreUnavailable)
-    ):
+    if not isinstance(error, SessionError) or not is_answerable(error):
         raise error
     if isinstance(connection, WebSocket):
-        denial = "websocket.http.response" in connection.scope.get("extensions", {})
+        denial = DENIAL in connection.scope.get("extensions", {})
         if connection.application_state is not WebSocketState.CONNECTING or not denial:
             if connection.application_state is not WebSocketState.DISCONNECTED:
                 await connection.close(_close_code(connection, error), type(error).code)
             return None
     return error_response(connection.scope, error)
+
+
+def is_answerable(error: SessionError) -> bool:
+    """Whether the error is the client's business; an application's own mistake belongs to its developer."""
+    return isinstance(error, StoreUnavailable) or not isinstance(error, GeneralError)
 
 
 def _close_code(websocket: WebSocket, error: SessionError) -> int:
@@ -85,14 +91,3 @@ def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Resp
         _log.warning("Answered 503, the session store is unavailable: %s", error.__cause__ or "gave up after retries")
         headers["Retry-After"] = str(error.retry_after)
     return JSONResponse({"detail": kind.detail, "code": kind.code}, status_code=status, headers=headers)
-
-
-def install_default_handler(scope: MutableMapping[str, Any]) -> None:
-    """Let the innermost application answer our errors itself, unless it has a handler of its own.
-
-    A mounted application would otherwise answer 500 before the error reaches the middleware, and the answer would
-    miss the middlewares inside ours, CORS among them.
-    """
-    handlers = scope.get("starlette.exception_handlers")
-    if handlers is not None:
-        handlers[0].setdefault(SessionError, session_exception_handler)

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from starlette.types import Receive, Scope, Send
 
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
 from asgi_sessions.asgi.cross_site import CrossSiteGuard
-from asgi_sessions.asgi.error_responses import install_default_handler
+from asgi_sessions.asgi.error_responses import session_exception_handler
 from asgi_sessions.asgi.transport import Credentials, Transport, header_values
 from asgi_sessions.errors import (
     ConfigurationError,
@@ -24,19 +26,18 @@ from asgi_sessions.manager.session import Session
 from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.csrf import SAFE_METHODS
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.protocol.user_id import UserId
 
 if TYPE_CHECKING:
+    from asgi_sessions.asgi.ending import Ending
     from asgi_sessions.manager.manager import SessionManager
-
-Scope = MutableMapping[str, Any]
 
 MAX_COPIES = 8
 """Of one cookie: more are an attack, not a browser's jar. Looking at some of them only would let their order decide."""
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _ADDRESS = re.compile(r"[0-9A-Za-z.:_-]{1,45}")  # the longest IPv6 address has 45 characters
 _log = logging.getLogger(__name__)
 
@@ -54,27 +55,34 @@ class Exchange:
     Attributes:
         manager: Whose it is.
         outer: The exchange of another manager's middleware around this one.
-        session_taken: Called whenever a session has been found or begun, None where nobody wants to know.
+        ending: The end of a connection that may outlast its session.
     """
 
     # Most requests need none of these; what a class holds costs an instance nothing.
-    session_taken: Callable[[], None] | None = None
+    ending: "Ending | None" = None
     _answer: Answer | None = None
     _session: Session[Any, Any] | None = None
     _access: AccessToken | None = None
     _lock: asyncio.Lock | None = None
     _presented: AccessToken | None = None  # what the request came with
-    _started = False
     _logged_in = False
     _renewed = False  # by a login, or a refresh that the application asked for
 
     def __init__(
-        self, manager: "SessionManager", transport: Transport, scope: Scope, outer: SessionConnection | None
+        self,
+        manager: "SessionManager",
+        transport: Transport,
+        scope: Scope,
+        outer: SessionConnection | None,
+        receive: Receive,
+        send: Send,
     ) -> None:
         self.manager = manager
         self.outer = outer
         self._transport = transport
         self._scope = scope
+        self._from_server = receive
+        self._to_server = send
         self._arrived_at = manager.clock()
 
     @property
@@ -84,20 +92,6 @@ class Exchange:
             self._answer = Answer(self._transport, self._scope, self.manager.clock)
             self._answer.started = self._started
         return self._answer
-
-    @property
-    def asked(self) -> bool:
-        """Whether the application has asked for anything, so that the response is ours too."""
-        return self._answer is not None
-
-    def started_unasked(self, session_taken: Callable[[], None]) -> None:
-        """The response is on its way, and nobody has asked for the session yet.
-
-        Args:
-            session_taken: Whom to tell if somebody does.
-        """
-        self._started = True
-        self.session_taken = session_taken
 
     # -- what applications ask for, through the manager or a dependency; one after the other on one connection
 
@@ -114,18 +108,24 @@ class Exchange:
             tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
             self.answer.issued(tokens)
             self._renewed = self._logged_in = True
-            return self._take(tokens.access, lifecycle)
+            return self._take(tokens.access, lifecycle, self.answer)
 
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
         """Who is logged in; see `SessionManager.get_session`."""
         lifecycle = self.manager.lifecycle
-        self.answer.looked = True
-        if self._session is None and self._lock is None and not check_database:
-            known = self._known(lifecycle, csrf)
-            if known is not None:
-                return known
+        answer = self.answer
+        answer.looked = True
+        if self._lock is None and self._session is None and not check_database:
+            # Most requests: whom memory knows, for whom no lock and no reading of other cookies is needed.
+            text = self._transport.access_cookie(self._scope["headers"])
+            access = None if text is None else lifecycle.verifier.known(text)
+            if access is not None:
+                if csrf or self._scope.get("method") not in SAFE_METHODS:
+                    self._guard.check(access, csrf, bearer=False)
+                self._presented = access
+                return self._take(access, lifecycle, answer)
         async with self._one_at_a_time:
             try:
                 return await self._resolve(lifecycle, csrf, check_database)
@@ -205,22 +205,13 @@ class Exchange:
 
     def serve(self, scope: Scope) -> None:
         """Let errors be answered where the application asks, which may be a mounted one with a copy of the scope."""
-        install_default_handler(scope)
+        handlers = scope.get("starlette.exception_handlers")
+        if handlers is not None and SessionError not in handlers[0]:
+            # Else a mounted application would answer 500 before the error reaches the middleware, and the answer would
+            # miss the middlewares inside ours, CORS among them.
+            handlers[0][SessionError] = session_exception_handler
 
     # -- who it is
-
-    def _known(self, lifecycle: Lifecycle, csrf: bool | None) -> Session[Any, Any] | None:
-        """The session of a request whose access token this worker knows, without a pause; None says nothing."""
-        texts = self._transport.access_cookies(self._headers)
-        if texts is None or len(texts) != 1:
-            return None
-        access = lifecycle.verifier.known(texts[0], self._arrived_at)
-        if access is None or not lifecycle.verifier.in_time(access):
-            return None
-        if csrf or self._scope.get("method") not in _SAFE:
-            self._guard.check(access, csrf, bearer=False)
-        self._presented = access
-        return self._take(access, lifecycle)
 
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         if self.answer.over:
@@ -269,7 +260,7 @@ class Exchange:
         if lifecycle.verifier.wants_rewrite(access) and not self.answer.started:
             token, access = await lifecycle.issuer.rewrite_as_promoted(access)
             self.answer.access_token_changed(token, access)
-        return self._take(access, lifecycle)
+        return self._take(access, lifecycle, self.answer)
 
     async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
         """The authentic access token that the request carries, perhaps expired."""
@@ -307,7 +298,7 @@ class Exchange:
             self.answer.marked(lifecycle.keys.retry_markers.encode(late.handle, late.generation, until))
             if not inline:
                 raise already_rotated(late)
-        return self._take(refreshed.access, lifecycle)
+        return self._take(refreshed.access, lifecycle, self.answer)
 
     async def _refresh_token_of(
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None
@@ -380,12 +371,19 @@ class Exchange:
             self._lock = asyncio.Lock()
         return self._lock
 
-    def _take(self, access: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
-        session = self._session = Session(access, lifecycle, self.answer)
+    def _take(self, access: AccessToken, lifecycle: Lifecycle, answer: Answer) -> Session[Any, Any]:
+        session = self._session = Session(access, lifecycle, answer)
         self._access = access
-        if self.session_taken is not None:
-            self.session_taken()
+        self._taken()
         return session
+
+    def _taken(self) -> None:
+        """The connection has a session."""
+
+    @property
+    def _started(self) -> bool:
+        """Whether the response was on its way before anybody asked for the session."""
+        return False
 
     def _device(self) -> Device:
         agents = header_values(self._headers, b"user-agent")

@@ -14,6 +14,7 @@ from asgi_sessions.protocol.cookies import (
     REFRESH_COOKIE,
     RETRY_COOKIE,
     CookieSpec,
+    only_value,
     prefixed_name,
     values,
 )
@@ -74,17 +75,16 @@ class Transport:
         self.vary = {"cookie": b"Cookie", "header": b"Authorization", "any": b"Authorization, Cookie"}[
             settings.token_transport
         ]
-
-        self._only_cookies = settings.token_transport == "cookie" and not (
+        self._access_name = self._names[self.access]
+        self._by_cookie_alone = settings.token_transport == "cookie" and not (
             settings.speaks_supertokens or settings.uses_csrf_tokens
         )
-        self._access_name = self._names[self.access]
 
     # -- in
 
-    def access_cookies(self, headers: RawHeaders) -> Sequence[str] | None:
-        """Every access token, where nothing else could matter for a request that carries one; else None."""
-        return values(headers, self._access_name) if self._only_cookies else None
+    def access_cookie(self, headers: RawHeaders) -> str | None:
+        """The access token of a request where nothing else can matter; None says nothing: see `read`."""
+        return only_value(headers, self._access_name) if self._by_cookie_alone else None
 
     def read(self, headers: RawHeaders, *, refreshing: bool = False) -> Credentials:
         """What the request carries.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from asyncio import get_running_loop
 from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
@@ -80,7 +81,6 @@ class SessionManager:
                         await runtime.open()
                     except BaseException:
                         self._runtimes.pop(loop, None)
-                        self._latest = None
                         raise
                     self._announce()
                 runtime.users += 1
@@ -130,13 +130,13 @@ class SessionManager:
         Raises:
             ConfigurationError: The manager has not been started on this loop.
         """
-        return self._runtime().lifecycle
+        runtime = self._latest
+        if runtime is None or runtime.loop is not get_running_loop():
+            runtime = self._latest = self._runtime()
+        return runtime.lifecycle
 
     def _runtime(self) -> Runtime:
-        loop = asyncio.get_running_loop()
-        runtime = self._latest
-        if runtime is None or runtime.loop is not loop:
-            runtime = self._latest = self._runtimes.get(loop)
+        runtime = self._runtimes.get(get_running_loop())
         if runtime is None or runtime.users == 0:
             raise ConfigurationError(_NOT_STARTED)
         return runtime

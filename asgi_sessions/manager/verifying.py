@@ -56,9 +56,6 @@ class Verifier:
         Raises:
             StoreUnavailable: Its key is unknown here, and the keys could not be loaded again.
         """
-        found = self._remembered(text)
-        if found is not None:
-            return found
         try:
             return self._verify(text)
         except InvalidAccessToken as error:
@@ -69,22 +66,25 @@ class Verifier:
         except InvalidAccessToken:
             return None
 
-    def known(self, text: str, now: int) -> AccessToken | None:
+    def known(self, text: str) -> AccessToken | None:
         """The access token that `text` is, where nothing but memory has to be asked whether it stands.
 
         None says nothing: ask `authentic` and `stands`, which have the time to find out.
 
         Args:
             text: What the client sent.
-            now: ms.
         """
         if not self._waits_for_nothing:
             return None
-        found = self._remembered(text)
-        if found is None or now >= found.expires_at:
+        found = self._verified[text] if self._keys.keyring is self._keyring else None
+        if found is None:
+            try:
+                found = self._verify(text)
+            except InvalidAccessToken:
+                return None
+        if self._clock() >= found.expires_at:
             return None
-        feed = self._feed
-        if feed is not None and (feed.is_stale or found.handle in feed):
+        if self._feed is not None and not self._feed.vouches_for(found.handle):
             return None
         return found
 
@@ -131,17 +131,16 @@ class Verifier:
 
     def _verify(self, text: str) -> AccessToken:
         keyring = self._keys.keyring
-        found = access_token.verify(text, keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap)
-        if keyring is self._keyring:
-            self._verified.add(text, found)
-        return found
-
-    def _remembered(self, text: str) -> AccessToken | None:
-        keyring = self._keys.keyring
         if keyring is not self._keyring:  # a key may have stopped signing, and its tokens end sooner
-            self._verified.clear()
+            self._verified.forget()
             self._keyring = keyring
-        return self._verified.get(text)
+        found = self._verified[text]
+        if found is None:
+            found = access_token.verify(
+                text, keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
+            )
+            self._verified.remember(text, found)
+        return found
 
     async def _first_use(self, access: AccessToken, lineage: Lineage) -> None:
         seen = (access.handle, lineage.generation, lineage.token_hash)

@@ -16,7 +16,7 @@ Text: TypeAlias = str | bytes
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[Text, Text]]
 
 # RFC 9110, section 9.2.1, without TRACE, which no browser sends.
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES: Final = (["same-origin"], ["none"])
 
 _SCHEMES: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
@@ -55,7 +55,7 @@ def check(
 
     Source: Fetch Metadata (W3C), section 2.3; ASVS 5.0, 3.5.1.
     """
-    if not websocket and method in _SAFE_METHODS:
+    if not websocket and method in SAFE_METHODS:
         return
     found = _browser_headers(headers)
     sites, origins = found["sec-fetch-site"], found["origin"]

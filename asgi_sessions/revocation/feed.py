@@ -112,6 +112,10 @@ class RevocationFeed:
             raise StoreUnavailable
         return handle in self._revoked
 
+    def vouches_for(self, handle: str) -> bool:
+        """Whether the news is good and has nothing against a session."""
+        return self._monotonic() - self._fresh_at <= self._most_stale and handle not in self._revoked
+
     @property
     def is_stale(self) -> bool:
         """Whether the news is older than ``revocation_max_staleness``: too old to serve anybody."""

@@ -18,7 +18,9 @@ class RevokedHandles:
 
     def __contains__(self, handle: str) -> bool:
         start = handle[:4]
-        return handle in self._young.get(start, "") or handle in self._old.get(start, "")
+        return (start in self._young and handle in self._young[start]) or (
+            start in self._old and handle in self._old[start]
+        )
 
     def __len__(self) -> int:
         return sum(self._count)

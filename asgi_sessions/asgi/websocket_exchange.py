@@ -1,0 +1,71 @@
+"""One WebSocket on its way through the middleware: what the answer to its handshake carries, and when it ends."""
+
+from starlette.types import Message, Receive, Scope, Send
+
+from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, Ending
+from asgi_sessions.asgi.error_responses import DENIAL, POLICY_VIOLATION, error_response, is_answerable
+from asgi_sessions.asgi.exchange import Exchange
+from asgi_sessions.asgi.transport import Transport
+from asgi_sessions.errors import SessionError
+from asgi_sessions.manager.connection import SessionConnection
+from asgi_sessions.manager.manager import SessionManager
+
+
+class WebSocketExchange(Exchange):
+    """See `Exchange`."""
+
+    def __init__(
+        self,
+        manager: SessionManager,
+        transport: Transport,
+        scope: Scope,
+        outer: SessionConnection | None,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        super().__init__(manager, transport, scope, outer, receive, send)
+        self._denies = DENIAL in scope.get("extensions", {})
+        close = {"type": "websocket.close", "code": manager.settings.websocket_close_code, "reason": REASON}
+        self.ending = self._end = Ending(self, send, close, farewell=FAREWELL_SECONDS)
+
+    async def receive(self) -> Message:
+        """What the client says, until the session ends."""
+        return await self._end.receive(self._from_server)
+
+    async def send(self, message: Message) -> None:
+        """Let a message of the application out, the answer to the handshake with the session's headers."""
+        kind, answer = message["type"], self.answer
+        if answer.aged and not answer.started:
+            await self.look_again()
+        if kind == "websocket.accept":
+            message["headers"] = answer.start(message.get("headers", ()))
+            await self._to_server(message)
+            self._end.opened()
+        elif kind == f"{DENIAL}.start":
+            message["headers"] = answer.start(message.get("headers", ()))
+            await self._to_server(message)
+        elif kind == "websocket.close" and not answer.started:
+            headers = answer.start(())
+            if self._denies and any(name == b"set-cookie" for name, _ in headers):
+                # A plain close cannot carry headers: say the same in a response that can.
+                await self._to_server({"type": f"{DENIAL}.start", "status": 403, "headers": headers})
+                await self._to_server({"type": f"{DENIAL}.body", "body": b"", "more_body": False})
+            else:
+                await self._to_server(message)
+        elif not (kind == "websocket.close" and self._end.over):  # the session's end was faster, with the same aim
+            await self._end.send(message, last=kind == "websocket.close")
+
+    async def answered(self, error: Exception) -> bool:
+        """Whether the application's error needs no other answer: it has one now, or only tells of the socket's end."""
+        if self._end.consequence(error):
+            return True
+        if not isinstance(error, SessionError) or not is_answerable(error) or self.answer.started:
+            return False
+        if self._denies:
+            await error_response(self._scope, error)(self._scope, self._from_server, self.send)
+        else:
+            await self.send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": type(error).code})
+        return True
+
+    def _taken(self) -> None:
+        self._end.session_taken()
