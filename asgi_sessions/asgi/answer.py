@@ -183,7 +183,7 @@ class Answer:
 
 
 def _varied(headers: RawHeaders, vary: bytes) -> RawHeaders:
-    if b"vary" not in [name.lower() for name, _ in headers]:
+    if b"vary" not in dict(headers):  # one in capitals beside ours would do no harm
         headers.append((b"vary", vary))
         return headers
     names = {part.strip().lower() for name, value in headers if name.lower() == b"vary" for part in value.split(b",")}

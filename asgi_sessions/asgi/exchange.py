@@ -110,22 +110,41 @@ class Exchange:
             self._renewed = self._logged_in = True
             return self._take(tokens.access, lifecycle, self.answer)
 
+    def known(self, csrf: bool | None) -> Session[Any, Any] | None:
+        """Who is logged in, where nothing but memory need be asked, as for most requests; None says nothing.
+
+        Args:
+            csrf: See `resolve`.
+
+        Raises:
+            CsrfRejected: As `resolve`.
+        """
+        if self._lock is not None or self._session is not None:
+            return None
+        text = self._transport.access_cookie(self._scope["headers"])
+        if text is None:
+            return None
+        lifecycle = self.manager.lifecycle
+        access = lifecycle.verifier.known(text)
+        if access is None:
+            return None
+        if csrf or self._scope.get("method") not in SAFE_METHODS:
+            self._guard.check(access, csrf, bearer=False)
+        self._presented = access
+        answer = self.answer
+        answer.looked = True
+        return self._take(access, lifecycle, answer)
+
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
         """Who is logged in; see `SessionManager.get_session`."""
+        if not check_database:
+            known = self.known(csrf)
+            if known is not None:
+                return known
         lifecycle = self.manager.lifecycle
-        answer = self.answer
-        answer.looked = True
-        if self._lock is None and self._session is None and not check_database:
-            # Most requests: whom memory knows, for whom no lock and no reading of other cookies is needed.
-            text = self._transport.access_cookie(self._scope["headers"])
-            access = None if text is None else lifecycle.verifier.known(text)
-            if access is not None:
-                if csrf or self._scope.get("method") not in SAFE_METHODS:
-                    self._guard.check(access, csrf, bearer=False)
-                self._presented = access
-                return self._take(access, lifecycle, answer)
+        self.answer.looked = True
         async with self._one_at_a_time:
             try:
                 return await self._resolve(lifecycle, csrf, check_database)

@@ -76,7 +76,9 @@ def _may_last(start: Message) -> bool:
     """
     if start["status"] in {204, 304} or start.get("trailers"):
         return False
-    return b"content-length" not in [name.lower() for name, _ in start.get("headers", ())]
+    headers = start.get("headers", ())
+    # First as nearly everybody writes it: this is asked of every response.
+    return b"content-length" not in dict(headers) and all(name.lower() != b"content-length" for name, _ in headers)
 
 
 def _ends_response(message: Message) -> bool:

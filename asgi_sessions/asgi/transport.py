@@ -82,7 +82,7 @@ class Transport:
 
     # -- in
 
-    def access_cookie(self, headers: RawHeaders) -> str | None:
+    def access_cookie(self, headers: RawHeaders) -> bytes | None:
         """The access token of a request where nothing else can matter; None says nothing: see `read`."""
         return only_value(headers, self._access_name) if self._by_cookie_alone else None
 

@@ -6,7 +6,7 @@ TOKEN_BYTES = 1_000
 """What an entry takes beside its texts, about: the token's values, and the memory's own."""
 
 
-class VerifiedTokens(dict[str, AccessToken | None]):
+class VerifiedTokens(dict[bytes, AccessToken | None]):
     """By their text, bounded in bytes. Whoever asks compares the expiry, and looks for a revocation, each time.
 
     ``tokens[text]`` is the token that the text was verified to be; None if it was not, or so long ago that it is
@@ -23,16 +23,16 @@ class VerifiedTokens(dict[str, AccessToken | None]):
     def __init__(self, max_bytes: int) -> None:
         super().__init__()
         self._half = max_bytes // 2
-        self._old: dict[str, AccessToken | None] = {}
+        self._old: dict[bytes, AccessToken | None] = {}
         self._size = 0
 
-    def __missing__(self, text: str) -> AccessToken | None:
+    def __missing__(self, text: bytes) -> AccessToken | None:
         found = self._old.get(text)
         if found is not None:
             self.remember(text, found)
         return found
 
-    def remember(self, text: str, token: AccessToken) -> None:
+    def remember(self, text: bytes, token: AccessToken) -> None:
         """Add a verified token."""
         size = len(text) + len(token.payload_json) + TOKEN_BYTES
         if size > self._half:

@@ -56,17 +56,18 @@ class Verifier:
         Raises:
             StoreUnavailable: Its key is unknown here, and the keys could not be loaded again.
         """
+        sent = text.encode("latin-1", "replace")  # no token holds a question mark
         try:
-            return self._verify(text)
+            return self._verify(sent)
         except InvalidAccessToken as error:
             if not error.unknown_key_id or not await self._keys.learn():
                 return None
         try:
-            return self._verify(text)
+            return self._verify(sent)
         except InvalidAccessToken:
             return None
 
-    def known(self, text: str) -> AccessToken | None:
+    def known(self, text: bytes) -> AccessToken | None:
         """The access token that `text` is, where nothing but memory has to be asked whether it stands.
 
         None says nothing: ask `authentic` and `stands`, which have the time to find out.
@@ -129,7 +130,7 @@ class Verifier:
             and (access.handle, lineage.generation, lineage.lineage.token_hash) in self._seen
         )
 
-    def _verify(self, text: str) -> AccessToken:
+    def _verify(self, text: bytes) -> AccessToken:
         keyring = self._keys.keyring
         if keyring is not self._keyring:  # a key may have stopped signing, and its tokens end sooner
             self._verified.forget()
@@ -137,7 +138,7 @@ class Verifier:
         found = self._verified[text]
         if found is None:
             found = access_token.verify(
-                text, keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
+                text.decode("latin-1"), keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
             )
             self._verified.remember(text, found)
         return found

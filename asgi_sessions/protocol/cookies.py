@@ -91,7 +91,7 @@ def values(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]
     return found
 
 
-def only_value(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+def only_value(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The value of a cookie that is there once, written as browsers write it, in the only Cookie header; else None.
 
     Where this finds a value ``values`` finds just the same one, for three times as much.
@@ -100,18 +100,22 @@ def only_value(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str |
         raw_headers: As for ``values``.
         name: As for ``values``.
     """
-    pieces = None
-    for header, text in raw_headers:
+    text = None
+    for header, value in raw_headers:
         if header == b"cookie":
-            if pieces is not None:
+            if text is not None:
                 return None
-            pieces = text.split(name)
-    if pieces is None or len(pieces) != 2:
+            text = value
+    if text is None:
         return None
-    before, after = pieces
-    if after[:1] != b"=" or (before and before[-2:] != b"; "):
+    position = text.find(name)
+    after = position + len(name)
+    if position < 0 or text[after : after + 1] != b"=" or text.find(name, after) >= 0:
         return None
-    return after[1:].partition(b";")[0].strip(b" \t").decode("latin-1")
+    if position and text[position - 2 : position] != b"; ":
+        return None
+    end = text.find(b";", after)
+    return text[after + 1 : len(text) if end < 0 else end].strip(b" \t")
 
 
 def _collect(text: bytes, name: bytes, position: int, found: list[str]) -> None:

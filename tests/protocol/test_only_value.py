@@ -37,9 +37,9 @@ HEADERS = st.lists(st.tuples(st.sampled_from([b"cookie", b"host"]), COOKIES), ma
 @example([(b"cookie", NAME + b"=x"), (b"cookie", NAME + b"=y")])
 def test_it_agrees_with_values_or_says_nothing(headers: list[tuple[bytes, bytes]]) -> None:
     found = only_value(headers, NAME)
-    assert found is None or [found] == values(headers, NAME)
+    assert found is None or [found.decode("latin-1")] == values(headers, NAME)
 
 
 def test_it_finds_what_browsers_write() -> None:
     for cookie in (b"%s=x.y", b"a=b; %s=x.y", b"%s=x.y; a=b", b"a=b; %s=x.y; c=d"):
-        assert only_value([(b"host", b"h"), (b"cookie", cookie % NAME)], NAME) == "x.y"
+        assert only_value([(b"host", b"h"), (b"cookie", cookie % NAME)], NAME) == b"x.y"
