@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,7 @@ from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.tombstones import Position, TombstoneStore
-from tests.conftest import ENGINES
 from tests.revocation.tombstones import Cemetery
-from tests.store.conftest import Prepared
 
 
 class Seconds:
@@ -28,25 +26,6 @@ class Seconds:
 @pytest.fixture
 def seconds() -> Seconds:
     return Seconds()
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return Prepared(tmp_path_factory.mktemp("revocation"))
-
-
-@pytest.fixture(params=ENGINES)
-async def database(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
-    """An open database with empty tables, on each engine in turn."""
-    async with prepared.opened(request.param, request) as database:
-        yield database
-
-
-@pytest.fixture
-async def on_sqlite(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
-    """An open SQLite database with empty tables, for what has nothing to do with the engine."""
-    async with prepared.opened("sqlite", request) as database:
-        yield database
 
 
 @pytest.fixture
