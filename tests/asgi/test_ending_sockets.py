@@ -22,16 +22,13 @@ from asgi_sessions import (
 )
 from asgi_sessions.asgi import ending
 from asgi_sessions.manager import watching
-from tests.asgi.apps import LIFETIME, MovableClock, new_manager
+from tests.asgi.apps import LIFETIME, new_manager
 from tests.asgi.connections import PATIENCE, Socket, errors_in, login_cookie
+from tests.clocks import MovableClock
+
+pytestmark = pytest.mark.usefixtures("at_the_time_of_day")
 
 ENDED = (4401, "session ended")
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    """At the time of day, since the database has a clock of its own."""
-    return MovableClock(time.time_ns() // 1_000_000)
 
 
 def app_with(sessions: SessionManager, endpoint: Callable[[WebSocket], Awaitable[None]]) -> Starlette:

@@ -8,7 +8,8 @@ import pytest
 from asgi_sessions import Session, SessionManager, StoreUnavailable, TokenTheftDetected
 from asgi_sessions.manager import watching
 from asgi_sessions.store.repository import SessionRepository
-from tests.manager.conftest import MovableClock, NewManager, manager_builder
+from tests.clocks import MovableClock
+from tests.manager.conftest import NewManager, manager_builder
 
 PATIENCE = 20.0
 

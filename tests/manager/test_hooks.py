@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from asgi_sessions import SessionEvent, SessionManager, TokenTheftDetected
 from asgi_sessions.manager import events
 from tests.asgi.apps import BASE_URL, application
-from tests.manager.conftest import MovableClock, NewManager, manager_builder
+from tests.clocks import MovableClock
+from tests.manager.conftest import NewManager, manager_builder
 
 PATIENCE = 20.0
 
@@ -34,11 +35,6 @@ class Diary:
                 self._told.clear()
                 await self._told.wait()
         return self.events
-
-
-@pytest.fixture
-def sessions(clock: MovableClock) -> SessionManager:
-    return manager_builder("sqlite+aiosqlite://", clock)()
 
 
 @pytest.fixture

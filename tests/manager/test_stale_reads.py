@@ -7,7 +7,7 @@ import pytest
 
 from asgi_sessions import SessionManager, StoreUnavailable
 from asgi_sessions.store.repository import SessionRepository, SessionRow
-from tests.manager.conftest import MovableClock
+from tests.clocks import MovableClock
 
 Lag = Callable[[SessionRow], SessionRow | None]
 

@@ -10,17 +10,8 @@ from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.tombstones import Position, TombstoneStore
+from tests.clocks import Seconds
 from tests.revocation.tombstones import Cemetery
-
-
-class Seconds:
-    """A clock that nobody sets, and that tests move."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
