@@ -2,12 +2,14 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from asgi_sessions.store.engine import Database
+from tests.prepared_databases import PreparedDatabases
 from tests.servers import MariaDB, PostgreSQL, Redis, Server, ServerMissing
 
 ENGINES = ("sqlite", "mariadb", "postgresql")
@@ -75,6 +77,41 @@ def empty_database(server: Server) -> Iterator[str]:
     # A test that killed the server may have left it down; the data goes with the server then.
     if server.is_running:
         server.sql(f"DROP DATABASE {name}" + (" WITH (FORCE)" if isinstance(server, PostgreSQL) else ""))
+
+
+@pytest.fixture(scope="session")
+def prepared_databases(tmp_path_factory: pytest.TempPathFactory) -> PreparedDatabases:
+    return PreparedDatabases(tmp_path_factory)
+
+
+@pytest.fixture(params=ENGINES)
+async def database(request: pytest.FixtureRequest, prepared_databases: PreparedDatabases) -> AsyncIterator[Database]:
+    """An open database with empty tables, on each engine in turn."""
+    async with prepared_databases.opened(request.param, request) as database:
+        yield database
+
+
+@pytest.fixture
+async def on_sqlite(request: pytest.FixtureRequest, prepared_databases: PreparedDatabases) -> AsyncIterator[Database]:
+    """An open SQLite database with empty tables, for what has nothing to do with the engine."""
+    async with prepared_databases.opened("sqlite", request) as database:
+        yield database
+
+
+@pytest.fixture
+async def on_mariadb(request: pytest.FixtureRequest, prepared_databases: PreparedDatabases) -> AsyncIterator[Database]:
+    """An open MariaDB database with empty tables."""
+    async with prepared_databases.opened("mariadb", request) as database:
+        yield database
+
+
+@pytest.fixture
+async def on_postgresql(
+    request: pytest.FixtureRequest, prepared_databases: PreparedDatabases
+) -> AsyncIterator[Database]:
+    """An open PostgreSQL database with empty tables."""
+    async with prepared_databases.opened("postgresql", request) as database:
+        yield database
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the wire are built from: a clock, a cookie jar that they can look into, small applications."""
+"""What the tests of the wire are built from: a cookie jar that they can look into, small applications."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,26 +11,13 @@ from starlette.routing import BaseRoute, Route
 
 from asgi_sessions import Session, SessionManager, SessionMiddleware, SessionSettings, get_session
 from asgi_sessions.manager.connection import innermost
+from tests.clocks import MovableClock
 
 BASE_URL = "https://testserver"
-START = 1_800_000_000_000
 ACCESS, REFRESH, MARKER = "__Host-sAccessToken", "__Host-sRefreshToken", "__Host-sRetryMarker"
 CLEARED = {ACCESS: "", REFRESH: ""}
 LIFETIME = 301.0
 """Seconds after which an access token has expired."""
-
-
-class MovableClock:
-    """A clock that stands still until it is told to move; ms."""
-
-    def __init__(self, now: int = START) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        return self.now
-
-    def advance(self, seconds: float = 0, *, days: float = 0) -> None:
-        self.now += round(seconds * 1000 + days * 86_400_000)
 
 
 class Jar:

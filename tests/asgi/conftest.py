@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -6,7 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from asgi_sessions import SessionManager
-from tests.asgi.apps import BASE_URL, MovableClock, new_manager
+from tests.asgi.apps import BASE_URL, new_manager
+from tests.clocks import MovableClock
 
 OpenClient = Callable[..., TestClient]
 
@@ -14,6 +16,12 @@ OpenClient = Callable[..., TestClient]
 @pytest.fixture
 def clock() -> MovableClock:
     return MovableClock()
+
+
+@pytest.fixture
+def at_the_time_of_day(clock: MovableClock) -> None:
+    """The clock shows it: the database has one of its own, and the two are compared."""
+    clock.now = time.time_ns() // 1_000_000
 
 
 @pytest.fixture

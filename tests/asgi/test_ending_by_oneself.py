@@ -1,7 +1,6 @@
 """Who signs out on a connection may go on talking on it, about that session and no other."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,14 +15,9 @@ from starlette.websockets import WebSocket
 from asgi_sessions import SessionManager, SessionMiddleware, StoreUnavailable, get_session
 from asgi_sessions.asgi import ending
 from asgi_sessions.store.repository import SessionRepository
-from tests.asgi.apps import MovableClock
 from tests.asgi.connections import Response, Socket, errors_in, login_cookie
 
-
-@pytest.fixture
-def clock() -> MovableClock:
-    """At the time of day, since the database has a clock of its own."""
-    return MovableClock(time.time_ns() // 1_000_000)
+pytestmark = pytest.mark.usefixtures("at_the_time_of_day")
 
 
 async def ticks() -> AsyncIterator[bytes]:

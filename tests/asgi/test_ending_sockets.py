@@ -15,23 +15,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from asgi_sessions import (
     SessionManager,
     SessionMiddleware,
-    TokenTheftDetected,
     Unauthorised,
     get_optional_session,
     get_session,
 )
 from asgi_sessions.asgi import ending
 from asgi_sessions.manager import watching
-from tests.asgi.apps import LIFETIME, MovableClock, new_manager
+from tests.asgi.apps import LIFETIME, new_manager
 from tests.asgi.connections import PATIENCE, Socket, errors_in, login_cookie
+from tests.clocks import MovableClock
+from tests.thefts import use_stolen
+
+pytestmark = pytest.mark.usefixtures("at_the_time_of_day")
 
 ENDED = (4401, "session ended")
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    """At the time of day, since the database has a clock of its own."""
-    return MovableClock(time.time_ns() // 1_000_000)
 
 
 def app_with(sessions: SessionManager, endpoint: Callable[[WebSocket], Awaitable[None]]) -> Starlette:
@@ -96,16 +93,7 @@ async def by_itself(sessions: SessionManager, socket: Socket, handle: str, cooki
 
 
 async def by_theft(sessions: SessionManager, socket: Socket, handle: str, cookie: str) -> None:
-    stolen = cookie.rpartition("=")[2]
-    clock = sessions.clock
-    assert isinstance(clock, MovableClock)
-    mine = stolen
-    for _ in range(2):
-        clock.advance(250)
-        mine = (await sessions.refresh_session_without_request(mine)).refresh_token.value
-    clock.advance(250)
-    with pytest.raises(TokenTheftDetected):
-        await sessions.refresh_session_without_request(stolen)
+    await use_stolen(cookie.rpartition("=")[2], sessions)
 
 
 async def by_the_clock(sessions: SessionManager, socket: Socket, handle: str, cookie: str) -> None:

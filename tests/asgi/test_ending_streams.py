@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import gzip
-import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -21,17 +20,14 @@ from starlette.routing import Route
 from asgi_sessions import SessionManager, SessionMiddleware, get_optional_session, get_session
 from asgi_sessions.manager import watching
 from asgi_sessions.manager.lifecycle import Lifecycle
-from tests.asgi.apps import LIFETIME, MovableClock, new_manager
+from tests.asgi.apps import LIFETIME, new_manager
 from tests.asgi.connections import PATIENCE, Response, errors_in, login_cookie
+from tests.clocks import MovableClock
+
+pytestmark = pytest.mark.usefixtures("at_the_time_of_day")
 
 SPEC_VERSIONS = pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
 Endpoint = Callable[[Request], Awaitable[Answer]]
-
-
-@pytest.fixture
-def clock() -> MovableClock:
-    """At the time of day, since the database has a clock of its own."""
-    return MovableClock(time.time_ns() // 1_000_000)
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,9 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from asgi_sessions import session_routes
-from tests.asgi.apps import LIFETIME, Jar, MovableClock, application, cookies_set, new_manager
+from tests.asgi.apps import LIFETIME, Jar, application, cookies_set, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 ACCESS, REFRESH, MARKER = "__Host-sAccessToken", "__Secure-sRefreshToken", "__Secure-sRetryMarker"
 PATH = "/auth/session/refresh"

@@ -20,8 +20,9 @@ from asgi_sessions import (
     session_routes,
 )
 from asgi_sessions.fastapi import CurrentSession, OptionalSession, session_router
-from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, Jar, MovableClock, application, cookies_set, login, new_manager
+from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, Jar, application, cookies_set, login, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 
 def fastapi_app(sessions: SessionManager, **options: Any) -> FastAPI:

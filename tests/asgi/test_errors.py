@@ -40,8 +40,9 @@ from asgi_sessions import (
 from asgi_sessions.fastapi import CurrentSession
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.tombstones import TombstoneStore
-from tests.asgi.apps import CLEARED, LIFETIME, Jar, MovableClock, application, cookies_set, me, new_manager
+from tests.asgi.apps import CLEARED, LIFETIME, Jar, application, cookies_set, me, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 from tests.revocation.polling import grow_old, poll, stop_polling
 
 UNAUTHORISED = {"detail": "Not logged in.", "code": "unauthorised"}

@@ -5,8 +5,9 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from asgi_sessions import session_routes
-from tests.asgi.apps import ACCESS, LIFETIME, REFRESH, Jar, MovableClock, application, cookies_set, new_manager
+from tests.asgi.apps import ACCESS, LIFETIME, REFRESH, Jar, application, cookies_set, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 PATH = "/auth/session/refresh"
 

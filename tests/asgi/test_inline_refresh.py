@@ -19,13 +19,13 @@ from tests.asgi.apps import (
     MARKER,
     REFRESH,
     Jar,
-    MovableClock,
     application,
     cookies_set,
     new_manager,
     parsed_cookies,
 )
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 PAIR = {ACCESS, REFRESH}
 

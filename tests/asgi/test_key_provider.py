@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.asgi.apps import ACCESS, Jar, MovableClock, application, new_manager
+from tests.asgi.apps import ACCESS, Jar, application, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/me"), ("POST", "/login")])

@@ -28,8 +28,9 @@ from asgi_sessions import (
     session_routes,
 )
 from asgi_sessions.fastapi import session_router
-from tests.asgi.apps import BASE_URL, MovableClock, application, new_manager
+from tests.asgi.apps import BASE_URL, application, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 NOT_STARTED = re.compile(r"`with TestClient\(app\).*`async with sessions:`")
 UNREACHABLE = "sqlite+aiosqlite:////nowhere/at/all/sessions.db"

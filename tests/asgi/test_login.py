@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from asgi_sessions import SessionManager
-from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, Jar, MovableClock, application, cookies_set, new_manager
+from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, Jar, application, cookies_set, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 
 def test_two_logins_share_nothing(open_client: OpenClient, sessions: SessionManager) -> None:

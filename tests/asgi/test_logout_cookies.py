@@ -21,8 +21,9 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asgi_sessions import InvalidClaim, SessionManager, get_optional_session, get_session
-from tests.asgi.apps import CLEARED, Jar, MovableClock, application, cookies_set, new_manager, set_cookie_headers
+from tests.asgi.apps import CLEARED, Jar, application, cookies_set, new_manager, set_cookie_headers
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 Ending = Callable[[Request], Awaitable[Response]]
 

@@ -19,13 +19,13 @@ from tests.asgi.apps import (
     LIFETIME,
     REFRESH,
     Jar,
-    MovableClock,
     application,
     cookies_set,
     new_manager,
     set_cookie_headers,
 )
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 from tests.revocation.polling import poll
 
 

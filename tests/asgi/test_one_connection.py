@@ -23,12 +23,12 @@ from tests.asgi.apps import (
     LIFETIME,
     REFRESH,
     Jar,
-    MovableClock,
     application,
     cookies_set,
     new_manager,
 )
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 PAIR = {ACCESS, REFRESH}
 TURN_SECONDS = 0.3

@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from asgi_sessions import SessionManager, get_optional_session, require_session
 from asgi_sessions.asgi.dependency import SessionDependency
-from tests.asgi.apps import LIFETIME, MovableClock, application, cookies_set, described, new_manager
+from tests.asgi.apps import LIFETIME, application, cookies_set, described, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 FROM_ELSEWHERE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 

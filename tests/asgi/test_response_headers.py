@@ -6,8 +6,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from asgi_sessions import SessionManager, get_optional_session, get_session
-from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, Jar, MovableClock, application, cookies_set, new_manager
+from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, Jar, application, cookies_set, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 
 async def cached(request: Request) -> Response:

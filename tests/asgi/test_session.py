@@ -19,12 +19,12 @@ from tests.asgi.apps import (
     CLEARED,
     LIFETIME,
     REFRESH,
-    MovableClock,
     application,
     cookies_set,
     new_manager,
 )
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 
 def client_with(open_client: OpenClient, sessions: SessionManager, *routes: Route, **login: Any) -> TestClient:

@@ -16,12 +16,12 @@ from tests.asgi.apps import (
     LIFETIME,
     REFRESH,
     Jar,
-    MovableClock,
     application,
     cookies_set,
     parsed_cookies,
 )
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 PAIR = {ACCESS, REFRESH}
 

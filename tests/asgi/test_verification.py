@@ -28,12 +28,12 @@ from tests.asgi.apps import (
     LIFETIME,
     REFRESH,
     Jar,
-    MovableClock,
     application,
     cookies_set,
     new_manager,
 )
 from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
 
 
 @pytest.fixture

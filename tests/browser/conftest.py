@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-from tests.example.running_site import Site, running_site
+from tests.example.running_site import Site
 
 DRIVER = "/usr/bin/chromedriver"
 FLAGS = (
@@ -39,7 +39,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The example on SQLite."""
-    with running_site(tmp_path_factory.mktemp("site")) as site:
+    with Site(tmp_path_factory.mktemp("site")) as site:
         yield site
 
 

@@ -19,7 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.servers import MariaDB
 from tests.simulation.wire import Reply, Sending, new_jar
-from tests.simulation.workers import Workers, running_workers
+from tests.uvicorn_server import SECRET, UvicornServer
 
 HUNDRED = 100
 EXPIRIES = 3
@@ -49,7 +49,7 @@ class Crowded:
         database: Its name.
     """
 
-    workers: Workers
+    workers: UvicornServer
     refresh: str
     promote_on: str
     clock: Path
@@ -104,11 +104,15 @@ def crowded(refresh: str, promote_on: str, mariadb: MariaDB, mariadb_url: str, t
     clock.write_text("0")
     environment = {
         "ASGI_SESSIONS_DATABASE_URL": mariadb_url,
+        "ASGI_SESSIONS_SECRET_KEY": SECRET,
+        "ASGI_SESSIONS_PURGE_INTERVAL": "0",
         "ASGI_SESSIONS_REFRESH": refresh,
         "ASGI_SESSIONS_PROMOTE_ON": promote_on,
         "CROWD_CLOCK": str(clock),
     }
-    with running_workers("tests.browser.crowd_app:app", tmp_path, environment) as workers:
+    with UvicornServer(
+        "tests.browser.crowd_app:app", tmp_path, environment, workers=2, options=["--no-access-log"]
+    ) as workers:
         yield Crowded(workers, refresh, promote_on, clock, mariadb, mariadb_url.rpartition("/")[2])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from selenium.webdriver import Chrome
 
 from tests.browser.person import PATIENCE, Person, new_name
-from tests.example.running_site import Site, running_site
+from tests.example.running_site import Site
 
 NewBrowser = Callable[..., Chrome]
 SHOTS = os.environ.get("EXAMPLE_SCREENSHOTS", "")
@@ -17,7 +17,7 @@ SHOTS = os.environ.get("EXAMPLE_SCREENSHOTS", "")
 
 def sockets_opened(site: Site) -> int:
     """How many sockets the server has accepted so far."""
-    return site.log.read_text(errors="replace").count('"WebSocket /api/live" [accepted]')
+    return site.log.count('"WebSocket /api/live" [accepted]')
 
 
 @contextmanager
@@ -105,10 +105,10 @@ def test_logging_out_here_is_answered_as_ever_and_ends_the_other_tab(site: Site,
 def test_a_page_survives_a_restart_of_the_server_and_hears_of_the_end_afterwards(
     tmp_path: Path, new_browser: NewBrowser
 ) -> None:
-    with running_site(tmp_path) as site:
+    with Site(tmp_path) as site:
         laptop, phone = two_devices(site, new_browser)
         port = site.port
-    with running_site(tmp_path, port) as site:
+    with Site(tmp_path, port) as site:
         with opening_a_socket(site, count=2):
             pass  # both pages come back by themselves
         laptop.visit("/devices")

@@ -8,7 +8,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from tests.browser.person import Person, new_name
-from tests.example.running_site import Site, running_site
+from tests.example.running_site import Site
 
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844), "narrow": (360, 740)}
 SHOTS = os.environ.get("EXAMPLE_SCREENSHOTS", "")
@@ -29,7 +29,7 @@ def looks_right(person: Person, page: str) -> None:
 
 
 def test_every_page_fits_its_screen_and_names_its_controls(tmp_path: Path, new_browser: Callable[..., Chrome]) -> None:
-    with running_site(tmp_path) as site:  # a new one, whose first user is the administrator
+    with Site(tmp_path) as site:  # a new one, whose first user is the administrator
         person, other = (Person(new_browser(), site.url("localhost")) for _ in range(2))
         person.visit("/sign-up")
         looks_right(person, "sign-up")

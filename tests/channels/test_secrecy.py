@@ -48,6 +48,15 @@ async def test_a_wrong_password_is_told_and_not_shown(
     assert CANARY not in logged(caplog) + out + err
 
 
+async def a_logout_is_heard(settings: dict[str, str], redis: Redis) -> None:
+    """Of two workers on this channel one ends a session, and the other refuses it."""
+    async with new_worker(settings) as here, new_worker(settings) as there:
+        await until(lambda: redis.cli("PUBSUB", "NUMSUB", NAME).split()[1] == "2")
+        client, handle = await client_of(here, there)
+        await here.revoke_session_using_session_handle(handle)
+        await client.is_refused_soon()
+
+
 async def test_a_user_who_may_do_nothing_else_is_enough(
     live_redis: Redis, sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -58,11 +67,7 @@ async def test_a_user_who_may_do_nothing_else_is_enough(
         "database_url": sqlite_url,
         "revocation_channel_url": f"valkey://app:right@127.0.0.1:{live_redis.port}/0",
     }
-    async with new_worker(settings) as here, new_worker(settings) as there:
-        await until(lambda: live_redis.cli("PUBSUB", "NUMSUB", NAME).split()[1] == "2")
-        client, handle = await client_of(here, there)
-        await here.revoke_session_using_session_handle(handle)
-        await client.is_refused_soon()
+    await a_logout_is_heard(settings, live_redis)
     assert not times(caplog, LOST)
 
 
@@ -71,11 +76,7 @@ async def test_a_unix_socket(live_redis: Redis, sqlite_url: str) -> None:
         "database_url": sqlite_url,
         "revocation_channel_url": f"unix://{live_redis.folder / 'server.sock'}?db=0",
     }
-    async with new_worker(settings) as here, new_worker(settings) as there:
-        await until(lambda: live_redis.cli("PUBSUB", "NUMSUB", NAME).split()[1] == "2")
-        client, handle = await client_of(here, there)
-        await here.revoke_session_using_session_handle(handle)
-        await client.is_refused_soon()
+    await a_logout_is_heard(settings, live_redis)
 
 
 async def test_postgresql_s_password_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:

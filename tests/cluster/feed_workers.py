@@ -3,9 +3,7 @@
 import contextlib
 import http.client
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,12 +12,10 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, Self
 
-from tests.servers import Server, free_port
+from tests.servers import Server
+from tests.uvicorn_server import SECRET, START_SECONDS, UvicornServer, environment_with
 
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 120.0
 ANSWER_SECONDS = 60.0
-SECRET = "a-secret-for-these-tests-alone-of-32-bytes-or-more"
 
 
 @dataclass
@@ -74,84 +70,53 @@ class Workers:
 
     Attributes:
         lines: One to each worker.
-        environment: For other processes of the same application.
     """
 
     def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
         given = {"database_url": database_url, "secret_key": SECRET, "purge_interval": "0"} | settings
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("ASGI_SESSIONS_")}
-        ours = {f"ASGI_SESSIONS_{name.upper()}": value for name, value in given.items()}
-        self.environment = clean | ours | {"PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT))}
+        self._settings = {f"ASGI_SESSIONS_{name.upper()}": value for name, value in given.items()}
         self._folder = folder
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._logs: list[Path] = []
+        self._servers: list[UvicornServer] = []
         self.lines: list[Line] = []
 
     def __enter__(self) -> Self:
-        try:
-            ports = [self._start(number) for number in range(2)]
-            for port, log in zip(ports, self._logs, strict=True):
-                self._wait_for(log)
-                self.lines += self._lines_to_both(port)
-        except BaseException:
-            self.__exit__()
-            raise
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                self._servers.append(self._start())
+                stack.callback(self._servers[-1].close)
+            for server in self._servers:
+                server.wait_until_started()
+                for line in self._lines_to_both(server.port):
+                    self.lines.append(line)
+                    stack.callback(line.close)
+            self._opened = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for line in self.lines:
-            line.close()
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in self._processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(20)
+        self._opened.close()
 
     @property
     def log(self) -> str:
-        return "\n".join(log.read_text(errors="replace") for log in self._logs)
+        return "\n".join(server.log for server in self._servers)
 
     def run(self, code: str) -> str:
         """Run a program of another process with the same settings; returns what it prints."""
-        command = [sys.executable, "-W", "error", "-c", code]
         done = subprocess.run(
-            command, env=self.environment, cwd=self._folder, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-W", "error", "-c", code],
+            env=environment_with(self._settings),
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def _start(self, number: int) -> int:
-        port = free_port()
-        log = self._folder / f"uvicorn{number}.log"
-        command = [sys.executable, "-m", "uvicorn", "tests.cluster.feed_app:app", "--port", str(port)]
-        command += ["--workers", "2", "--no-access-log", "--timeout-keep-alive", "600"]
-        # On a busy machine a worker needs longer than 5 s to its first sign of life, and is not to be killed for it.
-        command += ["--timeout-worker-healthcheck", "120"]
-        with log.open("wb") as output:
-            self._processes.append(
-                subprocess.Popen(
-                    command,
-                    env=self.environment,
-                    cwd=self._folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
-            )
-        self._logs.append(log)
-        return port
-
-    def _wait_for(self, log: Path) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while log.read_text(errors="replace").count("Application startup complete") < 2:
-            if time.monotonic() > deadline or any(process.poll() is not None for process in self._processes):
-                raise RuntimeError(f"The workers did not start:\n{self.log[-3000:]}")
-            time.sleep(0.05)
+    def _start(self) -> UvicornServer:
+        # Four workers that start together need longer for it.
+        options = ["--no-access-log", "--timeout-keep-alive", "600", "--timeout-worker-healthcheck", "120"]
+        return UvicornServer("tests.cluster.feed_app:app", self._folder, self._settings, workers=2, options=options)
 
     def _lines_to_both(self, port: int) -> list[Line]:
         found: dict[int, Line] = {}

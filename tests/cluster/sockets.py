@@ -12,9 +12,6 @@ import base64
 import contextlib
 import os
 import resource
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -22,10 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asgi_sessions import SessionManager, SessionSettings
-from tests.servers import free_port
+from tests.uvicorn_server import SECRET, UvicornServer
 
-ROOT = Path(__file__).parents[2]
-SECRET = "a-secret-for-these-tests-alone-of-32-bytes-or-more"
 PATIENCE = 120.0
 OPENING_AT_ONCE = 100
 
@@ -100,48 +95,24 @@ class RawSocket(asyncio.Protocol):
                 waited.cancel()
 
 
-class Worker:
-    """One uvicorn."""
+class Worker(UvicornServer):
+    """A uvicorn that lets many sockets in and does not wait long for them in the end."""
 
-    def __init__(self, database_url: str, folder: Path, *options: str, **environment: str) -> None:
-        self.port = free_port()
-        self.log = folder / f"worker-{self.port}.log"
-        ours = {
+    def __init__(self, database_url: str, folder: Path, *options: str, workers: int = 1, watched: bool = True) -> None:
+        settings = {
             "ASGI_SESSIONS_DATABASE_URL": database_url,
             "ASGI_SESSIONS_SECRET_KEY": SECRET,
             "ASGI_SESSIONS_COOKIE_SECURE": "false",
-            "PYTHONPATH": str(ROOT),
+            **({} if watched else {"SOCKETS_WITHOUT_WATCH": "1"}),
         }
-        rest = {name: value for name, value in os.environ.items() if not name.startswith("ASGI_SESSIONS_")}
-        command = [sys.executable, "-m", "uvicorn", "tests.cluster.sockets_app:app", "--port", str(self.port)]
-        command += ["--ws-ping-interval", "3600", "--backlog", "4096", "--timeout-graceful-shutdown", "2", *options]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=folder, env=rest | ours | environment, stdout=log, stderr=log, start_new_session=True
-            )
-
-    async def started(self, workers: int = 1) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while self.log.read_text().count("Application startup complete") < workers:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(self.log.read_text())
-            await asyncio.sleep(0.05)
+        ours = ("--ws-ping-interval", "3600", "--backlog", "4096", "--timeout-graceful-shutdown", "2")
+        super().__init__("tests.cluster.sockets_app:app", folder, settings, workers=workers, options=(*ours, *options))
 
     @property
     def memory(self) -> int:
-        """Resident, bytes."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        """Resident, bytes; of one worker alone."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize()
-
-    def stop(self) -> str:
-        """End it, and return what it has written."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(20)
-                break
-        return self.log.read_text()
 
 
 @contextlib.asynccontextmanager
@@ -162,7 +133,6 @@ async def open_and_weigh(
     worker: Worker, sessions: SessionManager, users: Sequence[str]
 ) -> tuple[list[RawSocket], float]:
     """Log these users in and open a socket for each; the sockets, and by how many bytes each made the worker grow."""
-    await worker.started()
     cookies: list[str] = []
     for start in range(0, len(users), OPENING_AT_ONCE):
         cookies += await asyncio.gather(*(cookie_of(sessions, user) for user in users[start : start + OPENING_AT_ONCE]))
@@ -227,9 +197,7 @@ async def _main(count: int, database_url: str | None) -> None:
     for watched in (True, False):
         with tempfile.TemporaryDirectory() as folder:
             url = database_url or f"sqlite+aiosqlite:///{folder}/sessions.db"
-            environment = {} if watched else {"SOCKETS_WITHOUT_WATCH": "1"}
-            worker = Worker(url, Path(folder), "--log-level", "info", "--no-access-log", **environment)
-            try:
+            with Worker(url, Path(folder), "--log-level", "info", "--no-access-log", watched=watched) as worker:
                 async with another_process(url) as sessions:
                     if watched:
                         outcome = await measure(worker, sessions, count)
@@ -245,10 +213,8 @@ async def _main(count: int, database_url: str | None) -> None:
                         weights.append(weight)
                         for socket in sockets:
                             socket.transport.abort()
-            finally:
-                log = worker.stop()
-            if "Traceback" in log:
-                raise RuntimeError(log[-5000:])
+            if "Traceback" in worker.log:
+                raise RuntimeError(worker.log[-5000:])
     watch = weights[0] - weights[1]
     print(f"Memory per socket: {weights[0]:.0f} bytes, without the watch {weights[1]:.0f}: {watch:.0f} for it.")
 

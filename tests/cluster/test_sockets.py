@@ -19,15 +19,12 @@ SERVERS = {
 async def test_of_many_sockets_only_those_of_the_user_who_logged_out_everywhere_are_closed(
     mariadb_url: str, tmp_path: Path
 ) -> None:
-    worker = Worker(mariadb_url, tmp_path)
-    try:
+    with Worker(mariadb_url, tmp_path) as worker:
         async with another_process(mariadb_url) as sessions:
             outcome = await measure(worker, sessions, 200)
-    finally:
-        log = worker.stop()
     print(outcome)
     assert (outcome.closed, outcome.codes, outcome.open) == (20, {4401}, 180)
-    assert "Traceback" not in log
+    assert "Traceback" not in worker.log
 
 
 class Stream:
@@ -81,10 +78,8 @@ async def until_closed(socket: ClientConnection) -> int | None:
 async def test_on_every_worker_sockets_and_streams_end_and_nothing_is_logged_as_an_error(
     mariadb_url: str, tmp_path: Path, server: str
 ) -> None:
-    worker = Worker(mariadb_url, tmp_path, "--workers", "2", "--timeout-worker-healthcheck", "60", *SERVERS[server])
-    try:
+    with Worker(mariadb_url, tmp_path, *SERVERS[server], workers=2) as worker:
         async with another_process(mariadb_url) as sessions, asyncio.timeout(PATIENCE):
-            await worker.started(workers=2)
             cookie, kept_cookie = await cookie_of(sessions, "alice"), await cookie_of(sessions, "bob")
             streams: list[Stream] = []
             workers: set[str] = set()
@@ -117,10 +112,8 @@ async def test_on_every_worker_sockets_and_streams_end_and_nothing_is_logged_as_
             assert await kept_stream.next_chunk() != ""
             await kept_stream.leave()
             await kept_socket.close()
-    finally:
-        log = worker.stop()
-    assert "Traceback" not in log, log
-    assert "ERROR" not in log, log
+    assert "Traceback" not in worker.log, worker.log
+    assert "ERROR" not in worker.log, worker.log
 
 
 async def open_socket(worker: Worker, cookie: str, path: str) -> ClientConnection:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.example.running_site import FIREFOX, Site, Visitor, running_site
+from tests.example.running_site import FIREFOX, Site, Visitor
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The example on SQLite."""
-    with running_site(tmp_path_factory.mktemp("site")) as site:
+    with Site(tmp_path_factory.mktemp("site")) as site:
         yield site
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from asgi_sessions import SessionSettings
-from tests.example.running_site import PROJECT
+from tests.uvicorn_server import PROJECT
 
 IGNORED_VARIABLES = {"PATH", "PYTHONUNBUFFERED"}
 

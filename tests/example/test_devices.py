@@ -112,5 +112,5 @@ def test_logging_out_a_user_who_does_not_exist_ends_nothing(administrator: Visit
 
 
 def test_the_signing_keys_and_password_hashes_are_for_the_owner_only(site: Site) -> None:
-    database = site.log.parent / "sessions.db"
+    database = site.folder / "sessions.db"
     assert database.stat().st_mode & 0o077 == 0

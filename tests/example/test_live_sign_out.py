@@ -64,4 +64,4 @@ def test_only_pages_of_somebody_signed_in_have_the_script(member: Visitor, site:
 
 
 def test_nothing_is_logged_as_an_error(site: Site) -> None:
-    assert "Traceback" not in site.log.read_text()
+    assert "Traceback" not in site.log

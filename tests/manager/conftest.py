@@ -6,24 +6,11 @@ from typing import Any
 import pytest
 
 from asgi_sessions import SessionManager, SessionSettings
+from tests.clocks import MovableClock
 from tests.conftest import ENGINES
 from tests.servers import Server
 
-START = 1_800_000_000_000
 SECRET = "0123456789abcdef0123456789abcdef-first"
-
-
-class MovableClock:
-    """A clock that stands still until it is told to move; ms."""
-
-    def __init__(self, now: int = START) -> None:
-        self.now = now
-
-    def __call__(self) -> int:
-        return self.now
-
-    def advance(self, seconds: float = 0, *, days: float = 0) -> None:
-        self.now += round(seconds * 1000 + days * 86_400_000)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 
 from asgi_sessions import IssuedSession, SessionManager, TokenTheftDetected, Unauthorised
 from asgi_sessions.manager.refreshing import Refresher
-from tests.manager.conftest import MovableClock, manager_builder
+from tests.clocks import MovableClock
+from tests.manager.conftest import manager_builder
 
 AHEAD = 60.0
 IDLE_TIMEOUT = 14 * 86_400.0

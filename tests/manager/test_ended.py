@@ -10,7 +10,8 @@ from asgi_sessions.manager import watching
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.revocation import roll_call
 from asgi_sessions.store.repository import SessionRepository
-from tests.manager.conftest import MovableClock, NewManager, manager_builder
+from tests.clocks import MovableClock
+from tests.manager.conftest import NewManager, manager_builder
 
 PATIENCE = 20.0
 

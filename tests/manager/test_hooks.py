@@ -12,7 +12,9 @@ from starlette.testclient import TestClient
 from asgi_sessions import SessionEvent, SessionManager, TokenTheftDetected
 from asgi_sessions.manager import events
 from tests.asgi.apps import BASE_URL, application
-from tests.manager.conftest import MovableClock, NewManager, manager_builder
+from tests.clocks import MovableClock
+from tests.manager.conftest import NewManager, manager_builder
+from tests.thefts import use_stolen
 
 PATIENCE = 20.0
 
@@ -37,11 +39,6 @@ class Diary:
 
 
 @pytest.fixture
-def sessions(clock: MovableClock) -> SessionManager:
-    return manager_builder("sqlite+aiosqlite://", clock)()
-
-
-@pytest.fixture
 def new_manager(clock: MovableClock) -> NewManager:
     return manager_builder("sqlite+aiosqlite://", clock)
 
@@ -60,19 +57,9 @@ def diary(sessions: SessionManager) -> Diary:
     return diary
 
 
-async def a_theft(sessions: SessionManager, clock: MovableClock, stolen: str) -> None:
-    mine = stolen
-    for _ in range(2):
-        clock.advance(250)
-        mine = (await sessions.refresh_session_without_request(mine)).refresh_token.value
-    clock.advance(250)
-    with pytest.raises(TokenTheftDetected):
-        await sessions.refresh_session_without_request(stolen)
-
-
 @pytest.mark.parametrize("user", ["alice", 42, uuid.UUID(int=7)])
 async def test_each_event_is_told_with_the_session_and_the_user_of_the_type_given(
-    sessions: SessionManager, diary: Diary, clock: MovableClock, user: Any
+    sessions: SessionManager, diary: Diary, user: Any
 ) -> None:
     async with sessions:
         issued = await sessions.create_new_session_without_request(user)
@@ -82,7 +69,7 @@ async def test_each_event_is_told_with_the_session_and_the_user_of_the_type_give
         assert type(created.user_id) is type(user)
         assert dict(created.details) == {"device": "Unknown device"}
 
-        await a_theft(sessions, clock, issued.refresh_token.value)
+        await use_stolen(issued.refresh_token.value, sessions)
         told = await diary.has(4)
         assert [event.name for event in told[1:]] == ["session.refreshed", "session.refreshed", "session.theft"]
         assert {(event.session_handle, event.user_id) for event in told} == {(handle, user)}
@@ -314,7 +301,7 @@ async def test_an_event_cannot_be_changed_by_a_hook_for_the_next(sessions: Sessi
 
 
 async def test_the_audit_log_says_the_same_with_and_without_hooks(
-    new_manager: NewManager, clock: MovableClock, caplog: pytest.LogCaptureFixture
+    new_manager: NewManager, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "asgi_sessions.audit")
 
@@ -322,7 +309,7 @@ async def test_the_audit_log_says_the_same_with_and_without_hooks(
         caplog.clear()
         async with sessions:
             issued = await sessions.create_new_session_without_request("alice")
-            await a_theft(sessions, clock, issued.refresh_token.value)
+            await use_stolen(issued.refresh_token.value, sessions)
             other = (await sessions.create_new_session_without_request("alice")).session
             await other.revoke_session()
         names = ("event", "user_id", "reason", "device", "count")

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asgi_sessions import SessionManager, StoreUnavailable
-from tests.manager.conftest import MovableClock, manager_builder
+from tests.clocks import MovableClock, Seconds
+from tests.manager.conftest import manager_builder
 
 KEY = "0123456789abcdef0123456789abcdef-provided"
 
@@ -23,16 +24,6 @@ class Provider:
         if self.failure is not None:
             raise self.failure
         return self.key
-
-
-class Seconds:
-    """The monotonic clock of the reloads."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

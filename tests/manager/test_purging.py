@@ -9,7 +9,8 @@ import pytest
 from asgi_sessions import SessionManager, StoreUnavailable
 from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.store.repository import SessionRepository
-from tests.manager.conftest import MovableClock, NewManager
+from tests.clocks import MovableClock
+from tests.manager.conftest import NewManager
 
 
 async def test_expired_sessions_are_purged_and_live_ones_are_not(sessions: SessionManager, clock: MovableClock) -> None:

@@ -17,7 +17,8 @@ from asgi_sessions import (
     TryRefreshToken,
     Unauthorised,
 )
-from tests.manager.conftest import MovableClock, NewManager
+from tests.clocks import MovableClock
+from tests.manager.conftest import NewManager
 from tests.revocation.polling import poll, stop_polling
 
 LIFETIME = 301.0

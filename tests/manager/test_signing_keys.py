@@ -8,7 +8,8 @@ import pytest
 
 from asgi_sessions import ConfigurationError, SessionManager, StoreUnavailable, TryRefreshToken
 from asgi_sessions.store.signing_keys import SigningKeyStore
-from tests.manager.conftest import SECRET, MovableClock, NewManager, manager_builder
+from tests.clocks import MovableClock
+from tests.manager.conftest import SECRET, NewManager, manager_builder
 
 NEWER = "0123456789abcdef0123456789abcdef-newer"
 HOUR = 3600.0

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from asgi_sessions import SessionManager, StoreUnavailable
+from asgi_sessions import IssuedSession, SessionManager, StoreUnavailable
 from asgi_sessions.store.repository import SessionRepository, SessionRow
-from tests.manager.conftest import MovableClock
+from tests.clocks import MovableClock
 
 Lag = Callable[[SessionRow], SessionRow | None]
 
@@ -37,13 +37,19 @@ def behind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
     return lambda: monkeypatch.setattr(SessionRepository, "find", lagging)
 
 
+async def an_old_session(sessions: SessionManager, clock: MovableClock) -> IssuedSession:
+    """One that has been refreshed three times."""
+    issued = await sessions.create_new_session_without_request("alice")
+    for _ in range(3):
+        clock.advance(301)
+        issued = await sessions.refresh_session_without_request(issued.refresh_token.value)
+    return issued
+
+
 async def test_nobody_is_judged_on_a_stale_read(
     running: SessionManager, clock: MovableClock, behind: Callable[[], None]
 ) -> None:
-    issued = await running.create_new_session_without_request("alice")
-    for _ in range(3):
-        clock.advance(301)
-        issued = await running.refresh_session_without_request(issued.refresh_token.value)
+    issued = await an_old_session(running, clock)
     behind()
     for _ in range(3):
         clock.advance(301)
@@ -54,10 +60,7 @@ async def test_nobody_is_judged_on_a_stale_read(
 async def test_without_the_fresh_read_there_is_no_verdict(
     running: SessionManager, clock: MovableClock, behind: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    issued = await running.create_new_session_without_request("alice")
-    for _ in range(3):
-        clock.advance(301)
-        issued = await running.refresh_session_without_request(issued.refresh_token.value)
+    issued = await an_old_session(running, clock)
     behind()
     find = SessionRepository.find
 

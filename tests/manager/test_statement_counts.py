@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from asgi_sessions import IssuedSession, SessionManager
-from tests.manager.conftest import MovableClock, manager_builder
+from tests.clocks import MovableClock
+from tests.manager.conftest import manager_builder
 from tests.servers import MariaDB
 
 

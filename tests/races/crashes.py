@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from tests.races.client import Connection
 from tests.races.cluster import Cluster, Pair, Violation, must, pair_in
-from tests.races.site import PROJECT, environment
+from tests.races.site import worker_settings
 from tests.races.stories import Story, tell
 from tests.security.browser import Answer
+from tests.uvicorn_server import PROJECT, environment_with
 
 NEVER = 1000
 """A stop that no request comes to."""
@@ -65,7 +66,7 @@ async def open_mortals(url: str) -> AsyncIterator[Mortals]:
         "-m",
         "tests.races.crashing_worker",
         cwd=PROJECT,
-        env=environment(url),
+        env=environment_with(worker_settings(url)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,

@@ -1,11 +1,8 @@
 """The application under `uvicorn --workers 2`, and a crowd of connections, half of them to each of the workers."""
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from asgi_sessions.store.engine import POOL_SIZE, Database, open_database
@@ -14,20 +11,16 @@ from tests.races.client import Connection
 from tests.races.cluster import SECRET, must
 from tests.races.interrupting import locked_row, until_under_way
 from tests.security.browser import Answer
-from tests.servers import free_port
+from tests.uvicorn_server import UvicornServer
 
-PROJECT = Path(__file__).parents[2]
 WORKERS = 2
-STARTED = "Application startup complete"
 PROMOTED = "A promotion matched"
-START_SECONDS = 60.0
 AT_ONCE = 10
 
 
-def environment(url: str) -> dict[str, str]:
-    """That of a worker on a database which has its tables."""
-    others = {name: value for name, value in os.environ.items() if not name.upper().startswith("ASGI_SESSIONS_")}
-    return others | {
+def worker_settings(url: str) -> dict[str, str]:
+    """Those of a worker on a database which has its tables."""
+    return {
         "ASGI_SESSIONS_DATABASE_URL": url,
         "ASGI_SESSIONS_SECRET_KEY": SECRET,
         "ASGI_SESSIONS_PURGE_INTERVAL": "0",
@@ -42,10 +35,9 @@ class Site:
     for it; else a worker would answer one request after the other.
     """
 
-    def __init__(self, port: int, log: Path, observer: Database) -> None:
-        self._port = port
+    def __init__(self, server: UvicornServer, observer: Database) -> None:
+        self._server = server
         self._observer = observer
-        self._log = log
         self._connections: dict[int, list[Connection]] = {}
 
     async def present(self, tokens: Sequence[str], contended: str | None) -> tuple[list[Answer], list[int]]:
@@ -66,7 +58,7 @@ class Site:
 
     def complaints(self) -> list[str]:
         """What the workers have logged beside promotions."""
-        lines = self._log.read_text().splitlines()
+        lines = self._server.log.splitlines()
         return [line for line in lines if not (PROMOTED in line or line.startswith("INFO"))]
 
     def close(self) -> None:
@@ -75,12 +67,12 @@ class Site:
                 connection.close()
 
     def _promotions(self) -> list[int]:
-        return [int(line.split()[-1]) for line in self._log.read_text().splitlines() if PROMOTED in line]
+        return [int(line.split()[-1]) for line in self._server.log.splitlines() if PROMOTED in line]
 
     async def _connect(self, each: int) -> None:
         """Open connections until each worker has so many; which one answers is for the system to say."""
         while len(self._connections) < WORKERS or min(map(len, self._connections.values())) < each:
-            opened = await asyncio.gather(*(Connection.to(self._port) for _ in range(AT_ONCE)))
+            opened = await asyncio.gather(*(Connection.to(self._server.port) for _ in range(AT_ONCE)))
             answers = await asyncio.gather(*(connection.send("GET", "/pid", []) for connection in opened))
             for connection, answer in zip(opened, answers, strict=True):
                 must(answer is not None, "a connection broke")
@@ -94,36 +86,16 @@ class Site:
 @asynccontextmanager
 async def open_site(url: str, folder: Path) -> AsyncIterator[Site]:
     """Start two workers on a database which has its tables."""
-    port, log = free_port(), folder / "uvicorn.log"
-    arguments = ["tests.races.web:app", "--port", str(port), "--workers", str(WORKERS), "--no-access-log"]
-    # On a busy machine a worker needs longer than 5 s to its first sign of life, and is not to be killed for it.
-    arguments += ["--timeout-worker-healthcheck", "60", "--timeout-keep-alive", "600"]
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "uvicorn",
-            *arguments,
-            cwd=PROJECT,
-            env=environment(url),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    options = ["--no-access-log", "--timeout-keep-alive", "600"]
+    server = UvicornServer("tests.races.web:app", folder, worker_settings(url), workers=WORKERS, options=options)
     try:
-        async with asyncio.timeout(START_SECONDS):
-            while log.read_text().count(STARTED) < WORKERS:
-                must(process.returncode is None, f"uvicorn did not start: {log.read_text()}")
-                await asyncio.sleep(0.05)
+        await asyncio.to_thread(server.wait_until_started)
         observer = await open_database(url)
-        site = Site(port, log, observer)
+        site = Site(server, observer)
         try:
             yield site
         finally:
             site.close()
             await observer.close()
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await asyncio.to_thread(server.close)

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,43 +12,13 @@ from asgi_sessions.store.engine import Database
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.tombstones import Position, TombstoneStore
-from tests.conftest import ENGINES
+from tests.clocks import Seconds
 from tests.revocation.tombstones import Cemetery
-from tests.store.conftest import Prepared
-
-
-class Seconds:
-    """A clock that nobody sets, and that tests move."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def seconds() -> Seconds:
     return Seconds()
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return Prepared(tmp_path_factory.mktemp("revocation"))
-
-
-@pytest.fixture(params=ENGINES)
-async def database(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
-    """An open database with empty tables, on each engine in turn."""
-    async with prepared.opened(request.param, request) as database:
-        yield database
-
-
-@pytest.fixture
-async def on_sqlite(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
-    """An open SQLite database with empty tables, for what has nothing to do with the engine."""
-    async with prepared.opened("sqlite", request) as database:
-        yield database
 
 
 @pytest.fixture

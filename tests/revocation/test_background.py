@@ -11,7 +11,8 @@ from asgi_sessions import StoreUnavailable
 from asgi_sessions.revocation import feed as feed_module
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.tombstones import Position
-from tests.revocation.conftest import ReadStore, Seconds, Worker, build_worker
+from tests.clocks import Seconds
+from tests.revocation.conftest import ReadStore, Worker, build_worker
 from tests.revocation.tombstones import Cemetery, some_handle
 
 LONG_SECONDS = 30.0

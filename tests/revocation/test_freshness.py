@@ -10,7 +10,8 @@ from asgi_sessions import StoreUnavailable
 from asgi_sessions.revocation import feed
 from asgi_sessions.store import tombstones
 from asgi_sessions.store.tombstones import Position
-from tests.revocation.conftest import NewWorker, Seconds, Worker
+from tests.clocks import Seconds
+from tests.revocation.conftest import NewWorker, Worker
 from tests.revocation.tombstones import Cemetery, some_handle
 
 FAILING, REFUSING, AGAIN = "cannot read the database", "requests with a session get 503", "reads the database again"

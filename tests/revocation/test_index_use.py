@@ -1,7 +1,7 @@
 """A poll costs what is new, not what is there: the servers read a range of the index, as they say themselves."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from asgi_sessions.store.engine import Database
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.tombstones import Position, TombstoneStore
 from tests.revocation.tombstones import Cemetery
-from tests.store.conftest import Prepared
 
 INDEX = "ix_asgi_sessions_sessions_ended"
 TOMBSTONES = 20_000
@@ -46,18 +45,6 @@ def literal(database: Database, after: Position) -> str:
         dialect=database.engine.dialect, compile_kwargs={"literal_binds": True}
     )
     return str(compiled)
-
-
-@pytest.fixture
-async def on_mariadb(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
-    async with prepared.opened("mariadb", request) as database:
-        yield database
-
-
-@pytest.fixture
-async def on_postgresql(request: pytest.FixtureRequest, prepared: Prepared) -> AsyncIterator[Database]:
-    async with prepared.opened("postgresql", request) as database:
-        yield database
 
 
 def tables_in(plan: Any) -> Iterator[dict[str, Any]]:

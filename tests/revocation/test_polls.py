@@ -10,7 +10,8 @@ from asgi_sessions.revocation import roll_call
 from asgi_sessions.revocation.feed import FULL_READ_SECONDS, OVERLAP_MS
 from asgi_sessions.store import tombstones
 from asgi_sessions.store.tombstones import Position
-from tests.revocation.conftest import NewWorker, Seconds, Worker
+from tests.clocks import Seconds
+from tests.revocation.conftest import NewWorker, Worker
 from tests.revocation.tombstones import Cemetery, some_handle
 from tests.security.statements import counted
 

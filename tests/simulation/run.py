@@ -15,7 +15,7 @@ from tests.simulation.network import Network
 from tests.simulation.plan import Plan
 from tests.simulation.report import Report, Verdict
 from tests.simulation.tally import Tally
-from tests.simulation.workers import running_workers
+from tests.uvicorn_server import SECRET, UvicornServer
 
 LEAST_WAKES = 3
 LOOKS = 2
@@ -42,12 +42,16 @@ def run(plan: Plan, server: MariaDB, folder: Path) -> Report:
     server.sql(f"CREATE DATABASE {database}")
     environment = {
         "ASGI_SESSIONS_DATABASE_URL": server.url(database),
+        "ASGI_SESSIONS_SECRET_KEY": SECRET,
+        "ASGI_SESSIONS_PURGE_INTERVAL": "0",
         "ASGI_SESSIONS_REFRESH": plan.refresh,
         "ASGI_SESSIONS_PROMOTE_ON": plan.promote_on,
         **plan.lifetimes.environment,
     }
     started = time.monotonic()
-    with running_workers("tests.simulation.app:app", folder, environment) as workers:
+    with UvicornServer(
+        "tests.simulation.app:app", folder, environment, workers=2, options=["--no-access-log"]
+    ) as workers:
         tally = Tally()
         alive = asyncio.run(_play(plan, workers.port, tally))
         log = workers.log
