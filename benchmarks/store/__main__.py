@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
+import uvloop
+
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.migrations import upgrade
 from benchmarks.machine import description
@@ -29,6 +31,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=60, help="turns of each contender at each operation (60)")
     parser.add_argument("--calls", type=int, default=30, help="calls in a turn (30)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="of the large table (2000000)")
+    parser.add_argument(
+        "--loop", choices=("uvloop", "asyncio"), default="uvloop", help="event loop (uvloop, which uvicorn takes, too)"
+    )
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the results")
     parser.add_argument("--quick", action="store_true", help="a trial: 3 rounds, 20,000 rows; figures mean nothing")
     parsed = parser.parse_args(argv)
@@ -110,9 +115,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, write the results, and tell by the exit status whether a count of statements is over its budget."""
     options = arguments(argv)
     machine = description("python -m benchmarks.store", ROOT)
-    parameters = {"rounds": options.rounds, "calls in a turn": options.calls, "rows of the large table": options.rows}
+    parameters = {
+        "rounds": options.rounds,
+        "calls in a turn": options.calls,
+        "rows of the large table": options.rows,
+        "event loop": options.loop,
+    }
     report = Report("store", "The store's operations", machine, parameters)
-    problems = asyncio.run(run(options, report))
+    factory = uvloop.new_event_loop if options.loop == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        problems = runner.run(run(options, report))
     report.write(options.results)
     print(report.markdown())
     for problem in problems:
