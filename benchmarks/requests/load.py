@@ -6,13 +6,19 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from time import perf_counter
+from typing import cast
+
+import uvloop
 
 from benchmarks.requests.jars import HEADERS, Jar, WrongAnswer
 
 CONNECTIONS = 16
+SILENCE_SECONDS = 30.0
+"""A server that takes so long for an answer has failed."""
 SCRIPT = Path(__file__).with_name("summary.lua")
 
 Judge = Callable[[Jar, int, bytes, list[str]], None]
@@ -65,7 +71,7 @@ def python(port: int, path: str, jars: list[Jar], seconds: float, judge: Judge) 
     Raises:
         WrongAnswer: As `judge` finds.
     """
-    return asyncio.run(_python(port, path, jars, seconds, judge))
+    return uvloop.run(_python(port, path, jars, seconds, judge))
 
 
 async def _python(port: int, path: str, jars: list[Jar], seconds: float, judge: Judge) -> Load:
@@ -80,8 +86,9 @@ async def _python(port: int, path: str, jars: list[Jar], seconds: float, judge: 
     for _ in range(CONNECTIONS):
         done: asyncio.Future[int] = loop.create_future()
         finished.append(done)
-        await loop.create_connection(lambda done=done: _Client(path, next_jar, judge, done), "127.0.0.1", port)
-    counts = await asyncio.gather(*finished)
+        await loop.create_connection(partial(_Client, path, next_jar, judge, done), "127.0.0.1", port)
+    async with asyncio.timeout(seconds + SILENCE_SECONDS):
+        counts = await asyncio.gather(*finished)
     return Load(sum(counts), perf_counter() - begun)
 
 
@@ -101,8 +108,7 @@ class _Client(asyncio.Protocol):
         self._jar = Jar()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         self._ask()
 
     def data_received(self, data: bytes) -> None:

@@ -13,6 +13,12 @@ from benchmarks.requests.services import Services
 from benchmarks.requests.variants import EXPIRED_SECONDS, Journey, Variant
 from benchmarks.requests.workers import RemoteWorker
 
+WARM_UP = 10
+"""One in so many prepared tokens warms up the new server that gets the others."""
+
+WARM_UP_SECONDS = 0.3
+"""At most."""
+
 
 class OverHttp:
     """All servers of the chosen variants, one uvicorn worker each."""
@@ -67,6 +73,10 @@ class OverHttp:
         if variant.journey.one_use or not load.has_wrk():
             if bare:  # one jar again and again: the bare application is too fast for a pool
                 jars = [Jar(jars[0].user, dict(jars[0].cookies))]
+            if variant.journey is Journey.NEW:  # on a server that has just started
+                warm_up = len(jars) // WARM_UP
+                load.python(server.port, path, jars[:warm_up] or jars, WARM_UP_SECONDS, judge)
+                jars = jars[warm_up:]
             used = server.cpu_seconds()
             done = load.python(server.port, path, jars, self._seconds, judge)
         else:

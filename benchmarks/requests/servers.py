@@ -1,7 +1,6 @@
 """uvicorn processes of the benchmark over HTTP, seen from outside."""
 
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -31,6 +30,7 @@ class UvicornServer:
                 [environment.python, "-P", str(LAUNCH), "server", app, str(descriptor)],
                 env=environment.variables | variables,
                 pass_fds=[descriptor],
+                stdin=subprocess.PIPE,
             )
         try:
             self._wait()
@@ -87,7 +87,8 @@ class UvicornServer:
 
     def close(self) -> None:
         """End it."""
-        self._process.send_signal(signal.SIGINT)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         try:
             self._process.wait(timeout=20)
         except subprocess.TimeoutExpired:

@@ -89,7 +89,8 @@ app = FastAPI(lifespan=lifespan)
 async def log_in(
     found: Annotated[Any, Depends(strategy)], users: Annotated[UserManager, Depends(user_manager)]
 ) -> Response:
-    return await backend.login(found, await users.get(42))
+    response: Response = await backend.login(found, await users.get(42))
+    return response
 
 
 @app.get("/me")
