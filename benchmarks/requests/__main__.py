@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from benchmarks import machine
@@ -13,7 +14,7 @@ from benchmarks.requests.environments import made, this_environment
 from benchmarks.requests.in_process import InProcess
 from benchmarks.requests.load import has_wrk
 from benchmarks.requests.over_http import OverHttp
-from benchmarks.requests.services import Services
+from benchmarks.requests.services import Services, missing
 from benchmarks.requests.variants import VARIANTS, chosen
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +58,12 @@ def main(given: Sequence[str] | None = None) -> Report | None:
         for variant in VARIANTS:
             print(f"{variant.name:42} {variant.framework}: {variant.journey.value}")
         return None
-    variants = options.variants
+    variants = []
+    for variant in options.variants:
+        if (server := missing(variant)) is None:
+            variants.append(variant)
+        else:
+            print(f"{variant.name} is left out: {server} is not installed", file=sys.stderr)
     checkout = options.checkout.resolve()
     names = dict.fromkeys(variant.environment for variant in variants)
     environments = {name: this_environment() if options.here else made(name, checkout) for name in names}
@@ -72,22 +78,25 @@ def main(given: Sequence[str] | None = None) -> Report | None:
             "load generator": "wrk" if has_wrk() else "Python",
         },
     )
+    findings.legend(report, variants)
     with ExitStack() as stack:
         services = Services(stack)
         if options.part != "http":
             inside = InProcess(variants, environments, services, options.requests)
-            findings.in_process(report, variants, inside.run(options.rounds, _progress))
+            samples = inside.run(options.rounds, partial(_progress, "in process"))
+            findings.in_process(report, variants, samples)
             findings.versions(report, inside.versions)
         if options.part != "in-process":
             outside = OverHttp(variants, environments, services, options.seconds, options.pool)
-            findings.over_http(report, variants, outside.run(options.rounds, _progress))
+            samples = outside.run(options.rounds, partial(_progress, "over HTTP"))
+            findings.over_http(report, variants, samples)
     report.write(options.output)
     return report
 
 
-def _progress(what: str) -> None:
+def _progress(part: str, number: int, rounds: int, variant: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{part}, round {number + 1} of {rounds}: {variant}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,9 @@ def made(name: str, checkout: Path) -> Environment:
     folder = FOLDER / name
     python = folder / "bin" / "python"
     requirements = REQUIREMENTS / f"{name}.txt"
-    wanted = requirements.read_bytes()
-    packages = ["-r", str(requirements)]
+    pinned = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    packages, source = ["-r", str(requirements)], ""
     if name == OURS:
-        wanted += f"{checkout}\n".encode() + (checkout / "pyproject.toml").read_bytes()
         packages = [
             "-c",
             str(requirements),
@@ -54,14 +53,16 @@ def made(name: str, checkout: Path) -> Environment:
             "-e",
             f"{checkout}[sqlite,mysql,fastapi]",
         ]
+        source = f"{checkout} {hashlib.sha256((checkout / 'pyproject.toml').read_bytes()).hexdigest()}"
     stamp = folder / ".installed"
-    digest = hashlib.sha256(wanted).hexdigest()
-    if not stamp.exists() or stamp.read_text() != digest:
+    installed = stamp.read_text().splitlines() if stamp.exists() else []
+    if installed != [pinned, source]:
         print(f"environment {name} is being made", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        if installed[:1] != [pinned]:  # else it is another checkout that the same packages serve
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *packages], check=True)
-        stamp.write_text(digest)
+        stamp.write_text(f"{pinned}\n{source}\n")
     return Environment(str(python), _variables(None))
 
 

@@ -9,6 +9,15 @@ from benchmarks.report import Report
 from benchmarks.requests.variants import Variant
 
 
+def legend(report: Report, variants: Sequence[Variant]) -> None:
+    """Add what each variant's requests look like."""
+    rows = []
+    for v in variants:
+        stores = [store for store in (v.database, *sorted(v.services)) if store]
+        rows.append([v.name, v.framework, v.journey.value if v.app != v.base else "bare", ", ".join(stores)])
+    report.table("Variants", ["variant", "framework", "requests carry", "beside it runs"], rows)
+
+
 def in_process(report: Report, variants: Sequence[Variant], samples: Samples) -> None:
     """Add what the in-process part found."""
     quantities = ("over_wall", "over_cpu", "bare_wall", "bare_cpu")

@@ -31,12 +31,12 @@ class InProcess:
         self._prepared: dict[str, object] = {}
         self.versions: dict[str, dict[str, str]] = {}
 
-    def run(self, rounds: int, progress: Callable[[str], None]) -> Samples:
+    def run(self, rounds: int, progress: Callable[[int, int, str], None]) -> Samples:
         """Return microseconds: ``bare_wall``, ``bare_cpu``, and ``over_wall``, ``over_cpu`` above those."""
         samples = Samples()
         with self._stack:
             for number, name in turns(list(self._variants), rounds):
-                progress(f"in process, round {number + 1} of {rounds}: {name}")
+                progress(number, rounds, name)
                 samples.add(number, name, self._turn(self._variants[name]))
         return samples
 

@@ -42,12 +42,12 @@ class OverHttp:
         self._jars: dict[str, list[Jar]] = {}
         self._used_at: dict[str, float] = {}
 
-    def run(self, rounds: int, progress: Callable[[str], None]) -> Samples:
+    def run(self, rounds: int, progress: Callable[[int, int, str], None]) -> Samples:
         """Return ``rate`` and ``bare_rate`` in requests/s, ``cpu`` and ``bare_cpu`` in microseconds per request."""
         samples = Samples()
         with self._stack:
             for number, name in turns(list(self._variants), rounds):
-                progress(f"over HTTP, round {number + 1} of {rounds}: {name}")
+                progress(number, rounds, name)
                 samples.add(number, name, self._turn(self._variants[name], bare_first=number % 2 == 0))
         return samples
 

@@ -10,7 +10,18 @@ from pathlib import Path
 from benchmarks.requests.environments import Environment
 from benchmarks.requests.variants import Variant
 from benchmarks.requests.workers import LAUNCH
-from tests.servers import MariaDB, Redis
+from tests.servers import MariaDB, Redis, ServerMissing, find_binary
+
+
+def missing(variant: Variant) -> str | None:
+    """Return which server the variant cannot have because it is not installed, None if all are there."""
+    needed = {"mariadb": ("mariadbd", "mysqld"), "redis": ("redis-server", "valkey-server")}
+    for name in needed.keys() & {variant.database, *variant.services}:
+        try:
+            find_binary(*needed[name])
+        except ServerMissing:
+            return name
+    return None
 
 
 class Services:
