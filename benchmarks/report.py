@@ -1,6 +1,7 @@
 """Results for people and programs: NAME.json with every sample, NAME.md with the tables, NAME-*.svg with plots."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import Any
 
 from benchmarks import plots
 
+_FIGURE = re.compile(r"[-+]?\d")
+
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose first column is text and whose other columns are figures."""
-    rule = ["---", *("---:" for _ in headings[1:])]
+    """Return a table; columns of figures are aligned to the right."""
+    columns = zip(*rows, strict=True) if rows else [[""] for _ in headings]
+    rule = ["---:" if all(_FIGURE.match(cell) for cell in column) else "---" for column in columns]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (headings, rule, *rows))
 
 

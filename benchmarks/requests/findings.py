@@ -20,21 +20,32 @@ def legend(report: Report, variants: Sequence[Variant]) -> None:
 
 def in_process(report: Report, variants: Sequence[Variant], samples: Samples) -> None:
     """Add what the in-process part found."""
-    quantities = ("over_wall", "over_cpu", "bare_wall", "bare_cpu")
-    found = _spreads(variants, samples, quantities)
+    found = _spreads(variants, samples, ("over_wall", "over_cpu", "bare_wall", "bare_cpu"))
+    for v in variants:
+        pairs = zip(samples.values(v.name, "over_cpu"), samples.values(v.name, "bare_cpu"), strict=True)
+        found[v.name]["cpu_ratio"] = Spread.of((bare + over) / bare for over, bare in pairs)
     rows = [
-        [v.name, v.framework, *(found[v.name][quantity].text(1) for quantity in ("over_wall", "over_cpu", "bare_wall"))]
+        [
+            v.name,
+            v.framework,
+            found[v.name]["over_wall"].text(1),
+            f"{found[v.name]['over_wall'].minimum:,.1f}",
+            found[v.name]["over_cpu"].text(1),
+            found[v.name]["cpu_ratio"].text(2),
+            found[v.name]["bare_wall"].text(1),
+        ]
         for v in variants
     ]
     report.table(
         "In process, microseconds per request",
-        ["variant", "framework", "over bare", "CPU over bare", "bare itself"],
+        ["variant", "framework", "over bare", "its fastest round", "CPU over bare", "CPU, of bare", "bare itself"],
         rows,
     )
     report.text(
         "Each variant alternates with the bare application of its framework in one process, block by block, without a "
         "server. Medians over the rounds, with quartiles. CPU is that of the process alone: what a database or Redis "
-        "server does is in the first column only. `bare-*` against itself shows how exact this is."
+        "server does is in the first two columns only. Where `bare itself` differs between lines, the "
+        "machine has changed its speed: compare the ratios. `bare-*` against itself shows how exact this is."
     )
     report.plot("in-process", _bars("In process", "us per request over bare", variants, found, "over_wall"))
     report.results["in_process"] = _as_json(found, samples)

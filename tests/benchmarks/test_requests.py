@@ -21,7 +21,9 @@ def test_in_process_each_kind_of_journey_gives_right_answers_and_results(tmp_pat
     found = json.loads((tmp_path / "requests.json").read_text())
     summary = found["results"]["in_process"]["summary"]
     assert list(summary) == mine
-    assert all(set(of_one) == {"over_wall", "over_cpu", "bare_wall", "bare_cpu"} for of_one in summary.values())
+    assert all(
+        set(of_one) == {"over_wall", "over_cpu", "bare_wall", "bare_cpu", "cpu_ratio"} for of_one in summary.values()
+    )
     assert all(of_one["bare_wall"]["median"] > 0 for of_one in summary.values())
     assert set(found["results"]["in_process"]["rounds"][0]) == set(mine)
     assert {"python", "starlette", "fastapi", "pyjwt"} <= set(found["results"]["versions"]["asgi_sessions"])
