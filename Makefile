@@ -6,10 +6,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+BENCH  := benchmarks/.environments/harness
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
 
 .PHONY: run test check lint types imports unit model proof format clean engines
+.PHONY: benchmark-requests benchmark-store benchmark-load
 
 run: $(STAMP)
 	@echo "The example application: http://localhost:$(PORT)"
@@ -41,6 +43,16 @@ proof: model engines
 	$(BIN)/python -m tests.stateful
 	$(BIN)/python -m tests.simulation
 	$(BIN)/python -m tests.races
+
+# Speed, measured: results as JSON, tables and plots in benchmarks/results. Leave the machine alone meanwhile.
+# ARGUMENTS are passed on: make benchmark-requests ARGUMENTS=--quick
+benchmark-requests benchmark-store benchmark-load: benchmark-%: $(BENCH)/.installed engines
+	$(BENCH)/bin/python -m benchmarks.$* $(ARGUMENTS)
+
+$(BENCH)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[benchmarks]"
+	@touch $@
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,1 @@
+"""Measurements of speed, each run by one command: see ``docs/performance.md``."""
