@@ -16,7 +16,7 @@ from asgi_sessions.asgi.ending import Ending
 sessions = SessionManager()
 
 if "SOCKETS_WITHOUT_WATCH" in os.environ:  # to compare memory with
-    Ending._begin = lambda self: None  # type: ignore[method-assign]
+    Ending.session_taken = lambda self: None  # type: ignore[method-assign]
 
 
 async def socket(websocket: WebSocket) -> None:
