@@ -349,6 +349,7 @@ def test_an_explicit_timeout_wins_over_the_policy() -> None:
         ({"absolute_timeout": "13d"}, "absolute_timeout"),
         ({"policy": "aal3", "access_token_lifetime": "16m"}, "idle_timeout"),
         ({"min_refresh_age": "241s"}, "min_refresh_age"),
+        ({"revocation_poll_interval": "15.1s"}, "revocation_poll_interval"),
         ({"min_refresh_age": 9, "access_token_lifetime": 10}, "min_refresh_age"),
         ({"sibling_window": 0}, "sibling_window"),
         ({"late_parent_window": -1}, "late_parent_window"),

@@ -83,6 +83,13 @@ async def test_it_goes_on_after_any_failure(
     assert caplog.records != []
 
 
+async def test_a_fault_that_stays_is_told_once(started: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    started.store.failures = [RuntimeError("a mistake")] * 5
+    with caplog.at_level(logging.ERROR, "asgi_sessions"):
+        await next_poll(started.store, 8)
+    assert [record.getMessage() for record in caplog.records] == ["The revocation feed stumbled; it goes on."]
+
+
 async def test_a_stop_ends_the_task(on_sqlite: Database, seconds: Seconds) -> None:
     before = asyncio.all_tasks()
     worker = build_worker(on_sqlite, seconds, revocation_poll_interval="0.005")

@@ -1,14 +1,18 @@
 """The roll call ends what has ended without a tombstone, and nothing else."""
 
 import time
+from typing import Any
 
 import pytest
 
 from asgi_sessions import StoreUnavailable
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.revocation.roll_call import ROLL_CALL_SECONDS
+from asgi_sessions.store.engine import Database, Outcome
 from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
-from tests.revocation.conftest import Seconds, Worker
+from asgi_sessions.store.schema import build_tables
+from tests.clocks import Seconds
+from tests.revocation.conftest import Worker
 from tests.revocation.tombstones import Cemetery, some_handle
 from tests.security.statements import counted
 
@@ -86,6 +90,19 @@ async def test_many_are_asked_for_by_a_few_hundred_at_each_poll(
     with counted() as statements:
         await worker.feed.poll()
     assert roll_calls(statements) == 0
+
+
+async def test_it_asks_at_the_strongest_consistency(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    run = database.run
+
+    async def noted(*arguments: Any, strong: bool = False, **options: Any) -> Outcome:
+        asked.append(strong)
+        return await run(*arguments, strong=strong, **options)
+
+    monkeypatch.setattr(database, "run", noted)
+    assert await SessionRepository(database, build_tables()).living(["a" * 32], now=now()) == set()
+    assert asked == [True], "a node of a cluster that lags must end nobody's connection"
 
 
 async def test_where_nobody_waits_nothing_is_asked(worker: Worker, seconds: Seconds) -> None:
