@@ -91,3 +91,14 @@ def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Resp
         _log.warning("Answered 503, the session store is unavailable: %s", error.__cause__ or "gave up after retries")
         headers["Retry-After"] = str(error.retry_after)
     return JSONResponse({"detail": kind.detail, "code": kind.code}, status_code=status, headers=headers)
+
+
+def install_default_handler(scope: MutableMapping[str, Any]) -> None:
+    """Let the innermost application answer our errors itself, unless it has a handler of its own.
+
+    A mounted application would otherwise answer 500 before the error reaches the middleware, and the answer would
+    miss the middlewares inside ours, CORS among them.
+    """
+    handlers = scope.get("starlette.exception_handlers")
+    if handlers is not None and SessionError not in handlers[0]:
+        handlers[0][SessionError] = session_exception_handler

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
 from asgi_sessions.asgi.cross_site import CrossSiteGuard
-from asgi_sessions.asgi.error_responses import session_exception_handler
+from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.asgi.transport import Credentials, Transport, header_values
 from asgi_sessions.errors import (
     ConfigurationError,
@@ -224,11 +224,7 @@ class Exchange:
 
     def serve(self, scope: Scope) -> None:
         """Let errors be answered where the application asks, which may be a mounted one with a copy of the scope."""
-        handlers = scope.get("starlette.exception_handlers")
-        if handlers is not None and SessionError not in handlers[0]:
-            # Else a mounted application would answer 500 before the error reaches the middleware, and the answer would
-            # miss the middlewares inside ours, CORS among them.
-            handlers[0][SessionError] = session_exception_handler
+        install_default_handler(scope)
 
     # -- who it is
 
