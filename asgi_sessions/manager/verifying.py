@@ -1,7 +1,6 @@
 """Access tokens: authentic, in time, not revoked, and with promote_on="first_use" promoted at their first use."""
 
 import logging
-from collections import OrderedDict
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
 from asgi_sessions.manager.refreshing import MAX_READS, Refresher
@@ -9,15 +8,16 @@ from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing
 from asgi_sessions.manager.verified import VerifiedTokens
 from asgi_sessions.protocol import access_token
-from asgi_sessions.protocol.access_token import AccessToken, InvalidAccessToken
+from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRow
 
-SEEN_TOKENS = 50_000
-"""How many promoted tokens a worker remembers, about 10 MB; a forgotten one costs a statement at its next use."""
+SEEN_BYTES = 256
+"""What it takes to remember that a token's first use has been settled."""
+LEAST_SEEN = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -47,15 +47,17 @@ class Verifier:
         self._rewrites = self._promotes and settings.speaks_supertokens
         self._verified = VerifiedTokens(settings.verified_token_memory)
         self._keyring = keys.keyring
-        self._waits_for_nothing = not (self._promotes or self._check_database)
-        self._seen: OrderedDict[tuple[str, int, bytes], None] = OrderedDict()
+        self._seen: dict[tuple[str, bytes], None] = {}  # settled first uses; one that is forgotten costs a statement
+        self._most_seen = max(LEAST_SEEN, settings.verified_token_memory // 2 // SEEN_BYTES)
 
-    async def authentic(self, text: str) -> AccessToken | None:
+    async def authentic(self, text: object) -> AccessToken | None:
         """The access token that `text` is, perhaps expired; None for anything that we did not sign.
 
         Raises:
             StoreUnavailable: Its key is unknown here, and the keys could not be loaded again.
         """
+        if not isinstance(text, str):
+            return None
         sent = text.encode("latin-1", "replace")  # no token holds a question mark
         try:
             return self._verify(sent)
@@ -75,7 +77,7 @@ class Verifier:
         Args:
             text: What the client sent.
         """
-        if not self._waits_for_nothing:
+        if self._check_database:
             return None
         found = self._verified[text] if self._keys.keyring is self._keyring else None
         if found is None:
@@ -86,6 +88,8 @@ class Verifier:
         if self._clock() >= found.expires_at:
             return None
         if self._feed is not None and not self._feed.vouches_for(found.handle):
+            return None
+        if self._promotes and not self._is_settled(found):
             return None
         return found
 
@@ -106,14 +110,14 @@ class Verifier:
             TokenTheftDetected: The token proves a lasting fork; the session has been revoked.
             StoreUnavailable: The database was to be asked and did not answer, or has not for too long.
         """
-        if self._promotes and access.lineage is not None and access.generation > 0:
-            await self._first_use(access, access.lineage.lineage)
+        if self._promotes and access.lineage is not None and not self._is_settled(access):
+            await self._first_use(access, access.lineage)
         if check_database or self._check_database:
             await self._standing.row(access.handle)
         elif self._relies_on_feed and self._feed is not None:
             if self._feed.is_stale:
                 await self._feed.wake_up()
-            if self._feed.is_out(access.handle):
+            if self._feed.is_out(access.handle) or self._feed.is_overflowing:
                 await self._standing.row(access.handle)  # says why, and what becomes of the cookies
 
     def wants_rewrite(self, access: AccessToken) -> bool:
@@ -127,8 +131,13 @@ class Verifier:
             self._rewrites
             and lineage is not None
             and not lineage.promoted
-            and (access.handle, lineage.generation, lineage.lineage.token_hash) in self._seen
+            and (access.handle, lineage.token_hash) in self._seen
         )
+
+    def _is_settled(self, access: AccessToken) -> bool:
+        """Whether nothing is left to do at a use of this token but to serve it (``promote_on="first_use"``)."""
+        lineage = access.lineage
+        return lineage is None or access.generation == 0 or (access.handle, lineage.token_hash) in self._seen
 
     def _verify(self, text: bytes) -> AccessToken:
         keyring = self._keys.keyring
@@ -143,11 +152,8 @@ class Verifier:
             self._verified.remember(text, found)
         return found
 
-    async def _first_use(self, access: AccessToken, lineage: Lineage) -> None:
-        seen = (access.handle, lineage.generation, lineage.token_hash)
-        if seen in self._seen:
-            self._seen.move_to_end(seen)
-            return
+    async def _first_use(self, access: AccessToken, shown: AccessLineage) -> None:
+        lineage = shown.lineage
         try:
             row, verdict = await self._settle(access, lineage)
         except StoreUnavailable:
@@ -160,9 +166,9 @@ class Verifier:
             if lineage.generation < row.gen:
                 raise TryRefreshToken
             await self._refresher.theft(row, verdict)
-        self._seen[seen] = None
-        if len(self._seen) > SEEN_TOKENS:
-            self._seen.popitem(last=False)
+        self._seen[access.handle, shown.token_hash] = None
+        if len(self._seen) > self._most_seen:
+            del self._seen[next(iter(self._seen))]  # the oldest one
 
     async def _settle(self, access: AccessToken, lineage: Lineage) -> tuple[SessionRow | None, Verdict]:
         """Promote a child, or find out what the token is else. Without a row: it has been promoted here."""

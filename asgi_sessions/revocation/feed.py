@@ -78,14 +78,14 @@ class RevocationFeed:
         self._interval = settings.revocation_poll_interval_ms / 1000
         self._most_stale = settings.revocation_max_staleness_ms / 1000
         self._kept_ms = settings.tombstone_lifetime_ms
-        self._revoked = RevokedHandles()
+        self._revoked = RevokedHandles(settings.revocation_memory)
         self._mark = 0  # the database's time at the last good poll, ms
         self._fresh_at = float("-inf")
         self._full_at = float("-inf")
         self._again: Position | None = None  # how far the full read has come
         self._pages_again = max(1, round(PAGES_PER_SECOND * self._interval))
         self._aged_at = monotonic()
-        self._failing = self._refusing = self._clock_differs = False
+        self._failing = self._refusing = self._clock_differs = self._overflowing = False
         self._wake = asyncio.Event()
         self._polling, self._waking = asyncio.Lock(), asyncio.Lock()
         self._begun = self._done = self._missed = 0  # polls, counted from 1
@@ -114,7 +114,14 @@ class RevocationFeed:
 
     def vouches_for(self, handle: str) -> bool:
         """Whether the news is good and has nothing against a session."""
-        return self._monotonic() - self._fresh_at <= self._most_stale and handle not in self._revoked
+        revoked = self._revoked
+        fresh = self._monotonic() - self._fresh_at <= self._most_stale
+        return fresh and not revoked.overflowing and handle not in revoked
+
+    @property
+    def is_overflowing(self) -> bool:
+        """Whether there were more revocations than ``revocation_memory`` holds: who is not known may yet be out."""
+        return self._revoked.overflowing
 
     @property
     def is_stale(self) -> bool:
@@ -193,6 +200,7 @@ class RevocationFeed:
                 raise StoreUnavailable from error
             self._done = poll
             self._recovered()
+            self._watch_memory()
 
     async def _read(self) -> None:
         began = self._monotonic()
@@ -261,6 +269,14 @@ class RevocationFeed:
         if self._failing:
             self._failing = self._refusing = False
             _log.warning("The revocation feed reads the database again.")
+
+    def _watch_memory(self) -> None:
+        if self._revoked.overflowing != self._overflowing:
+            self._overflowing = self._revoked.overflowing
+            if self._overflowing:
+                _log.error("More sessions were revoked than revocation_memory holds: requests ask the database.")
+            else:
+                _log.warning("The revoked sessions fit into revocation_memory again.")
 
     def _compare_clocks(self, database_now: int) -> None:
         apart = self._clock() - database_now

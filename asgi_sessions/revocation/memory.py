@@ -1,17 +1,29 @@
 """The handles of revoked sessions, in little memory."""
 
+HANDLE_BYTES = 64
+"""What one takes, at most, where there are many."""
+
 
 class RevokedHandles:
-    """A set of session handles that forgets by halves: what was there before the last but one `age` is gone.
+    """A bounded set of session handles that forgets by halves: what was there before the last but one `age` is gone.
 
     A million handles take about 60 MB, where a set of strings takes 150. They lie together in texts, one for each
     beginning of four digits: about fifteen of a million. Handles are random, so that no text holds one across the
     border between two others.
+
+    Args:
+        max_bytes: For all of them.
+
+    Attributes:
+        overflowing: Whether there were more than that, so that a handle that is not here may yet be revoked.
     """
 
-    __slots__ = ("_count", "_old", "_young")
+    __slots__ = ("_capacity", "_count", "_missed", "_old", "_young", "overflowing")
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        self._capacity = max_bytes // HANDLE_BYTES
+        self.overflowing = False
+        self._missed = [False, False]
         self._young: dict[str, str] = {}
         self._old: dict[str, str] = {}
         self._count = [0, 0]
@@ -29,10 +41,13 @@ class RevokedHandles:
         """Remember a handle, 32 hex digits.
 
         Returns:
-            Whether it is new.
+            Whether it is new; so is each for which there is no room.
         """
         if handle in self:
             return False
+        if len(self) >= self._capacity:
+            self._missed[0] = self.overflowing = True
+            return True
         start = handle[:4]
         self._young[start] = self._young.get(start, "") + handle
         self._count[0] += 1
@@ -42,3 +57,5 @@ class RevokedHandles:
         """Forget what was there before the last time."""
         self._young, self._old = {}, self._young
         self._count = [0, self._count[0]]
+        self._missed = [False, self._missed[0]]
+        self.overflowing = any(self._missed)

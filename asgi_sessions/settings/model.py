@@ -111,19 +111,22 @@ class SessionSettings(BaseSettings):
     """How an access token is checked against revocation: by what each worker polls from the database, by the
     database at each request, or not at all."""
     revocation_poll_interval: _DuePeriod = timedelta(milliseconds=500)
-    """How often each worker asks the database who has been logged out. At most ``revocation_max_staleness``."""
+    """How often each worker asks the database who has been logged out. At most half of ``revocation_max_staleness``."""
     revocation_max_staleness: _DuePeriod = timedelta(seconds=30)
     """For how long requests go on while the database cannot be asked; then they get 503."""
     revocation_channel_url: fields.ChannelUrl = None
     """Of a Redis or Valkey by which workers wake each other at a revocation, faster than they poll. The whole of it is
     a secret. None: PostgreSQL does it by itself, other databases have the poll alone."""
 
+    revocation_memory: Annotated[int, BeforeValidator(fields.whole_number(64_000))] = 64_000_000
+    """How many bytes each worker spends on the handles of revoked sessions, 64 for each. With more revocations
+    within two access token lifetimes than that, requests ask the database."""
+    verified_token_memory: Annotated[int, BeforeValidator(fields.whole_number(0))] = 16_000_000
+    """How many bytes each worker spends on remembering the access tokens that it has verified; 0 for none."""
+
     websocket_close_code: fields.CloseCode = 4401
     """With which code a WebSocket is closed when its session ends: 3000 to 4999, or 1008 for clients that insist on
     registered codes."""
-
-    verified_token_memory: Annotated[int, BeforeValidator(fields.whole_number(0))] = 16 * 1024 * 1024
-    """How many bytes each worker spends on remembering access tokens that it has verified; 0 for none."""
 
     refresh: Annotated[Refresh, fields.one_of(Refresh)] = "inline"
     """Who refreshes: the middleware by itself, or the client by a POST to ``refresh_path``."""

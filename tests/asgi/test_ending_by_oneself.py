@@ -129,7 +129,7 @@ async def test_a_socket_that_signs_out_and_closes_returns_at_once(
         await websocket.close(4000)
 
     app = SessionMiddleware(app_with(sessions, endpoint), manager=sessions)
-    monkeypatch.setattr("asgi_sessions.asgi.middleware.FAREWELL_SECONDS", 3600)
+    monkeypatch.setattr("asgi_sessions.asgi.websocket_exchange.FAREWELL_SECONDS", 3600)
     async with sessions:
         _, cookie = await login_cookie(sessions)
         async with Socket(app, cookie) as socket:

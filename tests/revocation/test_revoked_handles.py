@@ -6,7 +6,7 @@ import secrets
 import tracemalloc
 from collections.abc import Iterator
 
-from asgi_sessions.revocation.memory import RevokedHandles
+from asgi_sessions.revocation.memory import HANDLE_BYTES, RevokedHandles
 
 MILLION = 1_000_000
 LIMIT_MB = 64
@@ -22,7 +22,7 @@ def random_handles(count: int) -> Iterator[str]:
 
 
 def test_what_was_added_is_there_and_nothing_else() -> None:
-    known = RevokedHandles()
+    known = RevokedHandles(64_000_000)
     one, other = secrets.token_hex(16), "0" * 32
     assert one not in known
     assert known.add(one) is True
@@ -31,7 +31,7 @@ def test_what_was_added_is_there_and_nothing_else() -> None:
 
 
 def test_a_repeat_is_told_and_counts_once() -> None:
-    known = RevokedHandles()
+    known = RevokedHandles(64_000_000)
     handle = secrets.token_hex(16)
     assert known.add(handle) is True
     assert known.add(handle) is False
@@ -42,7 +42,7 @@ def test_a_repeat_is_told_and_counts_once() -> None:
 
 
 def test_the_second_age_after_an_add_forgets() -> None:
-    known = RevokedHandles()
+    known = RevokedHandles(64_000_000)
     first, second = secrets.token_hex(16), secrets.token_hex(16)
     known.add(first)
     known.age()
@@ -60,7 +60,7 @@ def test_the_second_age_after_an_add_forgets() -> None:
 
 
 def test_what_was_forgotten_is_new_again() -> None:
-    known = RevokedHandles()
+    known = RevokedHandles(64_000_000)
     handle = secrets.token_hex(16)
     known.add(handle)
     known.age()
@@ -69,7 +69,7 @@ def test_what_was_forgotten_is_new_again() -> None:
 
 
 def test_handles_of_one_beginning_do_not_hide_each_other() -> None:
-    known = RevokedHandles()
+    known = RevokedHandles(64_000_000)
     alike = [f"abcd{secrets.token_hex(14)}" for _ in range(50)]
     assert [known.add(handle) for handle in alike] == [True] * 50
     assert all(handle in known for handle in alike)
@@ -77,7 +77,7 @@ def test_handles_of_one_beginning_do_not_hide_each_other() -> None:
 
 
 def test_a_million_handles_take_little_memory_and_no_look_up_is_long() -> None:
-    known = RevokedHandles()
+    known = RevokedHandles(64_000_000)
     for handle in random_handles(MILLION):
         known.add(handle)
     megabytes = traced_megabytes(known)
@@ -101,3 +101,18 @@ def traced_megabytes(known: RevokedHandles) -> float:
         return tracemalloc.get_traced_memory()[0] / 1e6
     finally:
         tracemalloc.stop()
+
+
+def test_it_takes_no_more_than_it_may_and_says_so_until_what_it_missed_is_of_no_use() -> None:
+    known = RevokedHandles(3 * HANDLE_BYTES)
+    handles = [secrets.token_hex(16) for _ in range(5)]
+    assert [known.add(handle) for handle in handles] == [True] * 5
+    assert [handle in known for handle in handles] == [True] * 3 + [False] * 2
+    assert len(known) == 3
+    overflowing = [known.overflowing]
+    for _ in range(2):
+        known.age()
+        overflowing.append(known.overflowing)
+    assert overflowing == [True, True, False], "what there was no room for is as young as what it holds"
+    assert known.add(handles[4]) is True
+    assert handles[4] in known
