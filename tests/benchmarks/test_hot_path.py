@@ -1,0 +1,152 @@
+"""A guard against slow growth: what the package does for a request, counted and not timed.
+
+Whoever makes a request cheaper lowers its bound here; whoever must raise one says why in the commit.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Scope
+
+import asgi_sessions
+from asgi_sessions import SessionManager, SessionMiddleware, SessionSettings, get_session
+from tests.security.statements import counted
+
+PACKAGE = str(Path(asgi_sessions.__file__).parent)
+HEADERS = [
+    (b"host", b"example.com"),
+    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    (b"accept-language", b"en"),
+    (b"accept-encoding", b"gzip, deflate, br"),
+]
+
+BOUNDS = {
+    # calls of Python functions of the package, and its bytecode instructions, on one request
+    "unasked, no cookie": (5, 145),
+    "unasked, with cookies": (5, 145),
+    "seen token": (25, 720),
+    "new token": (60, 1750),
+}
+
+
+class Count:
+    """Counts what the package does while it is entered."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.instructions = 0
+
+    def __enter__(self) -> "Count":
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "call":
+            if not frame.f_code.co_filename.startswith(PACKAGE):
+                return None
+            self.calls[frame.f_code.co_qualname] += 1
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        elif event == "opcode":
+            self.instructions += 1
+        return self._trace
+
+
+async def who(request: Request) -> Response:
+    return PlainTextResponse(str((await get_session(request)).user_id))
+
+
+async def nobody(_: Request) -> Response:
+    return PlainTextResponse("nobody")
+
+
+@pytest.fixture
+async def sessions() -> AsyncIterator[SessionManager]:
+    async with SessionManager(SessionSettings(database_url="sqlite+aiosqlite://", purge_interval=0)) as manager:
+        yield manager
+
+
+def scope(path: str, cookie: bytes) -> Scope:
+    headers = [*HEADERS, *([(b"cookie", cookie)] if cookie else [])]
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "https",
+        "asgi": {"version": "3.0"},
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 50000),
+        "server": ("example.com", 443),
+    }
+
+
+async def answer(app: ASGIApp, scope: Scope) -> bytes:
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    await app(scope, receive, send)
+    assert said[0]["status"] == 200
+    body: bytes = said[1]["body"]
+    return body
+
+
+async def cookies_of(sessions: SessionManager, user: str) -> bytes:
+    issued = await sessions.create_new_session_without_request(user, jwt_payload={"role": "user"})
+    pair = ("sAccessToken", issued.access_token), ("sRefreshToken", issued.refresh_token)
+    return "; ".join(f"__Host-{name}={token.value}" for name, token in pair).encode()
+
+
+@pytest.mark.parametrize("kind", BOUNDS)
+async def test_a_request_stays_below_its_bound(sessions: SessionManager, kind: str) -> None:
+    app = SessionMiddleware(Starlette(routes=[Route("/who", who), Route("/nobody", nobody)]), manager=sessions)
+    path, body = ("/nobody", b"nobody") if kind.startswith("unasked") else ("/who", b"alice")
+    cookies = b"" if kind == "unasked, no cookie" else await cookies_of(sessions, "alice")
+    await answer(app, scope("/who", await cookies_of(sessions, "bob")))
+    if kind == "seen token":
+        await answer(app, scope(path, cookies))
+    request = scope(path, cookies)
+    await asyncio.sleep(0)
+    with counted() as statements, Count() as count:
+        assert await answer(app, request) == body
+    assert statements == []
+    most_calls, most_instructions = BOUNDS[kind]
+    assert 0 < count.calls.total() <= most_calls, count.calls
+    assert 0 < count.instructions <= most_instructions
+
+
+async def test_the_count_sees_more_work(sessions: SessionManager) -> None:
+    """The guard can fail: asking twice costs more than its bound."""
+
+    async def asks_twice(request: Request) -> Response:
+        await get_session(request)
+        return await who(request)
+
+    app = SessionMiddleware(Starlette(routes=[Route("/who", asks_twice)]), manager=sessions)
+    cookies = await cookies_of(sessions, "alice")
+    await answer(app, scope("/who", cookies))
+    with Count() as count:
+        await answer(app, scope("/who", cookies))
+    assert count.calls.total() > BOUNDS["seen token"][0]
+    assert count.instructions > BOUNDS["seen token"][1]
