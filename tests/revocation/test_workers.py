@@ -298,11 +298,7 @@ async def test_a_poll_of_a_running_worker_is_one_statement(one: Shop) -> None:
     assert len(statements) == 1
 
 
-async def test_ending_one_session_is_one_statement_and_ending_many_is_one_and_a_poll(
-    one: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # PostgreSQL's message, and the poll that it wakes, come at some time beside.
-    monkeypatch.setattr(one.manager.lifecycle.revoker, "_announce", lambda: None)
+async def test_ending_one_session_is_one_statement_and_ending_many_is_one_and_a_poll(one: Shop) -> None:
     browsers = [await one.login() for _ in range(3)]
     handles = [await handle_of(browser) for browser in browsers]
     with counted() as statements:
