@@ -63,11 +63,7 @@ class SessionDependency(Generic[SessionT]):
         """
         exchange = innermost(connection.scope)
         exchange.serve(connection.scope)
-        session = None if self._check_database else exchange.known(self._csrf)
-        if session is None:
-            session = await exchange.resolve(
-                required=self._required, csrf=self._csrf, check_database=self._check_database
-            )
+        session = await exchange.resolve(required=self._required, csrf=self._csrf, check_database=self._check_database)
         if session is not None:
             if self._max_auth_age_ms is not None:
                 age = from_ms(exchange.manager.clock()) - session.auth_time

@@ -108,43 +108,22 @@ class Exchange:
             tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
             self.answer.issued(tokens)
             self._renewed = self._logged_in = True
-            return self._take(tokens.access, lifecycle, self.answer)
-
-    def known(self, csrf: bool | None) -> Session[Any, Any] | None:
-        """Who is logged in, where nothing but memory need be asked, as for most requests; None says nothing.
-
-        Args:
-            csrf: See `resolve`.
-
-        Raises:
-            CsrfRejected: As `resolve`.
-        """
-        if self._lock is not None or self._session is not None:
-            return None
-        text = self._transport.access_cookie(self._scope["headers"])
-        if text is None:
-            return None
-        lifecycle = self.manager.lifecycle
-        access = lifecycle.verifier.known(text)
-        if access is None:
-            return None
-        if csrf or self._scope.get("method") not in SAFE_METHODS:
-            self._guard.check(access, csrf, bearer=False)
-        self._presented = access
-        answer = self.answer
-        answer.looked = True
-        return self._take(access, lifecycle, answer)
+            return self._take(tokens.access, lifecycle)
 
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
         """Who is logged in; see `SessionManager.get_session`."""
-        if not check_database:
-            known = self.known(csrf)
-            if known is not None:
-                return known
         lifecycle = self.manager.lifecycle
         self.answer.looked = True
+        if self._lock is None and self._session is None:
+            known = None if check_database else self._known(lifecycle, csrf)
+            if known is not None:
+                return known
+            if self._transport.brings_nothing(self._headers):
+                if required:
+                    raise Unauthorised
+                return None
         async with self._one_at_a_time:
             try:
                 return await self._resolve(lifecycle, csrf, check_database)
@@ -228,6 +207,17 @@ class Exchange:
 
     # -- who it is
 
+    def _known(self, lifecycle: Lifecycle, csrf: bool | None) -> Session[Any, Any] | None:
+        """Who is logged in, where nothing but memory need be asked, as for most requests; None says nothing."""
+        text = self._transport.access_cookie(self._scope["headers"])
+        access = None if text is None else lifecycle.verifier.known(text)
+        if access is None:
+            return None
+        if csrf or self._scope.get("method") not in SAFE_METHODS:
+            self._guard.check(access, csrf, bearer=False)
+        self._presented = access
+        return self._take(access, lifecycle)
+
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         if self.answer.over:
             raise Unauthorised
@@ -275,7 +265,7 @@ class Exchange:
         if lifecycle.verifier.wants_rewrite(access) and not self.answer.started:
             token, access = await lifecycle.issuer.rewrite_as_promoted(access)
             self.answer.access_token_changed(token, access)
-        return self._take(access, lifecycle, self.answer)
+        return self._take(access, lifecycle)
 
     async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
         """The authentic access token that the request carries, perhaps expired."""
@@ -313,7 +303,7 @@ class Exchange:
             self.answer.marked(lifecycle.keys.retry_markers.encode(late.handle, late.generation, until))
             if not inline:
                 raise already_rotated(late)
-        return self._take(refreshed.access, lifecycle, self.answer)
+        return self._take(refreshed.access, lifecycle)
 
     async def _refresh_token_of(
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None
@@ -386,8 +376,8 @@ class Exchange:
             self._lock = asyncio.Lock()
         return self._lock
 
-    def _take(self, access: AccessToken, lifecycle: Lifecycle, answer: Answer) -> Session[Any, Any]:
-        session = self._session = Session(access, lifecycle, answer)
+    def _take(self, access: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
+        session = self._session = Session(access, lifecycle, self.answer)
         self._access = access
         self._taken()
         return session

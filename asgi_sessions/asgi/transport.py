@@ -86,6 +86,17 @@ class Transport:
         """The access token of a request where nothing else can matter; None says nothing: see `read`."""
         return only_value(headers, self._access_name) if self._by_cookie_alone else None
 
+    def brings_nothing(self, headers: RawHeaders) -> bool:
+        """Whether a request certainly carries nothing of ours, as most visitors' do; False says nothing: see `read`."""
+        if not self._by_cookie_alone:
+            return False
+        for header, text in headers:
+            if header == b"cookie":
+                for name in self._names.values():
+                    if name in text:
+                        return False
+        return True
+
     def read(self, headers: RawHeaders, *, refreshing: bool = False) -> Credentials:
         """What the request carries.
 

@@ -35,9 +35,6 @@ class SessionConnection(Protocol):
     async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
         """Log in."""
 
-    def known(self, csrf: bool | None) -> Session[Any, Any] | None:
-        """Who is logged in, where nothing but memory need be asked; None says nothing."""
-
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
