@@ -124,6 +124,19 @@ class Answer:
 
     # -- the response
 
+    def starts_plainly(self, message: MutableMapping[str, Any]) -> bool:
+        """Whether a response's start takes no more than ``Vary``, as most do; it has it then.
+
+        It is one that says how long it is, so that it ends soon (`HTTPExchange`).
+        """
+        headers = message["headers"] = list(message.get("headers", ()))
+        names = dict(headers)
+        if self._speaks or not self.looked or b"content-length" not in names or b"vary" in names:
+            return False
+        headers.append((b"vary", self._transport.vary))
+        self.started = True
+        return True
+
     def start(self, theirs: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
         """The response's headers with ours. Nothing can be added afterwards."""
         self.started = True
@@ -183,9 +196,6 @@ class Answer:
 
 
 def _varied(headers: RawHeaders, vary: bytes) -> RawHeaders:
-    if b"vary" not in dict(headers):  # one in capitals beside ours would do no harm
-        headers.append((b"vary", vary))
-        return headers
     names = {part.strip().lower() for name, value in headers if name.lower() == b"vary" for part in value.split(b",")}
     missing = [part for part in vary.split(b", ") if part.lower() not in names]
     if missing and b"*" not in names:

@@ -29,10 +29,8 @@ class HTTPExchange(Exchange):
             answer = self._answer
             if answer is None:
                 self._unasked = message
-            elif answer.aged or _may_last(message):
+            elif not answer.starts_plainly(message):
                 return self._start(message)
-            else:
-                message["headers"] = answer.start(message["headers"])
         elif self.ending is not None:
             return self.ending.send(message, last=_ends_response(message))
         return self._to_server(message)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
@@ -91,22 +91,18 @@ def values(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]
     return found
 
 
-def only_value(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """The value of a cookie that is there once, written as browsers write it, in the only Cookie header; else None.
+def only_value(raw_headers: Collection[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """The value of a cookie that is there once, written as browsers write it, among headers none of which is repeated.
 
-    Where this finds a value ``values`` finds just the same one, for three times as much.
+    None says nothing. Where this finds a value ``values`` finds just the same one, for several times as much.
 
     Args:
         raw_headers: As for ``values``.
         name: As for ``values``.
     """
-    text = None
-    for header, value in raw_headers:
-        if header == b"cookie":
-            if text is not None:
-                return None
-            text = value
-    if text is None:
+    headers = dict(raw_headers)
+    text = headers.get(b"cookie")
+    if text is None or len(headers) != len(raw_headers):
         return None
     position = text.find(name)
     after = position + len(name)

@@ -35,9 +35,9 @@ BOUNDS = {
     # calls of Python functions of the package, and its bytecode instructions, on one request
     "unasked, no cookie": (6, 140),
     "unasked, with cookies": (6, 140),
-    "nobody, asked for": (24, 600),
-    "seen token": (30, 710),
-    "new token": (51, 1450),
+    "nobody, asked for": (24, 560),
+    "seen token": (30, 645),
+    "new token": (51, 1400),
 }
 PAGES = {
     # the path, and whether the client is logged in nowhere
