@@ -11,7 +11,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8000
 
 .PHONY: run test check lint types imports unit model proof format clean engines
-.PHONY: benchmark-requests benchmark-store benchmark-load
+.PHONY: benchmark-requests benchmark-store benchmark-load benchmark-weight
 
 run: $(STAMP)
 	@echo "The example application: http://localhost:$(PORT)"
@@ -46,7 +46,7 @@ proof: model engines
 
 # Speed, measured: results as JSON, tables and plots in benchmarks/results. Leave the machine alone meanwhile.
 # ARGUMENTS are passed on: make benchmark-requests ARGUMENTS=--quick
-benchmark-requests benchmark-store benchmark-load: benchmark-%: $(BENCH)/.installed engines
+benchmark-requests benchmark-store benchmark-load benchmark-weight: benchmark-%: $(BENCH)/.installed engines
 	$(BENCH)/bin/python -m benchmarks.$* $(ARGUMENTS)
 
 $(BENCH)/.installed: pyproject.toml

@@ -35,7 +35,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="2 rounds, few requests: to see that it works")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these variants, perhaps with *")
     parser.add_argument("--part", choices=["in-process", "http", "both"], default="both", help="default both")
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results", help="a folder")
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", help="a folder")
     parser.add_argument("--checkout", type=Path, default=ROOT, help="the source of ours that is measured")
     parser.add_argument("--here", action="store_true", help="in this environment, without making any")
     parser.add_argument("--list", action="store_true", help="print the variants, and end")
@@ -90,7 +90,7 @@ def main(given: Sequence[str] | None = None) -> Report | None:
             outside = OverHttp(variants, environments, services, options.seconds, options.pool)
             samples = outside.run(options.rounds, partial(_progress, "over HTTP"))
             findings.over_http(report, variants, samples)
-    report.write(options.output)
+    report.write(options.results)
     return report
 
 

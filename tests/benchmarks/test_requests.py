@@ -16,7 +16,7 @@ QUICK = ["--quick", "--here", "--rounds", "1"]
 def test_in_process_each_kind_of_journey_gives_right_answers_and_results(tmp_path: Path) -> None:
     starlette = [v.name for v in VARIANTS if v.app == "ours_starlette" and v.database == "sqlite"]
     mine = ["bare-fastapi", *starlette, "ours-fastapi-seen-token"]
-    main([*QUICK, "--part", "in-process", "--output", str(tmp_path), "--only", *mine])
+    main([*QUICK, "--part", "in-process", "--results", str(tmp_path), "--only", *mine])
 
     found = json.loads((tmp_path / "requests.json").read_text())
     summary = found["results"]["in_process"]["summary"]
@@ -34,7 +34,7 @@ def test_in_process_each_kind_of_journey_gives_right_answers_and_results(tmp_pat
 
 def test_over_http_each_kind_of_journey_gives_right_answers_and_results(tmp_path: Path) -> None:
     only = ["ours-starlette-seen-token", "ours-fastapi-new-token", "ours-starlette-refresh-sqlite"]
-    main([*QUICK, "--part", "http", "--output", str(tmp_path), "--only", *only])
+    main([*QUICK, "--part", "http", "--results", str(tmp_path), "--only", *only])
 
     summary = json.loads((tmp_path / "requests.json").read_text())["results"]["over_http"]["summary"]
     assert set(summary) == set(only)
