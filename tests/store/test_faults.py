@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.store import engine
+from asgi_sessions.store import cancellation, engine
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.leases import LeaseStore
@@ -257,7 +257,7 @@ async def test_a_driver_that_loses_a_cancellation_is_cancelled_again(
         raise RuntimeError
 
     monkeypatch.setattr(engine._Attempt, "__call__", wait_for_ever)
-    monkeypatch.setattr(engine, "SECOND_CANCELLATION_SECONDS", 0.01)
+    monkeypatch.setattr(cancellation, "SECOND_CANCELLATION_SECONDS", 0.01)
     on_mariadb.statement_timeout = 0.01
     with pytest.raises(StoreUnavailable):
         await sessions.find("h1")
