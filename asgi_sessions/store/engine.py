@@ -5,9 +5,8 @@ import os
 import random
 import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from asgi_sessions.store.failures import (
     is_lost_node,
 )
 from asgi_sessions.store.kept_connections import KeptConnections
+from asgi_sessions.store.prepared import Outcome, PreparedStatements
 
 __all__ = [
     "POOL_SIZE",
@@ -66,14 +66,6 @@ class DuplicateKey(Exception):
     def __init__(self, *, after_interruption: bool) -> None:
         super().__init__()
         self.after_interruption = after_interruption
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a statement gave: its rows if it returns rows, and how many rows it matched if it changes them."""
-
-    rows: Sequence[Any]
-    rowcount: int
 
 
 class Database:
@@ -120,6 +112,7 @@ class Database:
                 f"database_url: the driver is missing; install asgi-user-sessions[{self.dialect}]"
             ) from None
         self._connections = KeptConnections(self.engine.sync_engine)
+        self._statements = PreparedStatements(self.engine.sync_engine)
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost_connections)
         if self.dialect == "sqlite":
             event.listen(self.engine.sync_engine, "connect", sqlite_set_up(statement_timeout))
@@ -173,7 +166,7 @@ class Database:
     ) -> "Outcome | tuple[Exception, DatabaseFailure | None]":
         interrupted = False
         for tries in range(1, MAX_TRIES + 1):
-            attempt = _Attempt(self._connections, statement, parameters, strong=strong)
+            attempt = _Attempt(self._connections, self._statements, statement, parameters, strong=strong)
             try:
                 async with self._slots:
                     return await greenlet_spawn(attempt)
@@ -198,17 +191,19 @@ class Database:
 class _Attempt:
     """One try, in one greenlet: half the cost of AsyncConnection, which enters one per step."""
 
-    __slots__ = ("connected", "connections", "parameters", "statement", "strong")
+    __slots__ = ("connected", "connections", "parameters", "statement", "statements", "strong")
 
     def __init__(
         self,
         connections: KeptConnections,
+        statements: PreparedStatements,
         statement: Executable,
         parameters: Mapping[str, Any] | None,
         *,
         strong: bool,
     ) -> None:
         self.connections = connections
+        self.statements = statements
         self.statement = statement
         self.parameters = parameters
         self.strong = strong
@@ -229,8 +224,7 @@ class _Attempt:
         return outcome
 
     def _execute(self, connection: Connection) -> Outcome:
-        result = connection.execute(self.statement, self.parameters)
-        return Outcome(result.all(), -1) if result.returns_rows else Outcome((), result.rowcount)
+        return self.statements.execute(connection, self.statement, self.parameters)
 
     def _strongly(self, connection: Connection, before: str, after: str) -> Outcome:
         connection.exec_driver_sql(before)

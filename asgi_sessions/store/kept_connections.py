@@ -1,9 +1,14 @@
-"""Connections that stay checked out between operations, since SQLAlchemy's check-out and check-in cost as much as a
-statement."""
+"""Connections that stay checked out between operations.
+
+SQLAlchemy's check-out and check-in, with its Connection, its begin and a rollback that does nothing, cost as much as
+a statement.
+"""
 
 import time
 
 from sqlalchemy import Connection, Engine
+
+from asgi_sessions.store.prepared import PreparedStatements
 
 __all__ = ["KEEP_SECONDS", "KeptConnections"]
 
@@ -33,7 +38,7 @@ class KeptConnections:
                 return connection
             del self._until[connection]
             connection.close()
-        connection = self._engine.connect()
+        connection = PreparedStatements.with_plain_rows(self._engine.connect())
         self._until[connection] = time.monotonic() + KEEP_SECONDS
         return connection
 
