@@ -5,9 +5,8 @@ import os
 import random
 import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.store.address import engine_arguments, parse_database_url
-from asgi_sessions.store.cancellation import SECOND_CANCELLATION_SECONDS
+from asgi_sessions.store.cancellation import Deadline
 from asgi_sessions.store.connection_setup import (
     STATEMENT_TIMEOUT_SECONDS,
     STRONG_READ,
@@ -35,6 +34,8 @@ from asgi_sessions.store.failures import (
     describe,
     is_lost_node,
 )
+from asgi_sessions.store.kept_connections import KeptConnections
+from asgi_sessions.store.prepared import Outcome, PreparedStatements
 
 __all__ = [
     "POOL_SIZE",
@@ -67,18 +68,10 @@ class DuplicateKey(Exception):
         self.after_interruption = after_interruption
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a statement gave: its rows if it returns rows, and how many rows it matched if it changes them."""
-
-    rows: Sequence[Any]
-    rowcount: int
-
-
 class Database:
     """The engine of one event loop, and the way every statement takes.
 
-    Each operation borrows a connection, sends its statement and gives the connection back: no BEGIN, no
+    Each operation takes a connection, sends its statement and gives the connection back: no BEGIN, no
     COMMIT, no ROLLBACK, no ping. A connection that died while idle is noticed by its first statement, which
     is repeated on a new one where that is safe.
 
@@ -118,6 +111,8 @@ class Database:
             raise ConfigurationError(
                 f"database_url: the driver is missing; install asgi-user-sessions[{self.dialect}]"
             ) from None
+        self._connections = KeptConnections(self.engine.sync_engine)
+        self._statements = PreparedStatements(self.engine.sync_engine)
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost_connections)
         if self.dialect == "sqlite":
             event.listen(self.engine.sync_engine, "connect", sqlite_set_up(statement_timeout))
@@ -126,6 +121,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections. Call it on the loop that opened the database."""
+        await greenlet_spawn(self._connections.close)
         await self.engine.dispose()
         if self._memory is not None:
             self._memory.close()
@@ -155,9 +151,7 @@ class Database:
         if asyncio.get_running_loop() is not self._loop:
             raise ConfigurationError("The database belongs to another event loop: open one on each.")
         try:
-            # Should a driver lose the first cancellation, there is a second.
-            deadline = self.statement_timeout
-            async with asyncio.timeout(deadline + SECOND_CANCELLATION_SECONDS), asyncio.timeout(deadline):
+            with Deadline(self.statement_timeout):
                 result = await self._attempt(statement, parameters, swap=swap, strong=strong)
         except TimeoutError:
             result = StoreUnavailable(), DatabaseFailure("statement timeout")
@@ -172,7 +166,7 @@ class Database:
     ) -> "Outcome | tuple[Exception, DatabaseFailure | None]":
         interrupted = False
         for tries in range(1, MAX_TRIES + 1):
-            attempt = _Attempt(self.engine, statement, parameters, strong=strong)
+            attempt = _Attempt(self._connections, self._statements, statement, parameters, strong=strong)
             try:
                 async with self._slots:
                     return await greenlet_spawn(attempt)
@@ -197,32 +191,40 @@ class Database:
 class _Attempt:
     """One try, in one greenlet: half the cost of AsyncConnection, which enters one per step."""
 
-    __slots__ = ("connected", "engine", "parameters", "statement", "strong")
+    __slots__ = ("connected", "connections", "parameters", "statement", "statements", "strong")
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        connections: KeptConnections,
+        statements: PreparedStatements,
         statement: Executable,
         parameters: Mapping[str, Any] | None,
         *,
         strong: bool,
     ) -> None:
-        self.engine = engine.sync_engine
+        self.connections = connections
+        self.statements = statements
         self.statement = statement
         self.parameters = parameters
         self.strong = strong
         self.connected = False
 
     def __call__(self) -> Outcome:
-        with self.engine.connect() as connection:
-            self.connected = True
+        connection = self.connections.take()
+        self.connected = True
+        try:
             if self.strong and (settings := connection.info.get(STRONG_READ)) is not None:
-                return self._strongly(connection, *settings)
-            return self._execute(connection)
+                outcome = self._strongly(connection, *settings)
+            else:
+                outcome = self._execute(connection)
+        except BaseException:
+            self.connections.give_up(connection)
+            raise
+        self.connections.keep(connection)
+        return outcome
 
     def _execute(self, connection: Connection) -> Outcome:
-        result = connection.execute(self.statement, self.parameters)
-        return Outcome(result.all(), -1) if result.returns_rows else Outcome((), result.rowcount)
+        return self.statements.execute(connection, self.statement, self.parameters)
 
     def _strongly(self, connection: Connection, before: str, after: str) -> Outcome:
         connection.exec_driver_sql(before)

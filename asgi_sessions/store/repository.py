@@ -51,6 +51,7 @@ from asgi_sessions.protocol.rotation import Chain, Lineage
 from asgi_sessions.store.database_clock import database_now
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
+from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
 
 __all__ = ["SessionRepository", "SessionRow"]
@@ -141,18 +142,18 @@ class SessionRepository:
         newest_first = (s.created_at.desc(), s.handle)
         end = update(sessions).values(revoked_at=database_now(), revoked_reason=bindparam("reason"))
 
-        self._insert = insert(sessions).values({name: bindparam(name) for name in _COLUMNS})
-        self._find = select(*row).where(of_handle)
-        self._list_of = select(*row).where(of_user, live).order_by(*newest_first)
+        self._insert = prepared(insert(sessions).values({name: bindparam(name) for name in _COLUMNS}))
+        self._find = prepared(select(*row).where(of_handle))
+        self._list_of = prepared(select(*row).where(of_user, live).order_by(*newest_first))
         self._living = select(s.handle).where(s.handle.in_(bindparam("handles", expanding=True)), live)
-        self._handles_of = select(s.handle).where(of_user, live).order_by(*newest_first)
-        self._get_info = select(s.session_info).where(of_handle, live)
-        self._set_info = update(sessions).where(of_handle, live).values(session_info=bindparam("text"))
-        self._set_payload = update(sessions).where(of_handle, live).values(jwt_payload=bindparam("text"))
-        self._revoke = end.where(of_handle, live)
+        self._handles_of = prepared(select(s.handle).where(of_user, live).order_by(*newest_first))
+        self._get_info = prepared(select(s.session_info).where(of_handle, live))
+        self._set_info = prepared(update(sessions).where(of_handle, live).values(session_info=bindparam("text")))
+        self._set_payload = prepared(update(sessions).where(of_handle, live).values(jwt_payload=bindparam("text")))
+        self._revoke = prepared(end.where(of_handle, live))
         self._revoke_many = end.where(s.handle.in_(bindparam("handles", expanding=True)), live)
-        self._revoke_all = end.where(of_user, live)
-        self._revoke_others = end.where(of_user, live, s.handle != bindparam("except_handle"))
+        self._revoke_all = prepared(end.where(of_user, live))
+        self._revoke_others = prepared(end.where(of_user, live, s.handle != bindparam("except_handle")))
 
         parent, grandparent, sibling_window = (
             bindparam("parent_hash", type_=LargeBinary),
@@ -160,7 +161,7 @@ class SessionRepository:
             bindparam("sibling_window", type_=BigInteger),
         )
         apart = func.abs(s.cur_iat - bindparam("parent_issued_at", type_=BigInteger))
-        self._promote = (
+        self._promote = prepared(
             update(sessions)
             .where(
                 of_handle,
@@ -179,7 +180,7 @@ class SessionRepository:
             )
         )
 
-        self._touch = (
+        self._touch = prepared(
             update(sessions)
             .where(of_handle, live, s.last_active_at < now - bindparam("unless_since", type_=BigInteger))
             .values(last_active_at=now, idle_expires_at=bindparam("idle"))

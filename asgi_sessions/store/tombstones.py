@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, literal, null
 
 from asgi_sessions.store.database_clock import database_now
 from asgi_sessions.store.engine import Database
+from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
 
 __all__ = ["PAGE_SIZE", "Page", "Position", "TombstoneStore"]
@@ -67,7 +68,7 @@ class TombstoneStore:
         )
         # The time comes along in a row of its own, for there may be no other.
         time = select(database_now().label("revoked_at"), literal(0, BigInteger), null())
-        self._page = time.union_all(select(page.c.revoked_at, page.c.idle_expires_at, page.c.handle))
+        self._page = prepared(time.union_all(select(page.c.revoked_at, page.c.idle_expires_at, page.c.handle)))
         self._now = select(database_now())
 
     async def now(self) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.store import engine
+from asgi_sessions.store import cancellation, engine
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.leases import LeaseStore
@@ -257,7 +257,7 @@ async def test_a_driver_that_loses_a_cancellation_is_cancelled_again(
         raise RuntimeError
 
     monkeypatch.setattr(engine._Attempt, "__call__", wait_for_ever)
-    monkeypatch.setattr(engine, "SECOND_CANCELLATION_SECONDS", 0.01)
+    monkeypatch.setattr(cancellation, "SECOND_CANCELLATION_SECONDS", 0.01)
     on_mariadb.statement_timeout = 0.01
     with pytest.raises(StoreUnavailable):
         await sessions.find("h1")
@@ -311,13 +311,20 @@ async def test_a_locked_sqlite_file_is_unavailable_until_it_is_free(tmp_path: Pa
 
 
 async def test_no_value_appears_in_errors_or_logs(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+    for logger in (None, "sqlalchemy"):
+        caplog.set_level(logging.DEBUG, logger)
+    database = await open_database(database.url)  # SQLAlchemy asks for the level when a connection is checked out
     sessions = SessionRepository(database, build_tables())
     secret = session_row(user_id=b"canary", cur=b"canary" * 5, jwt_payload='"canary"', session_info='"canary"')
     await sessions.insert(secret)
     too_long = session_row("h2", user_id=b"canary", jwt_payload='"canary"', revoked_reason="canary" * 10)
     rows = (secret, too_long, session_row("h3", jwt_payload='"canary \ud800"'))
     results = await asyncio.gather(*(sessions.insert(row) for row in rows), return_exceptions=True)
+    await sessions.find(secret.handle)
+    await database.close()
+    assert any(
+        "INSERT INTO" in record.getMessage() for record in caplog.records if record.name.startswith("sqlalchemy")
+    )
     errors = [result for result in results if result is not None]
     assert {type(error) for error in errors} == {StoreUnavailable}
     for error in errors:

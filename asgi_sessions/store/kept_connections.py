@@ -1,0 +1,65 @@
+"""Connections that stay checked out between operations.
+
+SQLAlchemy's check-out and check-in, with its Connection, its begin and a rollback that does nothing, cost as much as
+a statement.
+"""
+
+import time
+
+from sqlalchemy import Connection, Engine
+
+from asgi_sessions.store.prepared import PreparedStatements
+
+__all__ = ["KEEP_SECONDS", "KeptConnections"]
+
+KEEP_SECONDS = 30.0
+"""How long a connection is used before the pool sees it again: it recycles connections by age, and what is said to
+SQLAlchemy's loggers counts from a check-out."""
+
+
+class KeptConnections:
+    """A pool's connections, those in use and those that wait to be used again.
+
+    The pool stays the one who opens, ages, refuses and closes connections. Here is only kept what has just worked.
+    After any failure nothing is kept that was there before: all goes back to the pool, which knows which of its
+    connections are no longer to be used. Call everything in a greenlet of SQLAlchemy's.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: list[Connection] = []
+        self._until: dict[Connection, float] = {}
+
+    def take(self) -> Connection:
+        """Return a connection, to be given to `keep` or to `give_up`. Autocommit: it is in no transaction."""
+        if self._idle:
+            connection = self._idle.pop()  # the last one used, so that those that are not needed grow old
+            if time.monotonic() < self._until[connection]:
+                return connection
+            del self._until[connection]
+            connection.close()
+        connection = PreparedStatements.with_plain_rows(self._engine.connect())
+        self._until[connection] = time.monotonic() + KEEP_SECONDS
+        return connection
+
+    def keep(self, connection: Connection) -> None:
+        """Take back a connection whose statement was done."""
+        if connection in self._until and not connection.invalidated:
+            self._idle.append(connection)
+        else:
+            self._until.pop(connection, None)
+            connection.close()
+
+    def give_up(self, connection: Connection) -> None:
+        """Take back a connection whose statement failed or was cut off. Nothing kept from before is trusted."""
+        try:
+            self.close()
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Give all connections to the pool, those in use when their operation ends."""
+        self._until.clear()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()

@@ -1,0 +1,128 @@
+"""Statements that are compiled once, and give their rows as the driver has them.
+
+SQLAlchemy's cache finds a statement's text by a key that it makes anew for each execution, and puts each row into an
+object with a name for each column. A prepared statement goes to the driver as text, by ``exec_driver_sql``: events
+of cursors, logging, and all that happens when it fails stay SQLAlchemy's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable, Select
+from sqlalchemy.sql import CompoundSelect
+from sqlalchemy.sql.compiler import SQLCompiler
+
+__all__ = ["Outcome", "PreparedStatements", "prepared"]
+
+_PREPARED = "asgi_sessions_prepared"
+_PLAIN_ROWS = "asgi_sessions_plain_rows"
+
+_Statement = TypeVar("_Statement", bound=Executable)
+_Process = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a statement gave: its rows if it returns rows, and how many rows it matched if it changes them."""
+
+    rows: Sequence[Any]
+    rowcount: int
+
+
+def prepared(statement: _Statement) -> _Statement:
+    """Mark a statement that lives as long as its store, is sent often, and has no parameter that is a list."""
+    return statement.execution_options(**{_PREPARED: True})
+
+
+class PreparedStatements:
+    """The prepared statements of one engine.
+
+    Args:
+        engine: Gives plain rows from now on where ``with_plain_rows`` asks for them.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._dialect = engine.dialect
+        self._compiled: dict[Executable, _Compiled] = {}
+        engine.dialect.execution_ctx_cls = _with_plain_rows(engine.dialect.execution_ctx_cls)
+
+    def execute(
+        self, connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        """Execute any statement, prepared or not; the connection is one ``with_plain_rows``."""
+        compiled = self._compiled.get(statement)
+        if compiled is None:
+            if not statement.get_execution_options().get(_PREPARED):
+                return _outcome(connection.execute(statement, parameters))
+            compiled = self._compiled[statement] = _Compiled(statement, self._dialect)
+        result: Any = connection.exec_driver_sql(compiled.text, compiled.values(parameters or {}))
+        # Otherwise SQLAlchemy no longer calls what `_with_plain_rows` overrides: slower, and as right.
+        outcome = result if isinstance(result, Outcome) else _outcome(result)
+        return compiled.processed(outcome)
+
+    @staticmethod
+    def with_plain_rows(connection: Connection) -> Connection:
+        """Let a connection give an `Outcome` for text that is sent by ``exec_driver_sql``, for good."""
+        return connection.execution_options(**{_PLAIN_ROWS: True})
+
+
+def _outcome(result: CursorResult[Any]) -> Outcome:
+    return Outcome(result.all(), -1) if result.returns_rows else Outcome((), result.rowcount)
+
+
+class _Compiled:
+    """A statement's text, and what its types do to values on their way to the driver and back."""
+
+    def __init__(self, statement: Executable, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        if not isinstance(compiled, SQLCompiler) or compiled.positiontup is None or compiled.post_compile_params:
+            raise TypeError("a prepared statement has parameters by position, none of them a list")
+        self.text = compiled.string
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        self._binds = [
+            (bind.key, bind.required, bind.value, bind.type.dialect_impl(dialect).bind_processor(dialect))
+            for bind in (binds[name] for name in compiled.positiontup)
+        ]
+        columns = statement.selected_columns if isinstance(statement, Select | CompoundSelect) else ()
+        self._results: list[tuple[int, _Process]] = []
+        for place, column in enumerate(columns):
+            process = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            if process is not None:
+                self._results.append((place, process))
+
+    def values(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        values = []
+        for key, required, value, process in self._binds:
+            if required:
+                value = parameters[key]  # noqa: PLW2901
+            values.append(value if process is None else process(value))
+        return tuple(values)
+
+    def processed(self, outcome: Outcome) -> Outcome:
+        if not self._results or not outcome.rows:
+            return outcome
+        rows = []
+        for row in outcome.rows:
+            values = list(row)
+            for place, process in self._results:
+                values[place] = process(values[place])
+            rows.append(tuple(values))
+        return Outcome(rows, outcome.rowcount)
+
+
+def _with_plain_rows(context: Any) -> Any:
+    class WithPlainRows(context):  # type: ignore[misc]
+        # Not in SQLAlchemy's documentation: a test notices if this is no longer called.
+        def _setup_result_proxy(self) -> Any:
+            if self.compiled is not None or not self.execution_options.get(_PLAIN_ROWS):
+                return super()._setup_result_proxy()
+            cursor = self.cursor
+            if cursor.description:
+                outcome = Outcome(list(map(tuple, cursor.fetchall())), -1)
+            else:
+                outcome = Outcome((), cursor.rowcount)
+            cursor.close()
+            return outcome
+
+    return WithPlainRows

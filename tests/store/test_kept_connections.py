@@ -1,0 +1,143 @@
+"""Connections stay checked out while they work, and go back to the pool when they are old or anything failed."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.pool import QueuePool
+
+from asgi_sessions.store import kept_connections
+from asgi_sessions.store.engine import Database, open_database
+from asgi_sessions.store.kept_connections import KeptConnections
+from asgi_sessions.store.repository import SessionRepository
+from asgi_sessions.store.schema import build_tables
+from tests.servers import MariaDB
+from tests.store.rows import HOUR, NOW, child_of, session_row
+
+TOGETHER = 5
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """SQLite without asyncio: no greenlet is needed for it."""
+    engine = create_engine(
+        "sqlite://", poolclass=QueuePool, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
+    )
+    yield engine
+    engine.dispose()
+
+
+def checked_out(engine: Engine) -> int:
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
+
+
+def test_a_connection_that_worked_is_taken_again_and_the_last_one_first(engine: Engine) -> None:
+    connections = KeptConnections(engine)
+    first, second = connections.take(), connections.take()
+    connections.keep(second)
+    connections.keep(first)
+    assert connections.take() is first
+    assert connections.take() is second
+    connections.give_up(first)
+    connections.give_up(second)
+
+
+def test_a_connection_that_was_kept_for_long_goes_back_to_the_pool(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_connections, "KEEP_SECONDS", 0)
+    connections = KeptConnections(engine)
+    first = connections.take()
+    connections.keep(first)
+    second = connections.take()
+    assert first.closed
+    assert second is not first
+    assert checked_out(engine) == 1
+    connections.give_up(second)
+
+
+def test_after_a_failure_nothing_is_kept_that_was_there_before(engine: Engine) -> None:
+    connections = KeptConnections(engine)
+    failing, working, idle = (connections.take() for _ in range(3))
+    connections.keep(idle)
+    connections.give_up(failing)
+    assert failing.closed
+    assert idle.closed
+    connections.keep(working)
+    assert working.closed
+    assert checked_out(engine) == 0
+    connections.keep(later := connections.take())
+    assert connections.take() is later
+    connections.give_up(later)
+
+
+def test_an_invalidated_connection_is_not_kept(engine: Engine) -> None:
+    connections = KeptConnections(engine)
+    connection = connections.take()
+    connection.invalidate()
+    connections.keep(connection)
+    assert connection.closed
+    assert checked_out(engine) == 0
+
+
+def test_closing_waits_for_nobody_and_keeps_nothing_that_ends_later(engine: Engine) -> None:
+    connections = KeptConnections(engine)
+    idle, in_use = connections.take(), connections.take()
+    connections.keep(idle)
+    connections.close()
+    assert idle.closed
+    assert not in_use.closed
+    connections.keep(in_use)
+    assert in_use.closed
+    assert checked_out(engine) == 0
+
+
+async def test_operations_one_after_the_other_check_out_once(database: Database) -> None:
+    database = await open_database(database.url)
+    seen: list[object] = []
+    event.listen(database.engine.sync_engine.pool, "checkout", lambda *arguments: seen.append(arguments[1]))
+    for _ in range(3):
+        await database.run(text("SELECT 1"))
+    assert len(seen) == 1
+    await database.close()
+
+
+async def test_one_cut_connection_tells_of_all_others(on_mariadb: Database, mariadb: MariaDB) -> None:
+    # A promotion is not repeated: each connection that is not known to be dead would be a 503.
+    sessions = SessionRepository(on_mariadb, build_tables())
+    rows = [session_row(f"h{number}") for number in range(TOGETHER)]
+    for row in rows:
+        await sessions.insert(row)
+    await asyncio.gather(*(on_mariadb.run(text("SELECT SLEEP(0.05)")) for _ in rows))
+    name = on_mariadb.url.database
+    ids = mariadb.sql(f"SELECT id FROM information_schema.processlist WHERE db = '{name}'")
+    assert len(ids) >= TOGETHER
+    mariadb.sql(";".join(f"KILL CONNECTION {number}" for (number,) in ids))
+    assert await sessions.find("h0") is not None
+    promoted = await asyncio.gather(
+        *(
+            sessions.promote(row.handle, child_of(row), now=NOW, idle_expires_at=NOW + HOUR, sibling_window=0)
+            for row in rows
+        )
+    )
+    assert promoted == [True] * TOGETHER
+
+
+async def test_a_closed_database_has_no_connections_left(on_mariadb: Database, mariadb: MariaDB) -> None:
+    database = await open_database(on_mariadb.url.update_query_dict({"program_name": "closing"}))
+    ids = [
+        outcome.rows[0][0]
+        for outcome in await asyncio.gather(
+            *(database.run(text("SELECT CONNECTION_ID(), SLEEP(0.05)")) for _ in range(TOGETHER))
+        )
+    ]
+    assert len(set(ids)) == TOGETHER
+    await database.close()
+    listed = ", ".join(map(str, ids))
+    left = f"SELECT COUNT(*) FROM information_schema.processlist WHERE id IN ({listed})"
+    async with asyncio.timeout(5):  # the server takes a moment to notice
+        while mariadb.sql(left)[0][0] not in (0, "0"):
+            await asyncio.sleep(0.01)
