@@ -1,7 +1,7 @@
 """What leaves with a response: new tokens, cleared cookies, the retry marker; decided late, written once."""
 
 import logging
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Container, Iterable, MutableMapping
 from typing import Any
 
 from asgi_sessions.asgi.transport import RawHeaders, Transport, request_path
@@ -124,14 +124,14 @@ class Answer:
 
     # -- the response
 
-    def starts_plainly(self, message: MutableMapping[str, Any]) -> bool:
-        """Whether a response's start takes no more than ``Vary``, as most do; it has it then.
+    def start_plainly(self, headers: RawHeaders, names: Container[bytes]) -> bool:
+        """Start a response to which no more than a ``Vary`` is to be added, as to most; else False: see `start`.
 
-        It is one that says how long it is, so that it ends soon (`HTTPExchange`).
+        Args:
+            headers: The response's; added to.
+            names: Theirs.
         """
-        headers = message["headers"] = list(message.get("headers", ()))
-        names = dict(headers)
-        if self._speaks or not self.looked or b"content-length" not in names or b"vary" in names:
+        if self._speaks or not self.looked or b"vary" in names:
             return False
         headers.append((b"vary", self._transport.vary))
         self.started = True

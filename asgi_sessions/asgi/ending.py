@@ -123,11 +123,11 @@ class Ending:
     async def finish(self) -> None:
         """The application has returned."""
         self._stop_waiting()
+        del self._exchange  # else the two would keep each other alive
         if self._closing is not None:
             if self._closed and not self.over:
                 self._closing.cancel()  # it has closed by itself, before its time to say goodbye was over
             await asyncio.wait([self._closing], timeout=LAST_WORD_SECONDS)
-        del self._exchange  # else the two would keep each other alive
 
     @property
     def _gone(self) -> Message:

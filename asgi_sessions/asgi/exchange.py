@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
@@ -65,6 +65,8 @@ class Exchange:
     _access: AccessToken | None = None
     _lock: asyncio.Lock | None = None
     _presented: AccessToken | None = None  # what the request came with
+    _safe_methods: Container[str] = SAFE_METHODS  # a request by one of them needs no look at whose page made it
+    _started = False  # before anybody asked for the session
     _logged_in = False
     _renewed = False  # by a login, or a refresh that the application asked for
 
@@ -213,7 +215,7 @@ class Exchange:
         access = None if text is None else lifecycle.verifier.known(text)
         if access is None:
             return None
-        if csrf or self._scope.get("method") not in SAFE_METHODS:
+        if csrf or self._scope.get("method") not in self._safe_methods:
             self._guard.check(access, csrf, bearer=False)
         self._presented = access
         return self._take(access, lifecycle)
@@ -384,11 +386,6 @@ class Exchange:
 
     def _taken(self) -> None:
         """The connection has a session."""
-
-    @property
-    def _started(self) -> bool:
-        """Whether the response was on its way before anybody asked for the session."""
-        return False
 
     def _device(self) -> Device:
         agents = header_values(self._headers, b"user-agent")

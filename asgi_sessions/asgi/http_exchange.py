@@ -13,9 +13,7 @@ _END_OF_BODY = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 class HTTPExchange(Exchange):
-    """See `Exchange`."""
-
-    _unasked: Message | None = None  # the start of a response that left before anybody asked for the session
+    """An exchange whose answer is a response, which may be a stream that ends with the session."""
 
     @property
     def receive(self) -> Receive:
@@ -24,13 +22,19 @@ class HTTPExchange(Exchange):
 
     def send(self, message: Message) -> Awaitable[None]:
         """Let a message of the application out, the first one with the session's headers."""
-        # No coroutine of its own: most messages are passed on as they are.
+        # No coroutine of its own: most messages are passed on as they are, or with no more than a Vary.
         if message["type"] == "http.response.start":
+            headers = message["headers"] = list(message.get("headers", ()))
+            names = dict(headers)
+            lasts = b"content-length" not in names and _may_last(message)
             answer = self._answer
             if answer is None:
-                self._unasked = message
-            elif not answer.starts_plainly(message):
-                return self._start(message)
+                self._started = True
+                plain = True
+            else:
+                plain = answer.start_plainly(headers, names)
+            if lasts or not plain:
+                return self._start(message, lasts=lasts)
         elif self.ending is not None:
             return self.ending.send(message, last=_ends_response(message))
         return self._to_server(message)
@@ -44,27 +48,20 @@ class HTTPExchange(Exchange):
         await error_response(self._scope, error)(self._scope, self._from_server, self.send)
         return True
 
-    @property
-    def _started(self) -> bool:
-        return self._unasked is not None
-
-    async def _start(self, message: Message) -> None:
-        if self.answer.aged:
-            await self.look_again()
-        message["headers"] = self.answer.start(message.get("headers", ()))
+    async def _start(self, message: Message, *, lasts: bool) -> None:
+        answer = self._answer
+        if answer is not None and not answer.started:
+            if answer.aged:
+                await self.look_again()
+            message["headers"] = answer.start(message["headers"])
         await self._to_server(message)
-        self._begin_ending(message)
+        if lasts:
+            self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None)
+            self.ending.opened()
 
     def _taken(self) -> None:
         if self.ending is not None:
             self.ending.session_taken()
-        elif self._unasked is not None:
-            self._begin_ending(self._unasked)
-
-    def _begin_ending(self, start: Message) -> None:
-        if _may_last(start):
-            self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None)
-            self.ending.opened()
 
 
 def _may_last(start: Message) -> bool:
@@ -74,9 +71,7 @@ def _may_last(start: Message) -> bool:
     """
     if start["status"] in {204, 304} or start.get("trailers"):
         return False
-    headers = start.get("headers", ())
-    # First as nearly everybody writes it: this is asked of every response.
-    return b"content-length" not in dict(headers) and all(name.lower() != b"content-length" for name, _ in headers)
+    return all(name.lower() != b"content-length" for name, _ in start["headers"])
 
 
 def _ends_response(message: Message) -> bool:

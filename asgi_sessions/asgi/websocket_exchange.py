@@ -12,7 +12,9 @@ from asgi_sessions.manager.manager import SessionManager
 
 
 class WebSocketExchange(Exchange):
-    """See `Exchange`."""
+    """An exchange whose answer is a handshake's, and whose socket ends with the session."""
+
+    _safe_methods = frozenset()  # a page of any site may open a socket, whatever the server calls its method
 
     def __init__(
         self,
@@ -24,7 +26,7 @@ class WebSocketExchange(Exchange):
         send: Send,
     ) -> None:
         super().__init__(manager, transport, scope, outer, receive, send)
-        self._denies = DENIAL in scope.get("extensions", {})
+        self._denies = DENIAL in (scope.get("extensions") or {})
         close = {"type": "websocket.close", "code": manager.settings.websocket_close_code, "reason": REASON}
         self.ending = self._end = Ending(self, send, close, farewell=FAREWELL_SECONDS)
 

@@ -69,6 +69,7 @@ class SessionManager:
         loop = asyncio.get_running_loop()
         for other in [known for known in self._runtimes if known.is_closed()]:
             del self._runtimes[other]  # ended without a stop, and its engine with it
+            self._latest = None
         while True:
             runtime = self._runtimes.get(loop)
             if runtime is None:

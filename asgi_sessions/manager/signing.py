@@ -142,14 +142,20 @@ class SigningKeys:
         if self._provider is not None:
             await self._ask_provider(self._provider)
             return
-        self.keyring = Keyring(await self._keys(ACCESS, strict=strict))
+        self._take(await self._keys(ACCESS, strict=strict))
         if self._due():
             newest = self.keyring.newest
             starts = self._clock() + PUBLISH_AHEAD_MS
             if newest.algorithm == self._settings.signing_algorithm:
                 starts = max(starts, newest.signs_from + self._settings.signing_key_lifetime_ms)
             await self._make(ACCESS, newest.serial + 1, starts)
-            self.keyring = Keyring(await self._keys(ACCESS, strict=strict))
+            self._take(await self._keys(ACCESS, strict=strict))
+
+    def _take(self, keys: list[SigningKey]) -> None:
+        # Another keyring means other keys: whoever can make us load them again must not make us forget what they prove.
+        keyring = Keyring(keys)
+        if not hasattr(self, "keyring") or keyring.keys != self.keyring.keys:
+            self.keyring = keyring
 
     async def _keys(self, purpose: str, *, strict: bool) -> list[SigningKey]:
         keys = await self._opened(purpose, strict=strict)

@@ -2,7 +2,7 @@
 
 from asgi_sessions.protocol.access_token import AccessToken
 
-TOKEN_BYTES = 1_000
+TOKEN_BYTES = 1_300
 """What an entry takes beside its texts, about: the token's values, and the memory's own."""
 
 

@@ -1,6 +1,7 @@
 """Access tokens: authentic, in time, not revoked, and with promote_on="first_use" promoted at their first use."""
 
 import logging
+from collections import OrderedDict
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
 from asgi_sessions.manager.refreshing import MAX_READS, Refresher
@@ -17,7 +18,7 @@ from asgi_sessions.store.repository import SessionRow
 
 SEEN_BYTES = 256
 """What it takes to remember that a token's first use has been settled."""
-LEAST_SEEN = 1_000
+LEAST_SEEN = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,9 @@ class Verifier:
         self._rewrites = self._promotes and settings.speaks_supertokens
         self._verified = VerifiedTokens(settings.verified_token_memory)
         self._keyring = keys.keyring
-        self._seen: dict[tuple[str, bytes], None] = {}  # settled first uses; one that is forgotten costs a statement
+        self._seen: OrderedDict[tuple[str, bytes], None] = (
+            OrderedDict()
+        )  # settled first uses; one that is forgotten costs a statement
         self._most_seen = max(LEAST_SEEN, settings.verified_token_memory // 2 // SEEN_BYTES)
 
     async def authentic(self, text: object) -> AccessToken | None:
@@ -80,12 +83,7 @@ class Verifier:
         if self._check_database:
             return None
         found = self._verified[text] if self._keys.keyring is self._keyring else None
-        if found is None:
-            try:
-                found = self._verify(text)
-            except InvalidAccessToken:
-                return None
-        if self._clock() >= found.expires_at:
+        if found is None or self._clock() >= found.expires_at:
             return None
         if self._feed is not None and not self._feed.vouches_for(found.handle):
             return None
@@ -118,7 +116,9 @@ class Verifier:
             if self._feed.is_stale:
                 await self._feed.wake_up()
             if self._feed.is_out(access.handle) or self._feed.is_overflowing:
-                await self._standing.row(access.handle)  # says why, and what becomes of the cookies
+                await self._standing.row(
+                    access.handle, fresh=self._feed.is_overflowing
+                )  # says why, and what becomes of the cookies
 
     def wants_rewrite(self, access: AccessToken) -> bool:
         """Whether this token's first use has just been settled, and it does not say so itself.
@@ -168,7 +168,7 @@ class Verifier:
             await self._refresher.theft(row, verdict)
         self._seen[access.handle, shown.token_hash] = None
         if len(self._seen) > self._most_seen:
-            del self._seen[next(iter(self._seen))]  # the oldest one
+            self._seen.popitem(last=False)
 
     async def _settle(self, access: AccessToken, lineage: Lineage) -> tuple[SessionRow | None, Verdict]:
         """Promote a child, or find out what the token is else. Without a row: it has been promoted here."""

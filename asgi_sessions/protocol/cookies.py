@@ -92,7 +92,7 @@ def values(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]
 
 
 def only_value(raw_headers: Collection[tuple[bytes, bytes]], name: bytes) -> bytes | None:
-    """The value of a cookie that is there once, written as browsers write it, among headers none of which is repeated.
+    """The value of a cookie that is there once, written as browsers write it, in the only Cookie header.
 
     None says nothing. Where this finds a value ``values`` finds just the same one, for several times as much.
 
@@ -102,7 +102,9 @@ def only_value(raw_headers: Collection[tuple[bytes, bytes]], name: bytes) -> byt
     """
     headers = dict(raw_headers)
     text = headers.get(b"cookie")
-    if text is None or len(headers) != len(raw_headers):
+    if text is None:
+        return None
+    if len(headers) != len(raw_headers) and sum(header == b"cookie" for header, _ in raw_headers) > 1:
         return None
     position = text.find(name)
     after = position + len(name)

@@ -1,7 +1,9 @@
 """The handles of revoked sessions, in little memory."""
 
-HANDLE_BYTES = 64
-"""What one takes, at most, where there are many."""
+HANDLE_BYTES = 36
+"""What one takes, beside the text that holds it."""
+TEXT_BYTES = 208
+"""What each text takes, with its place."""
 
 
 class RevokedHandles:
@@ -18,15 +20,16 @@ class RevokedHandles:
         overflowing: Whether there were more than that, so that a handle that is not here may yet be revoked.
     """
 
-    __slots__ = ("_capacity", "_count", "_missed", "_old", "_young", "overflowing")
+    __slots__ = ("_bytes", "_count", "_max_bytes", "_missed", "_old", "_young", "overflowing")
 
     def __init__(self, max_bytes: int) -> None:
-        self._capacity = max_bytes // HANDLE_BYTES
+        self._max_bytes = max_bytes
         self.overflowing = False
         self._missed = [False, False]
         self._young: dict[str, str] = {}
         self._old: dict[str, str] = {}
         self._count = [0, 0]
+        self._bytes = [0, 0]
 
     def __contains__(self, handle: str) -> bool:
         start = handle[:4]
@@ -45,11 +48,13 @@ class RevokedHandles:
         """
         if handle in self:
             return False
-        if len(self) >= self._capacity:
+        start = handle[:4]
+        size = HANDLE_BYTES if start in self._young else HANDLE_BYTES + TEXT_BYTES
+        if sum(self._bytes) + size > self._max_bytes:
             self._missed[0] = self.overflowing = True
             return True
-        start = handle[:4]
         self._young[start] = self._young.get(start, "") + handle
+        self._bytes[0] += size
         self._count[0] += 1
         return True
 
@@ -57,5 +62,6 @@ class RevokedHandles:
         """Forget what was there before the last time."""
         self._young, self._old = {}, self._young
         self._count = [0, self._count[0]]
+        self._bytes = [0, self._bytes[0]]
         self._missed = [False, self._missed[0]]
         self.overflowing = any(self._missed)

@@ -92,7 +92,7 @@ def whole_number(at_least: int, at_most: int | None = None) -> Callable[[object]
     wanted = f"at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
 
     def read(value: object) -> int:
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value.strip()):
             value = int(value)
         number = value if isinstance(value, int) and not isinstance(value, bool) else None
         if number is None or number < at_least or (at_most is not None and number > at_most):

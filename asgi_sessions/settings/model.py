@@ -119,8 +119,8 @@ class SessionSettings(BaseSettings):
     a secret. None: PostgreSQL does it by itself, other databases have the poll alone."""
 
     revocation_memory: Annotated[int, BeforeValidator(fields.whole_number(64_000))] = 64_000_000
-    """How many bytes each worker spends on the handles of revoked sessions, 64 for each. With more revocations
-    within two access token lifetimes than that, requests ask the database."""
+    """How many bytes each worker spends on the handles of revoked sessions, about 50 for each where there are
+    many. While there are more, requests ask the database."""
     verified_token_memory: Annotated[int, BeforeValidator(fields.whole_number(0))] = 16_000_000
     """How many bytes each worker spends on remembering the access tokens that it has verified; 0 for none."""
 

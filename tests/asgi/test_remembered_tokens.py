@@ -4,17 +4,19 @@ import secrets
 from typing import Any
 
 import pytest
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
-from asgi_sessions import SessionManager, get_session
+from asgi_sessions import SessionManager, SessionMiddleware, get_session
 from asgi_sessions.protocol import access_token
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate, new_key_id
 from asgi_sessions.revocation.memory import HANDLE_BYTES
 from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, application, cookies_set, new_manager
 from tests.asgi.conftest import OpenClient
+from tests.asgi.connections import login_cookie, scope_of
 from tests.clocks import MovableClock
 from tests.security.forging import claims, head, written
 from tests.security.statements import counted
@@ -111,6 +113,34 @@ def test_another_sites_request_is_refused_all_the_same(open_client: OpenClient, 
     assert client.get("/me").status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", None])
+async def test_another_sites_socket_is_refused_whatever_the_server_calls_its_method(
+    clock: MovableClock, method: str | None
+) -> None:
+    sessions = new_manager(clock)
+    users: list[object] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        users.append((await get_session(HTTPConnection(scope))).user_id)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        said.append(message["type"])
+
+    async with sessions:
+        _, cookie = await login_cookie(sessions)
+        for origin in ("https://testserver", "https://evil.example"):
+            said: list[str] = []
+            scope = scope_of("websocket", "/", cookie, spec_version="2.3", origin=origin)
+            if method is None:
+                del scope["method"]
+            await SessionMiddleware(app, manager=sessions)(scope, receive, send)
+    assert users == ["alice"]
+    assert said[0] == "websocket.http.response.start"
+
+
 def test_nothing_that_an_application_can_change_is_shared(open_client: OpenClient, sessions: SessionManager) -> None:
     async def changes(request: Request) -> Response:
         session = await get_session(request)
@@ -127,6 +157,21 @@ def test_nothing_that_an_application_can_change_is_shared(open_client: OpenClien
     client.post("/begins")
     for _ in range(3):
         assert client.get("/changes").json() == ["user"]
+
+
+def test_keys_that_are_loaded_again_and_are_the_same_empty_nothing(
+    open_client: OpenClient, sessions: SessionManager, verified: list[object]
+) -> None:
+    client = open_client(application(sessions))
+    client.post("/login")
+    client.get("/me")
+    assert client.portal is not None
+    keys = client.portal.call(keys_of, sessions)
+    before = keys.keyring
+    client.portal.call(lambda: keys._load(strict=True))
+    assert keys.keyring is before
+    client.get("/me")
+    assert len(verified) == 1
 
 
 def test_what_an_attacker_sends_is_not_remembered(open_client: OpenClient, sessions: SessionManager) -> None:

@@ -6,7 +6,7 @@ import secrets
 import tracemalloc
 from collections.abc import Iterator
 
-from asgi_sessions.revocation.memory import HANDLE_BYTES, RevokedHandles
+from asgi_sessions.revocation.memory import HANDLE_BYTES, TEXT_BYTES, RevokedHandles
 
 MILLION = 1_000_000
 LIMIT_MB = 64
@@ -104,7 +104,7 @@ def traced_megabytes(known: RevokedHandles) -> float:
 
 
 def test_it_takes_no_more_than_it_may_and_says_so_until_what_it_missed_is_of_no_use() -> None:
-    known = RevokedHandles(3 * HANDLE_BYTES)
+    known = RevokedHandles(3 * (HANDLE_BYTES + TEXT_BYTES))
     handles = [secrets.token_hex(16) for _ in range(5)]
     assert [known.add(handle) for handle in handles] == [True] * 5
     assert [handle in known for handle in handles] == [True] * 3 + [False] * 2
@@ -116,3 +116,19 @@ def test_it_takes_no_more_than_it_may_and_says_so_until_what_it_missed_is_of_no_
     assert overflowing == [True, True, False], "what there was no room for is as young as what it holds"
     assert known.add(handles[4]) is True
     assert handles[4] in known
+
+
+def test_few_handles_take_no_more_than_it_may() -> None:
+    limit = 6_400_000
+    gc.collect()
+    tracemalloc.start()
+    try:
+        known = RevokedHandles(limit)
+        before = tracemalloc.get_traced_memory()[0]
+        for handle in random_handles(100_000):
+            known.add(handle)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert known.overflowing
+    assert limit / 2 < taken < limit
