@@ -37,7 +37,7 @@ BOUNDS = {
     "unasked, with cookies": (6, 172),
     "nobody, asked for": (24, 560),
     "seen token": (30, 645),
-    "new token": (82, 2100),
+    "new token": (82, 2200),
 }
 PAGES = {
     # the path, and whether the client is logged in nowhere
