@@ -54,7 +54,7 @@ async def session_exception_handler(connection: HTTPConnection, error: Exception
     if not isinstance(error, SessionError) or not is_answerable(error):
         raise error
     if isinstance(connection, WebSocket):
-        denial = DENIAL in connection.scope.get("extensions", {})
+        denial = can_deny(connection.scope)
         if connection.application_state is not WebSocketState.CONNECTING or not denial:
             if connection.application_state is not WebSocketState.DISCONNECTED:
                 await connection.close(_close_code(connection, error), type(error).code)
@@ -65,6 +65,11 @@ async def session_exception_handler(connection: HTTPConnection, error: Exception
 def is_answerable(error: SessionError) -> bool:
     """Whether the error is the client's business; an application's own mistake belongs to its developer."""
     return isinstance(error, StoreUnavailable) or not isinstance(error, GeneralError)
+
+
+def can_deny(scope: MutableMapping[str, Any]) -> bool:
+    """Whether the server lets this handshake be answered with a response."""
+    return DENIAL in (scope.get("extensions") or {})
 
 
 def _close_code(websocket: WebSocket, error: SessionError) -> int:

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
 from asgi_sessions.asgi.cross_site import CrossSiteGuard
-from asgi_sessions.asgi.error_responses import install_default_handler
+from asgi_sessions.asgi.error_responses import install_default_handler, is_answerable
 from asgi_sessions.asgi.transport import Credentials, Transport, header_values
 from asgi_sessions.errors import (
     ConfigurationError,
@@ -207,6 +207,15 @@ class Exchange:
         """Let errors be answered where the application asks, which may be a mounted one with a copy of the scope."""
         install_default_handler(scope)
 
+    async def answered(self, error: Exception) -> bool:
+        """Whether the application's error needs no other answer: it has one now, or only tells of the session's end."""
+        if self.ending is not None and self.ending.consequence(error):
+            return True
+        if not isinstance(error, SessionError) or not is_answerable(error) or self.answer.started:
+            return False
+        await self._respond(error)
+        return True
+
     # -- who it is
 
     def _known(self, lifecycle: Lifecycle, csrf: bool | None) -> Session[Any, Any] | None:
@@ -381,11 +390,13 @@ class Exchange:
     def _take(self, access: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
         session = self._session = Session(access, lifecycle, self.answer)
         self._access = access
-        self._taken()
+        if self.ending is not None:
+            self.ending.session_taken()
         return session
 
-    def _taken(self) -> None:
-        """The connection has a session."""
+    async def _respond(self, error: SessionError) -> None:
+        """Answer in place of the application, whose error it is."""
+        raise NotImplementedError
 
     def _device(self) -> Device:
         agents = header_values(self._headers, b"user-agent")

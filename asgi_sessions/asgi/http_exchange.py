@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from starlette.types import Message, Receive
 
 from asgi_sessions.asgi.ending import Ending
-from asgi_sessions.asgi.error_responses import error_response, is_answerable
+from asgi_sessions.asgi.error_responses import error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.errors import SessionError
 
@@ -39,14 +39,8 @@ class HTTPExchange(Exchange):
             return self.ending.send(message, last=_ends_response(message))
         return self._to_server(message)
 
-    async def answered(self, error: Exception) -> bool:
-        """Whether the application's error needs no other answer: it has one now, or only tells of the stream's end."""
-        if self.ending is not None and self.ending.consequence(error):
-            return True
-        if not isinstance(error, SessionError) or not is_answerable(error) or self.answer.started:
-            return False
+    async def _respond(self, error: SessionError) -> None:
         await error_response(self._scope, error)(self._scope, self._from_server, self.send)
-        return True
 
     async def _start(self, message: Message, *, lasts: bool) -> None:
         answer = self._answer
@@ -58,10 +52,6 @@ class HTTPExchange(Exchange):
         if lasts:
             self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None)
             self.ending.opened()
-
-    def _taken(self) -> None:
-        if self.ending is not None:
-            self.ending.session_taken()
 
 
 def _may_last(start: Message) -> bool:

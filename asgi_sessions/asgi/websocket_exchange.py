@@ -3,7 +3,7 @@
 from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, Ending
-from asgi_sessions.asgi.error_responses import DENIAL, POLICY_VIOLATION, error_response, is_answerable
+from asgi_sessions.asgi.error_responses import DENIAL, POLICY_VIOLATION, can_deny, error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import SessionError
@@ -26,7 +26,7 @@ class WebSocketExchange(Exchange):
         send: Send,
     ) -> None:
         super().__init__(manager, transport, scope, outer, receive, send)
-        self._denies = DENIAL in (scope.get("extensions") or {})
+        self._denies = can_deny(scope)
         close = {"type": "websocket.close", "code": manager.settings.websocket_close_code, "reason": REASON}
         self.ending = self._end = Ending(self, send, close, farewell=FAREWELL_SECONDS)
 
@@ -57,17 +57,8 @@ class WebSocketExchange(Exchange):
         elif not (kind == "websocket.close" and self._end.over):  # the session's end was faster, with the same aim
             await self._end.send(message, last=kind == "websocket.close")
 
-    async def answered(self, error: Exception) -> bool:
-        """Whether the application's error needs no other answer: it has one now, or only tells of the socket's end."""
-        if self._end.consequence(error):
-            return True
-        if not isinstance(error, SessionError) or not is_answerable(error) or self.answer.started:
-            return False
+    async def _respond(self, error: SessionError) -> None:
         if self._denies:
             await error_response(self._scope, error)(self._scope, self._from_server, self.send)
         else:
             await self.send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": type(error).code})
-        return True
-
-    def _taken(self) -> None:
-        self._end.session_taken()

@@ -43,14 +43,12 @@ class Verifier:
         self._overlap = not settings.speaks_supertokens
         self._check_database = settings.revocation_check == "database"
         self._feed = feed
-        self._relies_on_feed = settings.revocation_check == "feed"
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
         self._verified = VerifiedTokens(settings.verified_token_memory)
         self._keyring = keys.keyring
-        self._seen: OrderedDict[tuple[str, bytes], None] = (
-            OrderedDict()
-        )  # settled first uses; one that is forgotten costs a statement
+        # Settled first uses; one that is forgotten costs a statement.
+        self._seen: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._most_seen = max(LEAST_SEEN, settings.verified_token_memory // 2 // SEEN_BYTES)
 
     async def authentic(self, text: object) -> AccessToken | None:
@@ -112,13 +110,12 @@ class Verifier:
             await self._first_use(access, access.lineage)
         if check_database or self._check_database:
             await self._standing.row(access.handle)
-        elif self._relies_on_feed and self._feed is not None:
+        elif self._feed is not None:
             if self._feed.is_stale:
                 await self._feed.wake_up()
             if self._feed.is_out(access.handle) or self._feed.is_overflowing:
-                await self._standing.row(
-                    access.handle, fresh=self._feed.is_overflowing
-                )  # says why, and what becomes of the cookies
+                # Says why, and what becomes of the cookies.
+                await self._standing.row(access.handle, fresh=self._feed.is_overflowing)
 
     def wants_rewrite(self, access: AccessToken) -> bool:
         """Whether this token's first use has just been settled, and it does not say so itself.

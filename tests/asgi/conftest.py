@@ -7,6 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from asgi_sessions import SessionManager
+from asgi_sessions.protocol import access_token
+from asgi_sessions.protocol.access_token import AccessToken
 from tests.asgi.apps import BASE_URL, new_manager
 from tests.clocks import MovableClock
 
@@ -28,6 +30,20 @@ def at_the_time_of_day(clock: MovableClock) -> None:
 def sessions(clock: MovableClock) -> SessionManager:
     """A manager with the default settings."""
     return new_manager(clock)
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every token whose signature was looked at."""
+    seen: list[object] = []
+    verify = access_token.verify
+
+    def noted(text: object, *arguments: Any, **options: Any) -> AccessToken:
+        seen.append(text)
+        return verify(text, *arguments, **options)
+
+    monkeypatch.setattr(access_token, "verify", noted)
+    return seen
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session
-from asgi_sessions.protocol import access_token
-from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate, new_key_id
 from asgi_sessions.revocation.memory import HANDLE_BYTES
 from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, application, cookies_set, new_manager
@@ -22,20 +20,6 @@ from tests.security.forging import claims, head, written
 from tests.security.statements import counted
 
 CHECKS = ["feed", "none"]
-
-
-@pytest.fixture
-def verified(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Every token whose signature was looked at."""
-    seen: list[object] = []
-    verify = access_token.verify
-
-    def noted(text: object, *arguments: Any, **options: Any) -> AccessToken:
-        seen.append(text)
-        return verify(text, *arguments, **options)
-
-    monkeypatch.setattr(access_token, "verify", noted)
-    return seen
 
 
 @pytest.fixture(params=CHECKS)

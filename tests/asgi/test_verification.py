@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
@@ -21,8 +20,6 @@ from asgi_sessions import (
     require_session,
 )
 from asgi_sessions.manager.refreshing import Refresher
-from asgi_sessions.protocol import access_token
-from asgi_sessions.protocol.access_token import AccessToken
 from tests.asgi.apps import (
     ACCESS,
     BASE_URL,
@@ -94,22 +91,14 @@ def test_where_the_first_caller_is_cancelled_the_others_go_on(
 
 @pytest.mark.parametrize("remembered", [True, False])
 def test_a_token_is_verified_once_per_worker_or_connection(
-    open_client: OpenClient, clock: MovableClock, monkeypatch: pytest.MonkeyPatch, remembered: bool
+    open_client: OpenClient, clock: MovableClock, verified: list[object], remembered: bool
 ) -> None:
-    seen: list[object] = []
-    verify = access_token.verify
-
-    def counted(text: object, *arguments: Any, **options: Any) -> AccessToken:
-        seen.append(text)
-        return verify(text, *arguments, **options)
-
-    monkeypatch.setattr(access_token, "verify", counted)
     sessions = new_manager(clock) if remembered else new_manager(clock, verified_token_memory=0)
     client = open_client(application(sessions, Route("/gathered", gathered)))
     client.post("/login")
     for _ in range(3):
         assert client.get("/gathered").json() == {"same": 1}
-    assert len(seen) == (1 if remembered else 3)
+    assert len(verified) == (1 if remembered else 3)
 
 
 def after_get_session(
