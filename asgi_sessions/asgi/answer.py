@@ -1,7 +1,7 @@
 """What leaves with a response: new tokens, cleared cookies, the retry marker; decided late, written once."""
 
 import logging
-from collections.abc import Container, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from asgi_sessions.asgi.transport import RawHeaders, Transport, request_path
@@ -25,14 +25,12 @@ class Answer:
 
     Attributes:
         tokens: The pair that leaves, None if none does.
-        looked: Whether the application asked for the session, so that caches must tell users apart.
         started: Whether the response is on its way, so that nothing can be added.
         signed_out: The session that the application has ended on this very connection, None if it has not.
     """
 
     # Most responses need none of these; what a class holds costs an instance nothing.
     tokens: TokenSet | None = None
-    looked = False
     started = False
     signed_out: str | None = None
     _speaks = False  # whether more than a Vary is to be added
@@ -124,31 +122,23 @@ class Answer:
 
     # -- the response
 
-    def start_plainly(self, headers: RawHeaders, names: Container[bytes]) -> bool:
-        """Start a response to which no more than a ``Vary`` is to be added, as to most; else False: see `start`.
+    def start(self, theirs: Iterable[tuple[bytes, bytes]], *, looked: bool) -> RawHeaders:
+        """The response's headers with ours. Nothing can be added afterwards.
 
         Args:
-            headers: The response's; added to.
-            names: Theirs.
+            theirs: The application's.
+            looked: Whether it asked for the session, so that caches must tell users apart.
         """
-        if self._speaks or not self.looked or b"vary" in names:
-            return False
-        headers.append((b"vary", self._transport.vary))
-        self.started = True
-        return True
-
-    def start(self, theirs: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
-        """The response's headers with ours. Nothing can be added afterwards."""
         self.started = True
         headers = list(theirs)
         if not self._speaks:
-            return _varied(headers, self._transport.vary) if self.looked else headers
+            return _varied(headers, self._transport.vary) if looked else headers
         ours = self._headers()
         sets = any(name == b"set-cookie" or name.startswith(b"st-") for name, _ in ours)
         if sets:
             headers = [header for header in headers if header[0].lower() != b"cache-control"]
             ours.append((b"cache-control", b"no-store"))
-        if self.looked or sets:
+        if looked or sets:
             headers = _varied(headers, self._transport.vary)
         return _exposed_once([*headers, *ours])
 

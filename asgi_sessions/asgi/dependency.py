@@ -11,8 +11,9 @@ from typing import Any, Generic
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
-from asgi_sessions.manager.connection import innermost
+from asgi_sessions.asgi.error_responses import install_default_handler
+from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired, SessionError
+from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, innermost
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.lifetimes import from_ms
 
@@ -26,7 +27,7 @@ class SessionDependency(Generic[SessionT]):
     FastAPI, which takes instances as dependencies of HTTP routes and WebSockets, routers and applications.
     """
 
-    __slots__ = ("_check_database", "_claims", "_csrf", "_max_auth_age_ms", "_required")
+    __slots__ = ("_check_database", "_claims", "_csrf", "_demanding", "_max_auth_age_ms", "_required")
 
     # FastAPI reads this rather than following `__wrapped__`, which is the security scheme that draws the lock.
     __signature__ = inspect.Signature(
@@ -47,6 +48,7 @@ class SessionDependency(Generic[SessionT]):
         self._check_database = check_database
         self._max_auth_age_ms = max_auth_age_ms
         self._claims = dict(claims) if claims else None
+        self._demanding = max_auth_age_ms is not None or bool(claims)
 
     async def __call__(self, connection: HTTPConnection) -> SessionT:
         """The session of a request or WebSocket.
@@ -61,10 +63,17 @@ class SessionDependency(Generic[SessionT]):
             InvalidClaim: The payload lacks a required claim.
             ConfigurationError: There is no `SessionMiddleware`.
         """
-        exchange = innermost(connection.scope)
-        exchange.serve(connection.scope)
-        session = await exchange.resolve(required=self._required, csrf=self._csrf, check_database=self._check_database)
-        if session is not None:
+        scope = connection.scope
+        exchange = scope.get(SCOPE_KEY) or innermost(scope)
+        handlers = scope.get("starlette.exception_handlers")
+        if handlers is not None and SessionError not in handlers[0]:
+            install_default_handler(scope)
+        session = UNRESOLVED if self._check_database else exchange.recognise(self._required, self._csrf)
+        if session is UNRESOLVED:
+            session = await exchange.resolve(
+                required=self._required, csrf=self._csrf, check_database=self._check_database
+            )
+        if self._demanding and session is not None:
             if self._max_auth_age_ms is not None:
                 age = from_ms(exchange.manager.clock()) - session.auth_time
                 if age > timedelta(milliseconds=self._max_auth_age_ms):

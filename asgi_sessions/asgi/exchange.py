@@ -19,7 +19,7 @@ from asgi_sessions.errors import (
     TryRefreshToken,
     Unauthorised,
 )
-from asgi_sessions.manager.connection import SessionConnection
+from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, Unresolved
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
 from asgi_sessions.manager.refreshing import already_rotated
 from asgi_sessions.manager.session import Session
@@ -55,18 +55,21 @@ class Exchange:
     Attributes:
         manager: Whose it is.
         outer: The exchange of another manager's middleware around this one.
+        receive: What the application hears.
+        session: Whose request it is, once that has been asked.
         ending: The end of a connection that may outlast its session.
     """
 
     # Most requests need none of these; what a class holds costs an instance nothing.
     ending: "Ending | None" = None
     _answer: Answer | None = None
-    _session: Session[Any, Any] | None = None
+    session: Session[Any, Any] | None = None
     _access: AccessToken | None = None
     _lock: asyncio.Lock | None = None
     _presented: AccessToken | None = None  # what the request came with
     _safe_methods: Container[str] = SAFE_METHODS  # a request by one of them needs no look at whose page made it
-    _started = False  # before anybody asked for the session
+    _looked = False  # whether the application asked for the session
+    _started = False  # before there was an answer of ours
     _logged_in = False
     _renewed = False  # by a login, or a refresh that the application asked for
 
@@ -83,7 +86,7 @@ class Exchange:
         self.outer = outer
         self._transport = transport
         self._scope = scope
-        self._from_server = receive
+        self.receive = receive
         self._to_server = send
         self._arrived_at = manager.clock()
 
@@ -112,20 +115,33 @@ class Exchange:
             self._renewed = self._logged_in = True
             return self._take(tokens.access, lifecycle)
 
+    def recognise(self, required: bool, csrf: bool | None) -> Session[Any, Any] | Unresolved | None:
+        """Who is logged in, when asked for the first time and where this worker can tell by itself, as mostly."""
+        lifecycle = self.manager.lifecycle
+        self._looked = True
+        if self.session is not None or self._lock is not None:
+            return UNRESOLVED
+        text = self._transport.access_cookie(self._scope["headers"])
+        if not text:
+            if text is None:
+                return UNRESOLVED
+            if required:
+                raise Unauthorised
+            return None
+        access = lifecycle.verifier.recognise(text)
+        if access is None:
+            return UNRESOLVED
+        if csrf or self._scope.get("method") not in self._safe_methods:
+            self._guard.check(access, csrf, bearer=False)
+        self._presented = access
+        return self._take(access, lifecycle)
+
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
         """Who is logged in; see `SessionManager.get_session`."""
         lifecycle = self.manager.lifecycle
-        self.answer.looked = True
-        if self._lock is None and self._session is None:
-            known = None if check_database else self._known(lifecycle, csrf)
-            if known is not None:
-                return known
-            if self._transport.brings_nothing(self._headers):
-                if required:
-                    raise Unauthorised
-                return None
+        self._looked = True
         async with self._one_at_a_time:
             try:
                 return await self._resolve(lifecycle, csrf, check_database)
@@ -141,7 +157,7 @@ class Exchange:
     async def refresh(self) -> Session[Any, Any]:
         """Rotate; see `SessionManager.refresh_session`."""
         lifecycle = self.manager.lifecycle
-        self.answer.looked = True
+        self._looked = True
         carried = self._transport.read(self._headers, refreshing=True)
         if not carried.bearer:
             self._guard.check_origin(method="POST")
@@ -162,7 +178,7 @@ class Exchange:
             Whether one was still alive.
         """
         lifecycle = self.manager.lifecycle
-        self.answer.looked = True
+        self._looked = True
         carried = self._transport.read(self._headers)
         if not carried.bearer:
             self._guard.check_origin(method="POST")
@@ -185,7 +201,7 @@ class Exchange:
     @property
     def holds_session(self) -> bool:
         """Whether the connection has a session that this very connection has not ended."""
-        return self._access is not None and not self.answer.over
+        return self._access is not None and (self._answer is None or not self._answer.over)
 
     @property
     def signed_out(self) -> bool:
@@ -218,21 +234,10 @@ class Exchange:
 
     # -- who it is
 
-    def _known(self, lifecycle: Lifecycle, csrf: bool | None) -> Session[Any, Any] | None:
-        """Who is logged in, where nothing but memory need be asked, as for most requests; None says nothing."""
-        text = self._transport.access_cookie(self._scope["headers"])
-        access = None if text is None else lifecycle.verifier.known(text)
-        if access is None:
-            return None
-        if csrf or self._scope.get("method") not in self._safe_methods:
-            self._guard.check(access, csrf, bearer=False)
-        self._presented = access
-        return self._take(access, lifecycle)
-
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         if self.answer.over:
             raise Unauthorised
-        session, access = self._session, self._access
+        session, access = self.session, self._access
         carried = self._transport.read(self._headers)
         if session is not None and access is not None:
             if not self._renewed:  # else the request came with what no longer counts
@@ -353,8 +358,8 @@ class Exchange:
         However many copies there are: planted ones must not hide the session that a logout is to end.
         """
         handles: dict[str, None] = {}
-        if self._logged_in and self._session is not None:
-            handles[self._session.session_handle] = None
+        if self._logged_in and self.session is not None:
+            handles[self.session.session_handle] = None
         for text in carried.access:
             access = await lifecycle.verifier.authentic(text)
             if access is not None:
@@ -388,7 +393,7 @@ class Exchange:
         return self._lock
 
     def _take(self, access: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
-        session = self._session = Session(access, lifecycle, self.answer)
+        session = self.session = Session(access, lifecycle, self)
         self._access = access
         if self.ending is not None:
             self.ending.session_taken()

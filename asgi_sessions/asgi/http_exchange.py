@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 
-from starlette.types import Message, Receive
+from starlette.types import Message
 
 from asgi_sessions.asgi.ending import Ending
 from asgi_sessions.asgi.error_responses import error_response
@@ -15,39 +15,35 @@ _END_OF_BODY = {"type": "http.response.body", "body": b"", "more_body": False}
 class HTTPExchange(Exchange):
     """An exchange whose answer is a response, which may be a stream that ends with the session."""
 
-    @property
-    def receive(self) -> Receive:
-        """What the application hears."""
-        return self._from_server
-
     def send(self, message: Message) -> Awaitable[None]:
         """Let a message of the application out, the first one with the session's headers."""
         # No coroutine of its own: most messages are passed on as they are, or with no more than a Vary.
         if message["type"] == "http.response.start":
             headers = message["headers"] = list(message.get("headers", ()))
-            names = dict(headers)
-            lasts = b"content-length" not in names and _may_last(message)
-            answer = self._answer
-            if answer is None:
-                self._started = True
-                plain = True
-            else:
-                plain = answer.start_plainly(headers, names)
-            if lasts or not plain:
+            endless, varied = True, False
+            for name, _ in headers:
+                if name == b"content-length":
+                    endless = False
+                elif name == b"vary":
+                    varied = self._looked
+            lasts = endless and _may_last(message)
+            if lasts or varied or self._answer is not None:
                 return self._start(message, lasts=lasts)
+            self._started = True
+            if self._looked:
+                headers.append(self._transport.vary_header)
         elif self.ending is not None:
             return self.ending.send(message, last=_ends_response(message))
         return self._to_server(message)
 
     async def _respond(self, error: SessionError) -> None:
-        await error_response(self._scope, error)(self._scope, self._from_server, self.send)
+        await error_response(self._scope, error)(self._scope, self.receive, self.send)
 
     async def _start(self, message: Message, *, lasts: bool) -> None:
-        answer = self._answer
-        if answer is not None and not answer.started:
-            if answer.aged:
-                await self.look_again()
-            message["headers"] = answer.start(message["headers"])
+        answer = self.answer
+        if answer.aged:
+            await self.look_again()
+        message["headers"] = answer.start(message["headers"], looked=self._looked)
         await self._to_server(message)
         if lasts:
             self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None)

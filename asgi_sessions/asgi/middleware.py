@@ -51,11 +51,13 @@ class SessionMiddleware:
             if not await exchange.answered(error):
                 raise
         finally:
-            # Else whoever is outside would take it for its own; and scope and exchange would keep each other alive.
+            # Else whoever is outside would take it for its own; and scope, exchange and session would keep each other
+            # alive, until the garbage collector comes for all of them.
             if outer is None:
                 scope.pop(SCOPE_KEY, None)
             else:
                 scope[SCOPE_KEY] = outer
+            exchange.session = None
             if exchange.ending is not None:
                 await exchange.ending.finish()
 

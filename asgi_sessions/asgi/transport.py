@@ -75,7 +75,8 @@ class Transport:
         self.vary = {"cookie": b"Cookie", "header": b"Authorization", "any": b"Authorization, Cookie"}[
             settings.token_transport
         ]
-        self._access_name = self._names[self.access]
+        self.vary_header = (b"vary", self.vary)
+        self._access_name, *self._other_names = self._names.values()
         self._by_cookie_alone = settings.token_transport == "cookie" and not (
             settings.speaks_supertokens or settings.uses_csrf_tokens
         )
@@ -83,19 +84,12 @@ class Transport:
     # -- in
 
     def access_cookie(self, headers: RawHeaders) -> bytes | None:
-        """The access token of a request where nothing else can matter; None says nothing: see `read`."""
-        return only_value(headers, self._access_name) if self._by_cookie_alone else None
+        """The access token of a request where nothing else can matter, as of most.
 
-    def brings_nothing(self, headers: RawHeaders) -> bool:
-        """Whether a request certainly carries nothing of ours, as most visitors' do; False says nothing: see `read`."""
-        if not self._by_cookie_alone:
-            return False
-        for header, text in headers:
-            if header == b"cookie":
-                for name in self._names.values():
-                    if name in text:
-                        return False
-        return True
+        Returns:
+            The token; empty where the request certainly carries nothing of ours. None says nothing: see `read`.
+        """
+        return only_value(headers, self._access_name, self._other_names) if self._by_cookie_alone else None
 
     def read(self, headers: RawHeaders, *, refreshing: bool = False) -> Credentials:
         """What the request carries.

@@ -1,5 +1,7 @@
 """One WebSocket on its way through the middleware: what the answer to its handshake carries, and when it ends."""
 
+from functools import partial
+
 from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, Ending
@@ -29,10 +31,7 @@ class WebSocketExchange(Exchange):
         self._denies = can_deny(scope)
         close = {"type": "websocket.close", "code": manager.settings.websocket_close_code, "reason": REASON}
         self.ending = self._end = Ending(self, send, close, farewell=FAREWELL_SECONDS)
-
-    async def receive(self) -> Message:
-        """What the client says, until the session ends."""
-        return await self._end.receive(self._from_server)
+        self.receive = partial(self._end.receive, receive)
 
     async def send(self, message: Message) -> None:
         """Let a message of the application out, the answer to the handshake with the session's headers."""
@@ -40,14 +39,14 @@ class WebSocketExchange(Exchange):
         if answer.aged and not answer.started:
             await self.look_again()
         if kind == "websocket.accept":
-            message["headers"] = answer.start(message.get("headers", ()))
+            message["headers"] = answer.start(message.get("headers", ()), looked=self._looked)
             await self._to_server(message)
             self._end.opened()
         elif kind == f"{DENIAL}.start":
-            message["headers"] = answer.start(message.get("headers", ()))
+            message["headers"] = answer.start(message.get("headers", ()), looked=self._looked)
             await self._to_server(message)
         elif kind == "websocket.close" and not answer.started:
-            headers = answer.start(())
+            headers = answer.start((), looked=self._looked)
             if self._denies and any(name == b"set-cookie" for name, _ in headers):
                 # A plain close cannot carry headers: say the same in a response that can.
                 await self._to_server({"type": f"{DENIAL}.start", "status": 403, "headers": headers})
@@ -59,6 +58,6 @@ class WebSocketExchange(Exchange):
 
     async def _respond(self, error: SessionError) -> None:
         if self._denies:
-            await error_response(self._scope, error)(self._scope, self._from_server, self.send)
+            await error_response(self._scope, error)(self._scope, self.receive, self.send)
         else:
             await self.send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": type(error).code})

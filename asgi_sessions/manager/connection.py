@@ -1,7 +1,8 @@
 """Where the manager meets a request: what the middleware leaves in the ASGI scope, and how it is found again."""
 
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, Protocol
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager.session import Session
@@ -21,6 +22,15 @@ _NO_MIDDLEWARE = (
 _OTHER_MANAGER = "This request belongs to another SessionManager: add SessionMiddleware for this one as well."
 
 
+class Unresolved(Enum):
+    """No answer yet: `SessionConnection.resolve` has the time to find it."""
+
+    UNRESOLVED = auto()
+
+
+UNRESOLVED: Final = Unresolved.UNRESOLVED
+
+
 class SessionConnection(Protocol):
     """One HTTP request or WebSocket on its way through the middleware.
 
@@ -34,6 +44,9 @@ class SessionConnection(Protocol):
 
     async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
         """Log in."""
+
+    def recognise(self, required: bool, csrf: bool | None) -> "Session[Any, Any] | Unresolved | None":
+        """Who is logged in, as `resolve` says it, where that can be told at once."""
 
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from asyncio import get_running_loop
 from collections.abc import Iterable
 from datetime import timedelta
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.errors import ConfigurationError, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event
-from asgi_sessions.manager.connection import SessionConnection, connection_of
+from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, connection_of
 from asgi_sessions.manager.events import Events, HookT
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
@@ -132,12 +132,13 @@ class SessionManager:
             ConfigurationError: The manager has not been started on this loop.
         """
         runtime = self._latest
-        if runtime is None or runtime.loop is not get_running_loop():
+        # A loop that runs in this thread is the running loop; to ask for that takes a system call.
+        if runtime is None or runtime.thread != get_ident() or not runtime.loop.is_running():
             runtime = self._latest = self._runtime()
         return runtime.lifecycle
 
     def _runtime(self) -> Runtime:
-        runtime = self._runtimes.get(get_running_loop())
+        runtime = self._runtimes.get(asyncio.get_running_loop())
         if runtime is None or runtime.users == 0:
             raise ConfigurationError(_NOT_STARTED)
         return runtime
@@ -220,7 +221,11 @@ class SessionManager:
             CsrfRejected: Another site's page made the request.
             StoreUnavailable: The database was to be asked and did not answer.
         """
-        return await self._of(connection).resolve(required=required, csrf=csrf, check_database=check_database)
+        exchange = self._of(connection)
+        found = UNRESOLVED if check_database else exchange.recognise(required, csrf)
+        if found is UNRESOLVED:
+            return await exchange.resolve(required=required, csrf=csrf, check_database=check_database)
+        return found
 
     async def refresh_session(self, connection: "HTTPConnection") -> Session[Any, Any]:
         """Rotate the refresh token of a request; the new tokens leave with the response.

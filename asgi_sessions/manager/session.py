@@ -34,7 +34,7 @@ class IssuedToken:
 
 
 class ResponseTokens(Protocol):
-    """The way back to the client, where there is one: the middleware's side of a Session."""
+    """The way back to the client, where there is one."""
 
     def signing_out(self, session_handle: str | None) -> None:
         """The application is about to end this session on this very connection, so that it will know; None: not so."""
@@ -54,6 +54,14 @@ class ResponseTokens(Protocol):
         """The same session, a new access token: set it."""
 
 
+class Connection(Protocol):
+    """The middleware's side of a Session."""
+
+    @property
+    def answer(self) -> ResponseTokens:
+        """What leaves with the response."""
+
+
 class Session(Generic[UserIdT, PayloadT]):
     """A verified session of one user on one device.
 
@@ -67,17 +75,17 @@ class Session(Generic[UserIdT, PayloadT]):
         auth_time: When the user logged in. Aware, UTC.
     """
 
-    __slots__ = ("__weakref__", "_access", "_lifecycle", "_payload", "_response", "session_handle", "user_id")
+    __slots__ = ("__weakref__", "_access", "_connection", "_lifecycle", "_payload", "session_handle", "user_id")
 
     session_handle: str
     user_id: UserIdT
 
-    def __init__(self, access: AccessToken, lifecycle: "Lifecycle", response: ResponseTokens | None = None) -> None:
+    def __init__(self, access: AccessToken, lifecycle: "Lifecycle", connection: Connection | None = None) -> None:
         self.session_handle = access.handle
         self.user_id = access.user_id  # type: ignore[assignment]  # the type that the application declares
         self._access = access
         self._lifecycle = lifecycle
-        self._response = response
+        self._connection = connection
         self._payload: Any = _UNREAD
 
     @property
@@ -172,8 +180,8 @@ class Session(Generic[UserIdT, PayloadT]):
         except Unauthorised as error:
             self._refuse(error)
         self._access, self._payload = access, _UNREAD
-        if self._response is not None:
-            self._response.access_token_changed(token, access)
+        if (response := self._response) is not None:
+            response.access_token_changed(token, access)
         return token
 
     async def check(self) -> None:
@@ -195,9 +203,13 @@ class Session(Generic[UserIdT, PayloadT]):
         """
         await self._lifecycle.ended(self._access)
 
+    @property
+    def _response(self) -> ResponseTokens | None:
+        return None if self._connection is None else self._connection.answer
+
     def _refuse(self, error: Unauthorised) -> NoReturn:
-        if self._response is not None:
-            self._response.refused(error, self.session_handle)
+        if (response := self._response) is not None:
+            response.refused(error, self.session_handle)
         raise error
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 """The memory of verified access tokens: what a worker has checked once it need not check again."""
 
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import Clock
 
 TOKEN_BYTES = 1_300
 """What an entry takes beside its texts, about: the token's values, and the memory's own."""
@@ -11,20 +12,25 @@ class VerifiedTokens(dict[bytes, AccessToken | None]):
 
     ``tokens[text]`` is the token that the text was verified to be; None if it was not, or so long ago that it is
     forgotten. Only what has been verified is ever remembered. Half of the space is for the newest tokens, which are the
-    dictionary's own; when it is full they become the older half, and what was the older half is forgotten unless it
-    was used meanwhile.
+    dictionary's own; when it is full, or a token's lifetime has passed, they become the older half, and what was the
+    older half is forgotten unless it was used meanwhile. So tokens that have expired are let go.
 
     Args:
         max_bytes: For texts and values together; 0 remembers nothing.
+        lifetime: Of a token, ms.
+        clock: The time.
     """
 
-    __slots__ = ("_half", "_old", "_size")
+    __slots__ = ("_clock", "_half", "_lifetime", "_old", "_size", "_turns_at")
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, lifetime: int, clock: Clock) -> None:
         super().__init__()
         self._half = max_bytes // 2
+        self._lifetime = lifetime
+        self._clock = clock
         self._old: dict[bytes, AccessToken | None] = {}
         self._size = 0
+        self._turns_at = clock() + lifetime
 
     def __missing__(self, text: bytes) -> AccessToken | None:
         found = self._old.get(text)
@@ -37,10 +43,12 @@ class VerifiedTokens(dict[bytes, AccessToken | None]):
         size = len(text) + len(token.payload_json) + TOKEN_BYTES
         if size > self._half:
             return
-        if self._size + size > self._half:
+        now = self._clock()
+        if self._size + size > self._half or now >= self._turns_at:
             self._old = dict(self)
             self.clear()
             self._size = 0
+            self._turns_at = now + self._lifetime
         self[text] = token
         self._size += size
 

@@ -45,7 +45,8 @@ class Verifier:
         self._feed = feed
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
-        self._verified = VerifiedTokens(settings.verified_token_memory)
+        self._verified = VerifiedTokens(settings.verified_token_memory, self._access_lifetime, clock)
+        self._refused: bytes | None = None  # the last forged token
         self._keyring = keys.keyring
         # Settled first uses; one that is forgotten costs a statement.
         self._seen: OrderedDict[tuple[str, bytes], None] = OrderedDict()
@@ -70,8 +71,8 @@ class Verifier:
         except InvalidAccessToken:
             return None
 
-    def known(self, text: bytes) -> AccessToken | None:
-        """The access token that `text` is, where nothing but memory has to be asked whether it stands.
+    def recognise(self, text: bytes) -> AccessToken | None:
+        """The access token that `text` is, where this worker can tell by itself that it stands.
 
         None says nothing: ask `authentic` and `stands`, which have the time to find out.
 
@@ -81,7 +82,12 @@ class Verifier:
         if self._check_database:
             return None
         found = self._verified[text] if self._keys.keyring is self._keyring else None
-        if found is None or self._clock() >= found.expires_at:
+        if found is None:
+            try:
+                found = self._verify(text)
+            except InvalidAccessToken:
+                return None
+        if self._clock() >= found.expires_at:
             return None
         if self._feed is not None and not self._feed.vouches_for(found.handle):
             return None
@@ -140,12 +146,20 @@ class Verifier:
         keyring = self._keys.keyring
         if keyring is not self._keyring:  # a key may have stopped signing, and its tokens end sooner
             self._verified.forget()
+            self._refused = None
             self._keyring = keyring
         found = self._verified[text]
         if found is None:
-            found = access_token.verify(
-                text.decode("latin-1"), keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
-            )
+            if text == self._refused:  # by `recognise`, a moment ago
+                raise InvalidAccessToken
+            try:
+                found = access_token.verify(
+                    text.decode("latin-1"), keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
+                )
+            except InvalidAccessToken as error:
+                if not error.unknown_key_id:
+                    self._refused = text
+                raise
             self._verified.remember(text, found)
         return found
 

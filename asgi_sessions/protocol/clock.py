@@ -1,7 +1,7 @@
 """What time it is, as the rest of the package asks for it: injected, so that tests need not wait."""
 
-import time
 from collections.abc import Callable
+from time import time_ns
 from typing import TypeAlias
 
 __all__ = ["CLOCK_DIFFERENCE_MS", "Clock", "system_clock"]
@@ -15,4 +15,4 @@ CLOCK_DIFFERENCE_MS = 60_000
 
 def system_clock() -> int:
     """The machine's wall clock, in milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
+    return time_ns() // 1_000_000

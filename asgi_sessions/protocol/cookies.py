@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
@@ -91,29 +91,40 @@ def values(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]
     return found
 
 
-def only_value(raw_headers: Collection[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+def only_value(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes, others: Iterable[bytes] = ()) -> bytes | None:
     """The value of a cookie that is there once, written as browsers write it, in the only Cookie header.
 
-    None says nothing. Where this finds a value ``values`` finds just the same one, for several times as much.
+    Where this finds a value ``values`` finds just the same one, for several times as much.
 
     Args:
         raw_headers: As for ``values``.
         name: As for ``values``.
+        others: Names of other cookies.
+
+    Returns:
+        The value; empty where the request has certainly neither this cookie nor one of the others. None says nothing.
     """
-    headers = dict(raw_headers)
-    text = headers.get(b"cookie")
+    text = None
+    for header, value in raw_headers:
+        if header == b"cookie":
+            if text is not None:
+                return None
+            text = value
     if text is None:
-        return None
-    if len(headers) != len(raw_headers) and sum(header == b"cookie" for header, _ in raw_headers) > 1:
-        return None
+        return b""
     position = text.find(name)
+    if position < 0:
+        for other in others:
+            if other in text:
+                return None
+        return b""
     after = position + len(name)
-    if position < 0 or text[after : after + 1] != b"=" or text.find(name, after) >= 0:
+    if text[after : after + 1] != b"=" or text.rfind(name) > position:
         return None
     if position and text[position - 2 : position] != b"; ":
         return None
     end = text.find(b";", after)
-    return text[after + 1 : len(text) if end < 0 else end].strip(b" \t")
+    return text[after + 1 : len(text) if end < 0 else end].strip(b" \t") or None
 
 
 def _collect(text: bytes, name: bytes, position: int, found: list[str]) -> None:

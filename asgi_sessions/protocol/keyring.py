@@ -126,7 +126,7 @@ class SigningKey:
             if self.derived:
                 return derive(self.secret, "access-token")
             try:
-                return bytes(_HS256.prepare_key(self.secret))
+                return bytes(_JWA["HS256"].prepare_key(self.secret))
             except InvalidKeyError:
                 raise ValueError("an HS256 key is a secret of its own, not one of a key pair") from None
         try:
@@ -148,6 +148,10 @@ class SigningKey:
         """What verifies, as PyJWT takes it: the public key of an asymmetric algorithm."""
         key = self.sign_key
         return key if isinstance(key, bytes) else key.public_key()
+
+    def verifies(self, signed: bytes, signature: bytes) -> bool:
+        """Whether this key has made the signature (RFC 7515, section 5.2)."""
+        return _JWA[self.algorithm].verify(signed, self.verify_key, signature)
 
     @cached_property
     def header_segment(self) -> str:
@@ -222,6 +226,8 @@ class Keyring:
 
     def signs_until(self, key: SigningKey) -> int | None:
         """When the key's successor takes over, ms; None while it has none."""
+        if key is self.keys[-1]:  # as most are
+            return None
         after = bisect_right(self.keys, key.serial, key=_serial)
         return self.keys[after].signs_from if after < len(self.keys) else None
 
@@ -263,5 +269,5 @@ def _base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
-_HS256 = PyJWS().get_algorithm_by_name("HS256")
+_JWA = {name: PyJWS().get_algorithm_by_name(name) for name in ALGORITHMS}
 _WRONG_ALGORITHM = f"the algorithm is one of {', '.join(ALGORITHMS)}"

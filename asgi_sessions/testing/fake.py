@@ -76,7 +76,7 @@ class FakeSession(Session[UserT, Any]):
     )
 
     def __init__(self, memory: "_Memory") -> None:
-        super().__init__(memory.access, cast("Lifecycle", memory), memory.response)
+        super().__init__(memory.access, cast("Lifecycle", memory), memory)
         self._memory = memory
 
     def __call__(self, connection: HTTPConnection | None = None) -> Session[UserT, Any]:
@@ -88,7 +88,7 @@ class FakeSession(Session[UserT, Any]):
         if connection is not None:
             install_default_handler(connection.scope)
         self._memory.stands()
-        return Session(self._memory.access, cast("Lifecycle", self._memory), self._memory.response)
+        return Session(self._memory.access, cast("Lifecycle", self._memory), self._memory)
 
     @property
     def jwt_payload(self) -> Any:
@@ -105,13 +105,13 @@ class FakeSession(Session[UserT, Any]):
 
 
 class _Memory:
-    """Stands for the database behind a Session."""
+    """Stands for the database behind a Session, and for its connection."""
 
     settings = SimpleNamespace(speaks_supertokens=False)
 
     def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None) -> None:
         now = system_clock()
-        self.response = _Response(self)
+        self.answer = _Response(self)
         self.revoker = self
         self.revoked = False
         self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of whoever waits

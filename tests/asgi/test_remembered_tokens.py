@@ -180,6 +180,23 @@ def test_what_an_attacker_sends_is_not_remembered(open_client: OpenClient, sessi
     assert client.portal.call(count_of, sessions) == 1
 
 
+def test_a_forged_token_costs_one_verification(
+    open_client: OpenClient, sessions: SessionManager, verified: list[object]
+) -> None:
+    client = open_client(application(sessions))
+    client.post("/login")
+    token, refresh = client.cookies[ACCESS], client.cookies[REFRESH]
+    client.cookies.clear()
+    header, body, _ = token.split(".")
+    forged = [f"{header}.{body}.{letter * 42}A" for letter in "bc"]
+    for text in [forged[0], forged[0], forged[1], forged[0]]:
+        answer = client.get("/me", headers={"cookie": f"{ACCESS}={text}"})
+        assert answer.status_code == 401
+    assert verified == [forged[0], forged[1], forged[0]]
+    assert client.get("/me", headers={"cookie": f"{ACCESS}={token}; {REFRESH}={refresh}"}).status_code == 200
+    assert verified[3:] == [token]
+
+
 async def count_of(sessions: SessionManager) -> int:
     return remembered(sessions)
 

@@ -1,4 +1,4 @@
-"""The memory of verified tokens: bounded in bytes, the newest stay."""
+"""The memory of verified tokens: bounded in bytes, the newest stay, what has expired goes."""
 
 import gc
 import secrets
@@ -8,8 +8,14 @@ import pytest
 
 from asgi_sessions.manager.verified import TOKEN_BYTES, VerifiedTokens
 from asgi_sessions.protocol.access_token import AccessToken
+from tests.clocks import MovableClock
 
 TEXT_BYTES = 500
+LIFETIME = 300_000
+
+
+def memory_of(max_bytes: int, clock: MovableClock | None = None) -> VerifiedTokens:
+    return VerifiedTokens(max_bytes, LIFETIME, clock or MovableClock())
 
 
 def new_token(payload_bytes: int = 20) -> tuple[bytes, AccessToken]:
@@ -27,7 +33,7 @@ def new_token(payload_bytes: int = 20) -> tuple[bytes, AccessToken]:
 
 
 def test_it_knows_what_was_remembered_and_nothing_else() -> None:
-    memory = VerifiedTokens(1_000_000)
+    memory = memory_of(1_000_000)
     text, token = new_token()
     assert memory[text] is None
     memory.remember(text, token)
@@ -37,7 +43,7 @@ def test_it_knows_what_was_remembered_and_nothing_else() -> None:
 
 
 def test_the_newest_stay_and_so_does_what_is_used() -> None:
-    memory = VerifiedTokens(10 * (TEXT_BYTES + 20 + TOKEN_BYTES))
+    memory = memory_of(10 * (TEXT_BYTES + 20 + TOKEN_BYTES))
     used = new_token()
     memory.remember(*used)
     others = [new_token() for _ in range(40)]
@@ -54,7 +60,7 @@ def test_it_takes_no_more_than_it_may(payload_bytes: int) -> None:
     gc.collect()
     tracemalloc.start()
     try:
-        memory = VerifiedTokens(limit)
+        memory = memory_of(limit)
         before = tracemalloc.get_traced_memory()[0]
         largest = 0
         for _ in range(3 * limit // (TEXT_BYTES + payload_bytes + TOKEN_BYTES)):
@@ -67,16 +73,41 @@ def test_it_takes_no_more_than_it_may(payload_bytes: int) -> None:
 
 def test_nothing_is_remembered_where_there_is_no_room() -> None:
     for limit in (0, TOKEN_BYTES):
-        memory = VerifiedTokens(limit)
+        memory = memory_of(limit)
         text, token = new_token()
         memory.remember(text, token)
         assert memory[text] is None
 
 
 def test_it_forgets() -> None:
-    memory = VerifiedTokens(10 * (TEXT_BYTES + 20 + TOKEN_BYTES))
+    memory = memory_of(10 * (TEXT_BYTES + 20 + TOKEN_BYTES))
     tokens = [new_token() for _ in range(8)]
     for text, token in tokens:
         memory.remember(text, token)
     memory.forget()
     assert [memory[text] for text, _ in tokens] == [None] * 8
+
+
+def test_what_has_expired_is_let_go_though_there_is_room() -> None:
+    clock = MovableClock()
+    memory = memory_of(1_000_000, clock)
+    expired, used = new_token(), new_token()
+    memory.remember(*expired)
+    memory.remember(*used)
+    for _ in range(2):
+        clock.advance(LIFETIME / 1000)
+        assert memory[used[0]] is used[1]
+        memory.remember(*new_token())
+    assert expired[0] not in memory.keys() | memory._old.keys()
+    assert memory[used[0]] is used[1]
+
+
+def test_within_a_lifetime_nothing_goes() -> None:
+    clock = MovableClock()
+    memory = memory_of(1_000_000, clock)
+    token = new_token()
+    memory.remember(*token)
+    for _ in range(3):
+        clock.advance(LIFETIME / 1000 / 3)
+        memory.remember(*new_token())
+    assert memory[token[0]] is token[1]
