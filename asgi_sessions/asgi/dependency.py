@@ -11,7 +11,6 @@ from typing import Any, Generic
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired, SessionError
 from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, innermost
 from asgi_sessions.manager.session import Session
@@ -64,11 +63,12 @@ class SessionDependency(Generic[SessionT]):
             ConfigurationError: There is no `SessionMiddleware`.
         """
         scope = connection.scope
+        # On every request, so asked here before `innermost` and `serve` ask the same.
         exchange = scope.get(SCOPE_KEY) or innermost(scope)
         handlers = scope.get("starlette.exception_handlers")
         if handlers is not None and SessionError not in handlers[0]:
-            install_default_handler(scope)
-        session = UNRESOLVED if self._check_database else exchange.recognise(self._required, self._csrf)
+            exchange.serve(scope)
+        session = exchange.recognise(self._required, self._csrf, self._check_database)
         if session is UNRESOLVED:
             session = await exchange.resolve(
                 required=self._required, csrf=self._csrf, check_database=self._check_database

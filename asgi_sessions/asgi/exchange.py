@@ -22,10 +22,11 @@ from asgi_sessions.errors import (
 from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, Unresolved
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.session import Session
+from asgi_sessions.manager.session import IssuedToken, Session
 from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.cookies import only_value
 from asgi_sessions.protocol.csrf import SAFE_METHODS
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.retry_marker import marker_lifetime
@@ -56,22 +57,31 @@ class Exchange:
         manager: Whose it is.
         outer: The exchange of another manager's middleware around this one.
         receive: What the application hears.
-        session: Whose request it is, once that has been asked.
+        session: What the application has been given; None once it has returned, lest the two keep each other alive.
         ending: The end of a connection that may outlast its session.
     """
 
-    # Most requests need none of these; what a class holds costs an instance nothing.
-    ending: "Ending | None" = None
-    _answer: Answer | None = None
-    session: Session[Any, Any] | None = None
-    _access: AccessToken | None = None
-    _lock: asyncio.Lock | None = None
-    _presented: AccessToken | None = None  # what the request came with
-    _safe_methods: Container[str] = SAFE_METHODS  # a request by one of them needs no look at whose page made it
-    _looked = False  # whether the application asked for the session
-    _started = False  # before there was an answer of ours
-    _logged_in = False
-    _renewed = False  # by a login, or a refresh that the application asked for
+    # Slots, and all of them filled: an attribute that only the class has is slow to find.
+    __slots__ = (
+        "_access",
+        "_answer",
+        "_arrived_at",
+        "_lock",
+        "_logged_in",
+        "_looked",
+        "_presented",
+        "_renewed",
+        "_safe_methods",
+        "_scope",
+        "_started",
+        "_to_server",
+        "_transport",
+        "ending",
+        "manager",
+        "outer",
+        "receive",
+        "session",
+    )
 
     def __init__(
         self,
@@ -84,11 +94,25 @@ class Exchange:
     ) -> None:
         self.manager = manager
         self.outer = outer
+        self.receive = receive
+        self.session: Session[Any, Any] | None = None
+        self.ending: Ending | None = None
         self._transport = transport
         self._scope = scope
-        self.receive = receive
         self._to_server = send
-        self._arrived_at = manager.clock()
+        self._safe_methods: Container[str] = (
+            SAFE_METHODS  # a request by one of them needs no look at whose page made it
+        )
+        self._answer: Answer | None = None
+        self._access: AccessToken | None = None  # the session's, from when it is known or made
+        self._presented: AccessToken | None = None  # what the request came with
+        self._lock: asyncio.Lock | None = None
+        self._looked = False  # whether the application asked for the session
+        self._started = False  # whether the response has, before there was an `Answer`
+        self._logged_in = False
+        self._renewed = False  # by a login, or a refresh that the application asked for
+        clock = manager.clock
+        self._arrived_at = clock()
 
     @property
     def answer(self) -> Answer:
@@ -115,20 +139,30 @@ class Exchange:
             self._renewed = self._logged_in = True
             return self._take(tokens.access, lifecycle)
 
-    def recognise(self, required: bool, csrf: bool | None) -> Session[Any, Any] | Unresolved | None:
-        """Who is logged in, when asked for the first time and where this worker can tell by itself, as mostly."""
+    def recognise(
+        self, required: bool, csrf: bool | None, check_database: bool
+    ) -> Session[Any, Any] | Unresolved | None:
+        """Who is logged in, when asked for the first time and where this worker can tell by itself, as mostly.
+
+        Awaits nothing, and so needs no lock.
+
+        Raises:
+            Unauthorised: Nobody.
+            CsrfRejected: Another site's page made the request.
+        """
         lifecycle = self.manager.lifecycle
         self._looked = True
-        if self.session is not None or self._lock is not None:
+        if self._access is not None or self._lock is not None:
             return UNRESOLVED
-        text = self._transport.access_cookie(self._scope["headers"])
+        names = self._transport.names_alone
+        text = None if names is None else only_value(self._scope["headers"], names)
         if not text:
             if text is None:
                 return UNRESOLVED
             if required:
                 raise Unauthorised
             return None
-        access = lifecycle.verifier.recognise(text)
+        access = None if check_database else lifecycle.verifier.recognise(text)
         if access is None:
             return UNRESOLVED
         if csrf or self._scope.get("method") not in self._safe_methods:
@@ -198,6 +232,11 @@ class Exchange:
             except SessionError:
                 self.answer.withdraw()
 
+    def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
+        """The application has changed what the access token says: the new one leaves with the response."""
+        self._access = access
+        self.answer.access_token_changed(token, access)
+
     @property
     def holds_session(self) -> bool:
         """Whether the connection has a session that this very connection has not ended."""
@@ -237,9 +276,10 @@ class Exchange:
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         if self.answer.over:
             raise Unauthorised
-        session, access = self.session, self._access
+        access = self._access
         carried = self._transport.read(self._headers)
-        if session is not None and access is not None:
+        if access is not None:
+            session = self.session or Session(access, lifecycle, self)
             if not self._renewed:  # else the request came with what no longer counts
                 self._guard.check(self._presented, csrf, bearer=carried.bearer)
             if lifecycle.verifier.in_time(access):
@@ -280,7 +320,7 @@ class Exchange:
         await lifecycle.verifier.stands(access, check_database=check_database or outlived)
         if lifecycle.verifier.wants_rewrite(access) and not self.answer.started:
             token, access = await lifecycle.issuer.rewrite_as_promoted(access)
-            self.answer.access_token_changed(token, access)
+            self.access_token_changed(token, access)
         return self._take(access, lifecycle)
 
     async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
@@ -358,8 +398,8 @@ class Exchange:
         However many copies there are: planted ones must not hide the session that a logout is to end.
         """
         handles: dict[str, None] = {}
-        if self._logged_in and self.session is not None:
-            handles[self.session.session_handle] = None
+        if self._logged_in and self._access is not None:
+            handles[self._access.handle] = None
         for text in carried.access:
             access = await lifecycle.verifier.authentic(text)
             if access is not None:

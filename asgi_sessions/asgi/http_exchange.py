@@ -15,6 +15,8 @@ _END_OF_BODY = {"type": "http.response.body", "body": b"", "more_body": False}
 class HTTPExchange(Exchange):
     """An exchange whose answer is a response, which may be a stream that ends with the session."""
 
+    __slots__ = ()
+
     def send(self, message: Message) -> Awaitable[None]:
         """Let a message of the application out, the first one with the session's headers."""
         # No coroutine of its own: most messages are passed on as they are, or with no more than a Vary.
@@ -34,16 +36,18 @@ class HTTPExchange(Exchange):
                 headers.append(self._transport.vary_header)
         elif self.ending is not None:
             return self.ending.send(message, last=_ends_response(message))
-        return self._to_server(message)
+        to_server = self._to_server
+        return to_server(message)
 
     async def _respond(self, error: SessionError) -> None:
         await error_response(self._scope, error)(self._scope, self.receive, self.send)
 
     async def _start(self, message: Message, *, lasts: bool) -> None:
         answer = self.answer
-        if answer.aged:
-            await self.look_again()
-        message["headers"] = answer.start(message["headers"], looked=self._looked)
+        if not answer.started:
+            if answer.aged:
+                await self.look_again()
+            message["headers"] = answer.start(message["headers"], looked=self._looked)
         await self._to_server(message)
         if lasts:
             self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None)

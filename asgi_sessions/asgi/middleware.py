@@ -52,7 +52,7 @@ class SessionMiddleware:
                 raise
         finally:
             # Else whoever is outside would take it for its own; and scope, exchange and session would keep each other
-            # alive, until the garbage collector comes for all of them.
+            # alive until the garbage collector came.
             if outer is None:
                 scope.pop(SCOPE_KEY, None)
             else:

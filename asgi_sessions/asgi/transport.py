@@ -14,7 +14,6 @@ from asgi_sessions.protocol.cookies import (
     REFRESH_COOKIE,
     RETRY_COOKIE,
     CookieSpec,
-    only_value,
     prefixed_name,
     values,
 )
@@ -53,7 +52,13 @@ class Credentials:
 
 
 class Transport:
-    """The wire format that the settings ask for. Holds no state of any request."""
+    """The wire format that the settings ask for. Holds no state of any request.
+
+    Attributes:
+        names_alone: The cookies' names, the access token's first, where nothing but cookies can say who it is; None
+            elsewhere.
+        vary_header: What the answer to whoever asks depends on.
+    """
 
     def __init__(self, settings: SessionSettings) -> None:
         self.settings = settings
@@ -76,20 +81,10 @@ class Transport:
             settings.token_transport
         ]
         self.vary_header = (b"vary", self.vary)
-        self._access_name, *self._other_names = self._names.values()
-        self._by_cookie_alone = settings.token_transport == "cookie" and not (
-            settings.speaks_supertokens or settings.uses_csrf_tokens
-        )
+        alone = settings.token_transport == "cookie" and not (settings.speaks_supertokens or settings.uses_csrf_tokens)
+        self.names_alone = tuple(self._names.values()) if alone else None
 
     # -- in
-
-    def access_cookie(self, headers: RawHeaders) -> bytes | None:
-        """The access token of a request where nothing else can matter, as of most.
-
-        Returns:
-            The token; empty where the request certainly carries nothing of ours. None says nothing: see `read`.
-        """
-        return only_value(headers, self._access_name, self._other_names) if self._by_cookie_alone else None
 
     def read(self, headers: RawHeaders, *, refreshing: bool = False) -> Credentials:
         """What the request carries.

@@ -16,7 +16,7 @@ from asgi_sessions.manager.manager import SessionManager
 class WebSocketExchange(Exchange):
     """An exchange whose answer is a handshake's, and whose socket ends with the session."""
 
-    _safe_methods = frozenset()  # a page of any site may open a socket, whatever the server calls its method
+    __slots__ = ("_denies", "_end")
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class WebSocketExchange(Exchange):
         send: Send,
     ) -> None:
         super().__init__(manager, transport, scope, outer, receive, send)
+        self._safe_methods = ()  # a page of any site may open a socket, whatever the server calls its method
         self._denies = can_deny(scope)
         close = {"type": "websocket.close", "code": manager.settings.websocket_close_code, "reason": REASON}
         self.ending = self._end = Ending(self, send, close, farewell=FAREWELL_SECONDS)

@@ -45,8 +45,10 @@ class SessionConnection(Protocol):
     async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
         """Log in."""
 
-    def recognise(self, required: bool, csrf: bool | None) -> "Session[Any, Any] | Unresolved | None":
-        """Who is logged in, as `resolve` says it, where that can be told at once."""
+    def recognise(
+        self, required: bool, csrf: bool | None, check_database: bool
+    ) -> "Session[Any, Any] | Unresolved | None":
+        """Who is logged in, as `resolve` says it, where that can be told at once; to be asked before that."""
 
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False

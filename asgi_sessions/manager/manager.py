@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+from asyncio import get_running_loop
 from collections.abc import Iterable
 from datetime import timedelta
-from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
@@ -132,13 +132,12 @@ class SessionManager:
             ConfigurationError: The manager has not been started on this loop.
         """
         runtime = self._latest
-        # A loop that runs in this thread is the running loop; to ask for that takes a system call.
-        if runtime is None or runtime.thread != get_ident() or not runtime.loop.is_running():
+        if runtime is None or runtime.loop is not get_running_loop():
             runtime = self._latest = self._runtime()
         return runtime.lifecycle
 
     def _runtime(self) -> Runtime:
-        runtime = self._runtimes.get(asyncio.get_running_loop())
+        runtime = self._runtimes.get(get_running_loop())
         if runtime is None or runtime.users == 0:
             raise ConfigurationError(_NOT_STARTED)
         return runtime
@@ -222,7 +221,7 @@ class SessionManager:
             StoreUnavailable: The database was to be asked and did not answer.
         """
         exchange = self._of(connection)
-        found = UNRESOLVED if check_database else exchange.recognise(required, csrf)
+        found = exchange.recognise(required, csrf, check_database)
         if found is UNRESOLVED:
             return await exchange.resolve(required=required, csrf=csrf, check_database=check_database)
         return found

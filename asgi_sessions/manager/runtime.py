@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from threading import get_ident
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.events import Events
@@ -40,7 +39,6 @@ class Runtime:
 
     Attributes:
         loop: That event loop.
-        thread: Where it runs.
         lifecycle: The sessions.
         users: How many starts have not been followed by a stop.
     """
@@ -53,7 +51,6 @@ class Runtime:
         self._clock = clock
         self._name = secrets.token_hex(8)
         self.loop = asyncio.get_running_loop()
-        self.thread = get_ident()
         self._feed: RevocationFeed | None = None
         self._opened = AsyncExitStack()
         self.opening = asyncio.Lock()

@@ -50,9 +50,6 @@ class ResponseTokens(Protocol):
     def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
         """A read found the session gone: clear the cookies as far as the error says so."""
 
-    def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
-        """The same session, a new access token: set it."""
-
 
 class Connection(Protocol):
     """The middleware's side of a Session."""
@@ -60,6 +57,9 @@ class Connection(Protocol):
     @property
     def answer(self) -> ResponseTokens:
         """What leaves with the response."""
+
+    def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
+        """The same session, a new access token: set it."""
 
 
 class Session(Generic[UserIdT, PayloadT]):
@@ -180,8 +180,8 @@ class Session(Generic[UserIdT, PayloadT]):
         except Unauthorised as error:
             self._refuse(error)
         self._access, self._payload = access, _UNREAD
-        if (response := self._response) is not None:
-            response.access_token_changed(token, access)
+        if self._connection is not None:
+            self._connection.access_token_changed(token, access)
         return token
 
     async def check(self) -> None:

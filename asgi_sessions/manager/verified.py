@@ -12,8 +12,8 @@ class VerifiedTokens(dict[bytes, AccessToken | None]):
 
     ``tokens[text]`` is the token that the text was verified to be; None if it was not, or so long ago that it is
     forgotten. Only what has been verified is ever remembered. Half of the space is for the newest tokens, which are the
-    dictionary's own; when it is full, or a token's lifetime has passed, they become the older half, and what was the
-    older half is forgotten unless it was used meanwhile. So tokens that have expired are let go.
+    dictionary's own. When it is full, or a token's lifetime has passed, the next new token makes them the older half,
+    and what was the older half is forgotten unless it was used meanwhile. So tokens that have expired are let go.
 
     Args:
         max_bytes: For texts and values together; 0 remembers nothing.

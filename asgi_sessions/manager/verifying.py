@@ -46,7 +46,7 @@ class Verifier:
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
         self._verified = VerifiedTokens(settings.verified_token_memory, self._access_lifetime, clock)
-        self._refused: bytes | None = None  # the last forged token
+        self._refused: bytes | None = None  # the last text that was no token of ours
         self._keyring = keys.keyring
         # Settled first uses; one that is forgotten costs a statement.
         self._seen: OrderedDict[tuple[str, bytes], None] = OrderedDict()
@@ -87,7 +87,8 @@ class Verifier:
                 found = self._verify(text)
             except InvalidAccessToken:
                 return None
-        if self._clock() >= found.expires_at:
+        clock = self._clock
+        if clock() >= found.expires_at:
             return None
         if self._feed is not None and not self._feed.vouches_for(found.handle):
             return None
@@ -157,7 +158,7 @@ class Verifier:
                     text.decode("latin-1"), keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
                 )
             except InvalidAccessToken as error:
-                if not error.unknown_key_id:
+                if not error.unknown_key_id and len(text) <= access_token.MAX_LENGTH:
                     self._refused = text
                 raise
             self._verified.remember(text, found)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
@@ -91,18 +91,17 @@ def values(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]
     return found
 
 
-def only_value(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes, others: Iterable[bytes] = ()) -> bytes | None:
+def only_value(raw_headers: Iterable[tuple[bytes, bytes]], names: Sequence[bytes]) -> bytes | None:
     """The value of a cookie that is there once, written as browsers write it, in the only Cookie header.
 
     Where this finds a value ``values`` finds just the same one, for several times as much.
 
     Args:
         raw_headers: As for ``values``.
-        name: As for ``values``.
-        others: Names of other cookies.
+        names: The cookie's name, then those of others that matter where this one is missing.
 
     Returns:
-        The value; empty where the request has certainly neither this cookie nor one of the others. None says nothing.
+        The value; empty where the request certainly has none of the cookies. None says nothing.
     """
     text = None
     for header, value in raw_headers:
@@ -112,9 +111,10 @@ def only_value(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes, others: 
             text = value
     if text is None:
         return b""
+    name = names[0]
     position = text.find(name)
     if position < 0:
-        for other in others:
+        for other in names:
             if other in text:
                 return None
         return b""

@@ -269,5 +269,6 @@ def _base64url(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
-_JWA = {name: PyJWS().get_algorithm_by_name(name) for name in ALGORITHMS}
+_JWS = PyJWS(algorithms=list(ALGORITHMS))
+_JWA = {name: _JWS.get_algorithm_by_name(name) for name in ALGORITHMS}
 _WRONG_ALGORITHM = f"the algorithm is one of {', '.join(ALGORITHMS)}"

@@ -114,9 +114,9 @@ class RevocationFeed:
 
     def vouches_for(self, handle: str) -> bool:
         """Whether the news is good and has nothing against a session."""
-        revoked = self._revoked
-        fresh = self._monotonic() - self._fresh_at <= self._most_stale
-        return fresh and not revoked.overflowing and handle not in revoked
+        revoked, monotonic = self._revoked, self._monotonic
+        fresh = monotonic() - self._fresh_at <= self._most_stale
+        return fresh and not revoked.overflowing and not revoked.holds(handle)
 
     @property
     def is_overflowing(self) -> bool:

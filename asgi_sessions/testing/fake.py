@@ -111,7 +111,7 @@ class _Memory:
 
     def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None) -> None:
         now = system_clock()
-        self.answer = _Response(self)
+        self.answer = _Response()
         self.revoker = self
         self.revoked = False
         self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of whoever waits
@@ -159,6 +159,9 @@ class _Memory:
         self.stands()
         return IssuedToken("no-real-token", from_ms(access.expires_at)), replace(access, payload_json=text)
 
+    def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
+        self.access = access
+
     async def check(self, session_handle: str) -> None:
         self.stands()
 
@@ -172,9 +175,6 @@ class _Memory:
 class _Response:
     """Stands for the response before a Session: it takes no cookies."""
 
-    def __init__(self, memory: _Memory) -> None:
-        self._memory = memory
-
     def signing_out(self, session_handle: str | None) -> None:
         pass
 
@@ -183,6 +183,3 @@ class _Response:
 
     def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
         pass
-
-    def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
-        self._memory.access = claims

@@ -33,12 +33,13 @@ HEADERS = [
 ]
 
 BOUNDS = {
-    # calls of Python functions of the package, and its bytecode instructions, on one request
-    "unasked, no cookie": (5, 190),
-    "unasked, with cookies": (5, 190),
-    "nobody, asked for": (10, 405),
-    "seen token": (16, 590),
-    "new token": (40, 1230),
+    # calls of Python functions of the package, and its bytecode instructions, on one request; 34 of the instructions
+    # only fill slots, which costs less than to look up what is missing
+    "unasked, no cookie": (5, 232),
+    "unasked, with cookies": (5, 232),
+    "nobody, asked for": (9, 440),
+    "seen token": (15, 635),
+    "new token": (39, 1275),
 }
 PAGES = {
     # the path, and whether the client is logged in nowhere
