@@ -9,6 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session
 from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.connection import innermost
 from tests.asgi.apps import LIFETIME, new_manager
 from tests.asgi.connections import login_cookie, scope_of
 from tests.clocks import MovableClock
@@ -60,6 +61,19 @@ async def test_who_has_logged_out_is_out(sessions: SessionManager) -> None:
     async with sessions:
         _, cookie = await login_cookie(sessions)
         connection = await left_behind(sessions, cookie, log_out)
+        with pytest.raises(Unauthorised):
+            await get_session(connection)
+
+
+async def test_who_has_signed_out_is_out_at_once(sessions: SessionManager) -> None:
+    async def sign_out(request: Request) -> None:
+        assert await innermost(request.scope).sign_out() is True
+        with pytest.raises(Unauthorised):
+            await get_session(request)
+
+    async with sessions:
+        _, cookie = await login_cookie(sessions)
+        connection = await left_behind(sessions, cookie, sign_out)
         with pytest.raises(Unauthorised):
             await get_session(connection)
 

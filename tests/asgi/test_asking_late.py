@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session
@@ -103,3 +103,15 @@ async def test_a_response_that_says_how_long_it_is_is_whole_whatever_holds_its_h
         heard = await answer(sessions, app, cookie)
     assert list(heard[0]["headers"]) == [(b"content-length", b"9")]
     assert heard[-1]["body"] == b"all of it"
+
+
+async def test_an_application_that_starts_twice_hands_out_its_cookies_once(sessions: SessionManager) -> None:
+    async def app(scope: Scope, send: Send) -> None:
+        await sessions.create_new_session(Request(scope), "alice")
+        for _ in range(2):  # whether the second one is let through is for the server to say
+            await send({**START, "headers": [(b"content-length", b"0")]})
+
+    async with sessions:
+        first, second = await answer(sessions, app, "")
+    assert sum(name == b"set-cookie" for name, _ in first["headers"]) == 2
+    assert second["headers"] == [(b"content-length", b"0")]

@@ -1,6 +1,7 @@
 """What a worker remembers of tokens saves it a signature, and no other check."""
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,6 +80,20 @@ def test_it_is_forgotten_when_the_keys_change(
     assert len(verified) == 2, "once for each set of keys"
     keys.keyring = Keyring([*old, successor(signs_from=clock() - round(LIFETIME * 1000))])
     assert cookies_set(client.get("/me")).keys() == {ACCESS, REFRESH}, "the last token of the old key has expired"
+
+
+def test_a_refusal_is_forgotten_when_the_keys_change(open_client: OpenClient, sessions: SessionManager) -> None:
+    client = open_client(application(sessions))
+    client.post("/login")
+    assert client.portal is not None
+    keys = client.portal.call(keys_of, sessions)
+    right = keys.keyring
+    keys.keyring = Keyring([replace(key, secret=generate(key.algorithm)) for key in right.keys])
+    token = {"cookie": f"{ACCESS}={client.cookies[ACCESS]}"}
+    client.cookies.clear()
+    assert client.get("/me", headers=token).status_code == 401
+    keys.keyring = right
+    assert client.get("/me", headers=token).status_code == 200
 
 
 def successor(signs_from: int) -> SigningKey:

@@ -102,12 +102,16 @@ def test_what_has_expired_is_let_go_though_there_is_room() -> None:
     assert memory[used[0]] is used[1]
 
 
-def test_within_a_lifetime_nothing_goes() -> None:
+@pytest.mark.parametrize("lifetimes_before", [0, 1, 5])
+def test_within_a_lifetime_nothing_goes(lifetimes_before: int) -> None:
     clock = MovableClock()
     memory = memory_of(1_000_000, clock)
+    for _ in range(lifetimes_before):
+        clock.advance(LIFETIME / 1000)
+        memory.remember(*new_token())
     token = new_token()
     memory.remember(*token)
     for _ in range(3):
-        clock.advance(LIFETIME / 1000 / 3)
+        clock.advance(LIFETIME / 1000 / 4)
         memory.remember(*new_token())
     assert memory[token[0]] is token[1]
