@@ -92,7 +92,7 @@ def values(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]
 
 
 def only_value(raw_headers: Iterable[tuple[bytes, bytes]], names: Sequence[bytes]) -> bytes | None:
-    """The value of a cookie that is there once, written as browsers write it, in the only Cookie header.
+    """The value of a cookie that is there once, written as browsers write it.
 
     Where this finds a value ``values`` finds just the same one, for several times as much.
 
@@ -103,14 +103,19 @@ def only_value(raw_headers: Iterable[tuple[bytes, bytes]], names: Sequence[bytes
     Returns:
         The value; empty where the request certainly has none of the cookies. None says nothing.
     """
-    text = None
+    text = crumbs = None
     for header, value in raw_headers:
         if header == b"cookie":
-            if text is not None:
-                return None
-            text = value
+            if text is None:
+                text = value
+            elif crumbs is None:  # HTTP/2 sends one header for each cookie (RFC 9113, section 8.2.3)
+                crumbs = [text, value]
+            else:
+                crumbs.append(value)
     if text is None:
         return b""
+    if crumbs is not None:
+        text = b"; ".join(crumbs)
     name = names[0]
     position = text.find(name)
     if position < 0:

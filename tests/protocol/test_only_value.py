@@ -52,6 +52,13 @@ def test_it_finds_what_browsers_write() -> None:
         assert only_value([(b"host", b"h"), (b"cookie", cookie % NAME)], [NAME]) == b"x.y"
 
 
+def test_it_finds_what_comes_in_crumbs() -> None:
+    crumbs = [(b"cookie", b"a=b"), (b"cookie", NAME + b"=x.y"), (b"host", b"h"), (b"cookie", OTHER + b"=z")]
+    assert only_value(crumbs, [NAME, OTHER]) == b"x.y"
+    assert only_value([*crumbs, (b"cookie", NAME + b"=y")], [NAME, OTHER]) is None
+    assert only_value([(b"cookie", b"a=b"), (b"cookie", b"c=d")], [NAME, OTHER]) == b""
+
+
 def test_it_knows_when_there_is_nothing() -> None:
     assert only_value([(b"host", b"h")], [NAME, OTHER]) == b""
     assert only_value([(b"cookie", b"theme=dark")], [NAME, OTHER]) == b""
