@@ -11,7 +11,9 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from statistics import median
 from time import monotonic
 from typing import Any
@@ -32,8 +34,15 @@ PACKAGES = (
 class Worker:
     """Both applications, and the credentials of the one with sessions."""
 
-    def __init__(self, variant: Variant, app: asgi_client.App, bare: asgi_client.App) -> None:
+    def __init__(
+        self,
+        variant: Variant,
+        app: asgi_client.App,
+        bare: asgi_client.App,
+        decode: Callable[[Sequence[Jar]], float] | None,
+    ) -> None:
         self.variant = variant
+        self.decode = decode
         self.journey = variant.journey
         self.app = app
         self.bare = bare
@@ -66,6 +75,7 @@ class Worker:
         gc.collect()
         gc.freeze()  # or full collections, of all that was ever imported, would strike the blocks by chance
         seconds: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+        decoded = []
         for block in range(-1, blocks):  # the first block only warms up
             jars = self._jars_of(block + 1, count)
             for bare in (True, False) if block % 2 else (False, True):
@@ -77,6 +87,8 @@ class Worker:
                 if self.journey is Journey.REFRESH and not bare:
                     for jar, answer in zip(jars, answers, strict=True):
                         jar.take(answer.set_cookies)
+            if self.decode is not None and block >= 0:
+                decoded.append(self.decode(jars) / count * 1e6)
         self.used_at = monotonic()
         pairs = list(zip(seconds[False], seconds[True], strict=True))
         return {
@@ -84,6 +96,7 @@ class Worker:
             "bare_cpu": median(cpu for _, cpu in seconds[True]),
             "over_wall": median(mine[0] - bare[0] for mine, bare in pairs),
             "over_cpu": median(mine[1] - bare[1] for mine, bare in pairs),
+            **({"decode_cpu": median(decoded)} if decoded else {}),
         }
 
     async def _enough_jars(self, count: int, blocks: int) -> None:
@@ -124,11 +137,16 @@ class Worker:
 
 
 async def serve(variant: Variant, answers: Any) -> None:
-    app = importlib.import_module(f"benchmarks.requests.apps.{variant.app}").app
+    module = importlib.import_module(f"benchmarks.requests.apps.{variant.app}")
+    app = module.app
     bare = importlib.import_module(f"benchmarks.requests.apps.{variant.base}").app
     async with AsyncExitStack() as stack:
         await asgi_client.running(app, stack)
-        worker = Worker(variant, app, bare)
+        decode = None
+        if variant.journey is Journey.NEW:  # not every environment has PyJWT
+            decoding = importlib.import_module("benchmarks.requests.decoding")
+            decode = partial(decoding.seconds, module.sessions)
+        worker = Worker(variant, app, bare, decode)
         print(json.dumps({"python": sys.version.split()[0], **versions(PACKAGES)}), file=answers, flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             command = json.loads(line)

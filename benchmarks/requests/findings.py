@@ -47,8 +47,32 @@ def in_process(report: Report, variants: Sequence[Variant], samples: Samples) ->
         "server does is in the first two columns only. Where `bare itself` differs between lines, the "
         "machine has changed its speed: compare the ratios. `bare-*` against itself shows how exact this is."
     )
+    _decoding(report, variants, samples)
     report.plot("in-process", _bars("In process", "us per request over bare", variants, found, "over_wall"))
     report.results["in_process"] = _as_json(found, samples)
+
+
+def _decoding(report: Report, variants: Sequence[Variant], samples: Samples) -> None:
+    """Add what PyJWT takes for the tokens that a variant has not seen before."""
+    new = [v for v in variants if samples.values(v.name, "decode_cpu")]
+    if new:
+        report.table(
+            "A new token beside PyJWT, CPU microseconds",
+            ["variant", "its token decoded by PyJWT", "over bare, less that"],
+            [
+                [
+                    v.name,
+                    samples.spread(v.name, "decode_cpu").text(1),
+                    Spread.of(
+                        over - decode
+                        for over, decode in zip(
+                            samples.values(v.name, "over_cpu"), samples.values(v.name, "decode_cpu"), strict=True
+                        )
+                    ).text(1),
+                ]
+                for v in new
+            ],
+        )
 
 
 def over_http(report: Report, variants: Sequence[Variant], samples: Samples) -> None:

@@ -37,9 +37,9 @@ BOUNDS = {
     # only fill slots, which costs less than to look up what is missing
     "unasked, no cookie": (5, 232),
     "unasked, with cookies": (5, 232),
-    "nobody, asked for": (9, 440),
-    "seen token": (15, 635),
-    "new token": (39, 1275),
+    "nobody, asked for": (9, 445),
+    "seen token": (15, 640),
+    "new token": (39, 1280),
 }
 PAGES = {
     # the path, and whether the client is logged in nowhere

@@ -30,6 +30,8 @@ def test_in_process_each_kind_of_journey_gives_right_answers_and_results(tmp_pat
     assert {"date", "command", "commit", "cpu", "python"} <= set(found["machine"])
     page = (tmp_path / "requests.md").read_text()
     assert all(f"| {name} |" in page for name in mine)
+    assert found["results"]["in_process"]["rounds"][0]["ours-starlette-new-token"]["decode_cpu"] > 0
+    assert "decoded by PyJWT" in page
 
 
 def test_over_http_each_kind_of_journey_gives_right_answers_and_results(tmp_path: Path) -> None:
