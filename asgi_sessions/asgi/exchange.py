@@ -100,9 +100,8 @@ class Exchange:
         self._transport = transport
         self._scope = scope
         self._to_server = send
-        self._safe_methods: Container[str] = (
-            SAFE_METHODS  # a request by one of them needs no look at whose page made it
-        )
+        # A request by one of these needs no look at whose page made it.
+        self._safe_methods: Container[str] = SAFE_METHODS
         self._answer: Answer | None = None
         self._access: AccessToken | None = None  # the session's, from when it is known or made
         self._presented: AccessToken | None = None  # what the request came with

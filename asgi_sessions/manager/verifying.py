@@ -84,7 +84,7 @@ class Verifier:
         found = self._verified[text] if self._keys.keyring is self._keyring else None
         if found is None:
             try:
-                found = self._verify(text)
+                found = self._verify_anew(text)
             except InvalidAccessToken:
                 return None
         clock = self._clock
@@ -144,24 +144,26 @@ class Verifier:
         return lineage is None or access.generation == 0 or (access.handle, lineage.token_hash) in self._seen
 
     def _verify(self, text: bytes) -> AccessToken:
+        found = self._verified[text] if self._keys.keyring is self._keyring else None
+        return self._verify_anew(text) if found is None else found
+
+    def _verify_anew(self, text: bytes) -> AccessToken:
         keyring = self._keys.keyring
         if keyring is not self._keyring:  # a key may have stopped signing, and its tokens end sooner
             self._verified.forget()
             self._refused = None
             self._keyring = keyring
-        found = self._verified[text]
-        if found is None:
-            if text == self._refused:  # by `recognise`, a moment ago
-                raise InvalidAccessToken
-            try:
-                found = access_token.verify(
-                    text.decode("latin-1"), keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
-                )
-            except InvalidAccessToken as error:
-                if not error.unknown_key_id and len(text) <= access_token.MAX_LENGTH:
-                    self._refused = text
-                raise
-            self._verified.remember(text, found)
+        if text == self._refused:  # by `recognise`, a moment ago
+            raise InvalidAccessToken
+        try:
+            found = access_token.verify(
+                text.decode("latin-1"), keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
+            )
+        except InvalidAccessToken as error:
+            if not error.unknown_key_id and len(text) <= access_token.MAX_LENGTH:
+                self._refused = text
+            raise
+        self._verified.remember(text, found)
         return found
 
     async def _first_use(self, access: AccessToken, shown: AccessLineage) -> None:
