@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session
+from asgi_sessions.errors import TryRefreshToken
 from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate, new_key_id
 from asgi_sessions.revocation.memory import HANDLE_BYTES
 from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, application, cookies_set, new_manager
@@ -80,6 +81,21 @@ def test_it_is_forgotten_when_the_keys_change(
     assert len(verified) == 2, "once for each set of keys"
     keys.keyring = Keyring([*old, successor(signs_from=clock() - round(LIFETIME * 1000))])
     assert cookies_set(client.get("/me")).keys() == {ACCESS, REFRESH}, "the last token of the old key has expired"
+
+
+async def test_it_is_forgotten_when_the_keys_change_for_those_who_carry_it_themselves(
+    sessions: SessionManager, clock: MovableClock, verified: list[object]
+) -> None:
+    async with sessions:
+        token = (await sessions.create_new_session_without_request("alice")).access_token.value
+        for _ in range(2):
+            await sessions.get_session_without_request(token)
+        assert len(verified) == 1
+        keys = sessions.lifecycle.keys
+        keys.keyring = Keyring([*keys.keyring.keys, successor(signs_from=clock() - round(LIFETIME * 1000))])
+        with pytest.raises(TryRefreshToken):
+            await sessions.get_session_without_request(token)
+    assert len(verified) == 2
 
 
 def test_a_refusal_is_forgotten_when_the_keys_change(open_client: OpenClient, sessions: SessionManager) -> None:
