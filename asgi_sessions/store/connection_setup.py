@@ -5,15 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["STATEMENT_TIMEOUT_SECONDS", "STRONG_READ", "set_up_mysql", "sqlite_set_up", "strong_read"]
+from asgi_sessions.errors import ConfigurationError
+
+__all__ = ["STATEMENT_TIMEOUT_SECONDS", "STRONG_READ", "set_up_connections", "set_up_mysql", "strong_read"]
 
 STATEMENT_TIMEOUT_SECONDS = 5.0
 """For one operation, its retries included. Drivers would wait for ever for a silent server."""
 LOCK_WAIT_SECONDS = 2
 """Below the statement timeout, so that a lock wait ends with an error and a retry, not with a statement that
 is given up here and still waits there (InnoDB's default is 50 s)."""
+PLAIN_BACKSLASHES = "NO_BACKSLASH_ESCAPES"
+"""The sql_mode in which a backslash escapes nothing. asyncmy 0.2.18 writes bytes with backslashes all the same: they
+would be stored changed, or end their literal."""
 STRONG_READ = "asgi_sessions.strong_read"
 """Where a connection's ``info`` keeps the statements before and after a read that must be up to date."""
 
@@ -25,6 +31,20 @@ def _run(dbapi_connection: Any, statement: str) -> Sequence[Any]:
         return cursor.fetchall() if cursor.description else ()
     finally:
         cursor.close()
+
+
+def set_up_connections(engine: Engine, *, busy_timeout: float, hurried: bool = True) -> None:
+    """Have each new connection of an engine set up. Every engine of this package goes through here.
+
+    Args:
+        engine: Of any dialect.
+        busy_timeout: See `sqlite_set_up`.
+        hurried: False lets statements take as long as the server allows, as changes of large tables must.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", sqlite_set_up(busy_timeout))
+    elif engine.dialect.name == "mysql":
+        event.listen(engine, "connect", set_up_mysql if hurried else set_sql_mode)
 
 
 def sqlite_set_up(busy_timeout: float) -> Callable[[Any, ConnectionPoolEntry], None]:
@@ -46,10 +66,15 @@ def sqlite_set_up(busy_timeout: float) -> Callable[[Any, ConnectionPoolEntry], N
 
 
 def set_up_mysql(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-    """Set the session's variables, and find out what a read needs on this server to be up to date."""
+    """Set the session's variables, and find out what a read needs on this server to be up to date.
+
+    Raises:
+        ConfigurationError: Values cannot be sent safely to this server.
+    """
+    set_sql_mode(dbapi_connection, record)
     # SHOW, since asking for @@a_variable_that_another_flavour_has is an error.
     names = (
-        "binlog_format,group_replication_consistency,innodb_lock_wait_timeout,log_bin,max_statement_time,sql_mode,"
+        "binlog_format,group_replication_consistency,innodb_lock_wait_timeout,log_bin,max_statement_time,"
         "transaction_isolation,tx_isolation,wsrep_on,wsrep_sync_wait"
     )
     shown = _run(dbapi_connection, f"SHOW VARIABLES WHERE FIND_IN_SET(Variable_name, '{names}')")
@@ -59,10 +84,6 @@ def set_up_mysql(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
         changes.append(f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}")
     if float(variables.get("max_statement_time", STATEMENT_TIMEOUT_SECONDS)) == 0:  # MariaDB only
         changes.append(f"max_statement_time = {STATEMENT_TIMEOUT_SECONDS:.0f}")
-    modes = variables.get("sql_mode", "")
-    if "STRICT_" not in modes:
-        # Without it a text that is too long is cut off with a warning.
-        changes.append(f"sql_mode = '{modes + ',' if modes else ''}STRICT_ALL_TABLES'")
     if not (variables.get("log_bin") == "ON" and variables.get("binlog_format") == "STATEMENT"):
         # Gaps between a user's sessions stay unlocked. (Statement-based binary logs refuse this level.)
         level = "transaction_isolation" if "transaction_isolation" in variables else "tx_isolation"
@@ -70,6 +91,35 @@ def set_up_mysql(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
     if changes:
         _run(dbapi_connection, "SET SESSION " + ", ".join(changes))
     record.info[STRONG_READ] = strong_read(variables)
+
+
+def set_sql_mode(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    """Have the server read values as the driver writes them, and refuse what does not fit. Before any value is sent.
+
+    Raises:
+        ConfigurationError: The server goes on to read them otherwise; the connection is closed.
+    """
+    given = _sql_mode(dbapi_connection)
+    modes = [mode for mode in given if mode != PLAIN_BACKSLASHES]
+    if not any("STRICT_" in mode for mode in modes):
+        # Without it a text that is too long is cut off with a warning.
+        modes.append("STRICT_ALL_TABLES")
+    if modes == given:
+        return
+    _run(dbapi_connection, f"SET SESSION sql_mode = '{','.join(modes)}'")
+    # Something on the way, a proxy or a pool, may have kept the change from the server.
+    if PLAIN_BACKSLASHES in _sql_mode(dbapi_connection):
+        dbapi_connection.close()
+        raise ConfigurationError(
+            f"database_url: the server's sql_mode has {PLAIN_BACKSLASHES}, and our connections cannot take it out: "
+            "change the server's configuration, or that of the proxy before it. With it values would be stored "
+            "changed, or end their literal."
+        )
+
+
+def _sql_mode(dbapi_connection: Any) -> list[str]:
+    [(modes,)] = _run(dbapi_connection, "SELECT UPPER(@@SESSION.sql_mode)")
+    return [mode for mode in modes.split(",") if mode]
 
 
 def strong_read(variables: Mapping[str, str]) -> tuple[str, str] | None:

@@ -23,8 +23,7 @@ from asgi_sessions.store.cancellation import Deadline
 from asgi_sessions.store.connection_setup import (
     STATEMENT_TIMEOUT_SECONDS,
     STRONG_READ,
-    set_up_mysql,
-    sqlite_set_up,
+    set_up_connections,
 )
 from asgi_sessions.store.failures import (
     DatabaseFailure,
@@ -114,10 +113,7 @@ class Database:
         self._connections = KeptConnections(self.engine.sync_engine)
         self._statements = PreparedStatements(self.engine.sync_engine)
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost_connections)
-        if self.dialect == "sqlite":
-            event.listen(self.engine.sync_engine, "connect", sqlite_set_up(statement_timeout))
-        elif self.dialect == "mysql":
-            event.listen(self.engine.sync_engine, "connect", set_up_mysql)
+        set_up_connections(self.engine.sync_engine, busy_timeout=statement_timeout)
 
     async def close(self) -> None:
         """Close all connections. Call it on the loop that opened the database."""
@@ -147,6 +143,7 @@ class Database:
             StoreUnavailable: The database did not do it, or not in time.
             StatementInterrupted: A compare-and-swap was cut off: it may have been done.
             DuplicateKey: An insert's key is taken.
+            ConfigurationError: The server is set up so that no value may be sent to it.
         """
         if asyncio.get_running_loop() is not self._loop:
             raise ConfigurationError("The database belongs to another event loop: open one on each.")
@@ -170,6 +167,8 @@ class Database:
             try:
                 async with self._slots:
                     return await greenlet_spawn(attempt)
+            except ConfigurationError as error:
+                return error, None
             except Exception as error:
                 cause = describe(error)
                 kind = classify(error) if attempt.connected else FailureKind.UNAVAILABLE

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from asgi_sessions.store.address import engine_arguments
-from asgi_sessions.store.connection_setup import sqlite_set_up
+from asgi_sessions.store.connection_setup import set_up_connections
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.migrations import version_table
 
@@ -26,8 +26,7 @@ async def migrate(database: Database, table_prefix: str) -> None:
         DBAPIError, OSError: As the database says. TimeoutError (an OSError) if another one keeps the lock.
     """
     engine = create_async_engine(database.url, poolclass=NullPool, **engine_arguments(database.url))
-    if database.dialect == "sqlite":
-        event.listen(engine.sync_engine, "connect", sqlite_set_up(LOCK_WAIT_SECONDS))
+    set_up_connections(engine.sync_engine, busy_timeout=LOCK_WAIT_SECONDS, hurried=False)
     run = {"mysql": _under_get_lock, "postgresql": _under_advisory_lock, "sqlite": _in_one_transaction}
     try:
         async with engine.connect() as connection:
