@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 
 from asgi_sessions import SessionManager, SessionSettings
 from asgi_sessions.cli import main
@@ -81,7 +81,8 @@ async def test_names_come_back_whole_and_touch_one_user(moded: Database) -> None
 
 @pytest.mark.parametrize("value", [bytes(range(256)), "".join(map(chr, range(1, 256))), b"'", "'", b"\\'", "\\"])
 async def test_values_are_read_as_they_were_sent_prepared_or_not(moded: Database, value: Any) -> None:
-    plain, compiled_once = select(bindparam("value", value)), prepared(select(bindparam("value", value)))
+    plain: Select[Any] = select(bindparam("value", value))
+    compiled_once: Select[Any] = prepared(select(bindparam("value", value)))
     for statement in (plain, compiled_once):
         [[answer]] = (await moded.run(statement, {"value": value})).rows
         assert answer == value
