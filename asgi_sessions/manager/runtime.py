@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.installation import look_at_installation
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol.clock import Clock
@@ -26,6 +27,7 @@ from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.signing_keys import SigningKeyStore
+from asgi_sessions.store.state import StateStore
 from asgi_sessions.store.tombstones import TombstoneStore
 
 PURGE_LEASE = "purge"
@@ -72,12 +74,13 @@ class Runtime:
             tables = build_tables(settings.table_prefix)
             self._sessions = SessionRepository(database, tables)
             self._leases = LeaseStore(database, tables)
-            keys = SigningKeys(settings, SigningKeyStore(database, tables), self._clock)
+            key_store, tombstones = SigningKeyStore(database, tables), TombstoneStore(database, tables)
+            self._installation = await look_at_installation(StateStore(database, tables), key_store, tombstones)
+            keys = SigningKeys(settings, key_store, self._clock)
             await keys.start()
             watchers = Watchers()
             if settings.revocation_check != "none":
                 roll_call = RollCall(self._sessions, watchers, self._clock)
-                tombstones = TombstoneStore(database, tables)
                 self._feed = RevocationFeed(settings, tombstones, watchers, roll_call, self._clock)
                 opened.push_async_callback(self._feed.stop)
                 await self._feed.start()

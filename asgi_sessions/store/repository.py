@@ -86,6 +86,10 @@ class SessionRow:
         jwt_payload: What goes into every access token.
         device_label: At most 100 characters.
         ip_address: At most 45 characters.
+        payload_version: How many times the payload has been replaced.
+        late_gen: The generation at which the session was last served without new tokens; None if it never was.
+        late_at: When that began, ms.
+        late_count: At how many generations a parent was served so.
         session_info: For ``insert``; None in rows that were read: it may be large, see ``get_info``.
     """
 
@@ -106,6 +110,10 @@ class SessionRow:
     jwt_payload: str = field(repr=False)
     device_label: str
     ip_address: str | None
+    payload_version: int = 0
+    late_gen: int | None = None
+    late_at: int | None = None
+    late_count: int = 0
     session_info: str | None = field(default=None, repr=False)
 
     @property

@@ -37,6 +37,7 @@ class Tables:
     sessions: Table
     signing_keys: Table
     leases: Table
+    state: Table
 
 
 def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | None = None) -> Tables:
@@ -73,6 +74,10 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | 
         Column("session_info", _json(), nullable=False),
         Column("device_label", String(100), nullable=False),
         Column("ip_address", _ascii(45)),
+        Column("payload_version", BigInteger, nullable=False, server_default="0"),
+        Column("late_gen", BigInteger),
+        Column("late_at", BigInteger),
+        Column("late_count", BigInteger, nullable=False, server_default="0"),
         Index(f"ix_{table_prefix}sessions_user_id", "user_id"),
         # One index for both kinds of dead rows: tombstones by age, and the never revoked by the time they
         # went idle (idle_expires_at never exceeds expires_at). On its own, an index of revoked_at alone would
@@ -102,7 +107,14 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | 
         Column("expires_at", BigInteger, nullable=False),
         **options,
     )
-    return Tables(sessions, signing_keys, leases)
+    state = Table(
+        f"{table_prefix}state",
+        metadata,
+        Column("name", _ascii(40), primary_key=True),
+        Column("value", BigInteger, nullable=False),
+        **options,
+    )
+    return Tables(sessions, signing_keys, leases, state)
 
 
 def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:

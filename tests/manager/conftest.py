@@ -41,7 +41,7 @@ def store_url(request: pytest.FixtureRequest, prepared: dict[str, str]) -> Itera
     server.sql(_EMPTY, "of_managers")
 
 
-_EMPTY = "; ".join(f"DELETE FROM asgi_sessions_{table}" for table in ("sessions", "signing_keys", "leases"))
+_EMPTY = "; ".join(f"DELETE FROM asgi_sessions_{table}" for table in ("sessions", "signing_keys", "leases", "state"))
 
 NewManager = Callable[..., SessionManager]
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,27 @@ async def test_a_second_start_changes_nothing(bare: Database) -> None:
     assert await sessions.find("h1") is not None
 
 
+async def test_sessions_of_the_first_revision_go_on_and_their_workers_too(bare: Database) -> None:
+    await run.migrate(bare, DEFAULT_TABLE_PREFIX, revision="0001")
+    older = Table("asgi_sessions_sessions", MetaData())
+    async with bare.engine.connect() as connection:
+        await connection.run_sync(lambda sync: inspect(sync).reflect_table(older, None))
+    values = {name: getattr(session_row(), name) for name in older.columns.keys()}  # noqa: SIM118 - no dict
+    await bare.run(older.insert().values(values))
+    await upgrade(bare)
+    sessions = SessionRepository(bare, build_tables())
+    assert await sessions.find("h1") == replace(session_row(), session_info=None)
+    await bare.run(older.insert().values(values | {"handle": "h2"}))
+    assert await sessions.find("h2") == replace(session_row("h2"), cur=values["cur"], session_info=None)
+    assert await differences(bare, sessions_metadata()) == []
+
+
 async def test_every_name_begins_with_the_prefix_and_two_prefixes_do_not_meet(bare: Database) -> None:
     await upgrade(bare, "one_")
     await upgrade(bare, "Two_")
-    names = {f"{prefix}{name}" for prefix in ("one_", "Two_") for name in ("sessions", "signing_keys", "leases")}
+    names = {
+        f"{prefix}{name}" for prefix in ("one_", "Two_") for name in ("sessions", "signing_keys", "leases", "state")
+    }
     found = {name.lower() for name in await table_names(bare)}
     assert found == {name.lower() for name in names | {"one_alembic_version", "Two_alembic_version"}}
     await SessionRepository(bare, build_tables("one_")).insert(session_row())

@@ -19,8 +19,8 @@ __all__ = ["migrate"]
 LOCK_WAIT_SECONDS = 60
 
 
-async def migrate(database: Database, table_prefix: str) -> None:
-    """Upgrade to the newest revision, over a connection of its own that is closed before this returns.
+async def migrate(database: Database, table_prefix: str, revision: str = "head") -> None:
+    """Upgrade to a revision, the newest by default, over a connection of its own that is closed before this returns.
 
     Raises:
         DBAPIError, OSError: As the database says. TimeoutError (an OSError) if another one keeps the lock.
@@ -32,7 +32,7 @@ async def migrate(database: Database, table_prefix: str) -> None:
         async with engine.connect() as connection:
             if database.dialect != "postgresql":
                 await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.run_sync(run[database.dialect], table_prefix)
+            await connection.run_sync(run[database.dialect], table_prefix, revision)
     finally:
         await engine.dispose()
 
@@ -42,32 +42,32 @@ def lock_name(database: str, table_prefix: str) -> str:
     return f"asgi_sessions/{hashlib.sha256(f'{database}/{table_prefix}'.encode()).hexdigest()[:32]}"
 
 
-def _under_get_lock(connection: Connection, table_prefix: str) -> None:
+def _under_get_lock(connection: Connection, table_prefix: str, revision: str) -> None:
     # The lock ends with the connection, which nobody borrows after us.
     name = lock_name(connection.engine.url.database or "", table_prefix)
     if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": LOCK_WAIT_SECONDS}) != 1:
         raise TimeoutError
-    _upgrade(connection, table_prefix)
+    _upgrade(connection, table_prefix, revision)
 
 
-def _under_advisory_lock(connection: Connection, table_prefix: str) -> None:
+def _under_advisory_lock(connection: Connection, table_prefix: str, revision: str) -> None:
     key = int.from_bytes(hashlib.sha256(f"asgi_sessions/{table_prefix}".encode()).digest()[:8], signed=True)
     with connection.begin():
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
-        _upgrade(connection, table_prefix)
+        _upgrade(connection, table_prefix, revision)
 
 
-def _in_one_transaction(connection: Connection, table_prefix: str) -> None:
+def _in_one_transaction(connection: Connection, table_prefix: str, revision: str) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
-        _upgrade(connection, table_prefix)
+        _upgrade(connection, table_prefix, revision)
     except BaseException:
         connection.exec_driver_sql("ROLLBACK")
         raise
     connection.exec_driver_sql("COMMIT")
 
 
-def _upgrade(connection: Connection, table_prefix: str) -> None:
+def _upgrade(connection: Connection, table_prefix: str, revision: str) -> None:
     # Alembic would name the primary key, about which MySQL warns and asyncmy writes into the log.
     version_table(table_prefix).create(connection, checkfirst=True)
     config = Config()  # no file: nothing in it could set up the application's logging
@@ -75,4 +75,4 @@ def _upgrade(connection: Connection, table_prefix: str) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     config.attributes["table_prefix"] = table_prefix
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

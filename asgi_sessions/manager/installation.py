@@ -1,0 +1,40 @@
+"""What this database was before this version came: whether it has sessions that an older one began."""
+
+from dataclasses import dataclass
+
+from asgi_sessions.manager.signing import ACCESS
+from asgi_sessions.store.signing_keys import SigningKeyStore
+from asgi_sessions.store.state import StateStore
+from asgi_sessions.store.tombstones import TombstoneStore
+
+UPGRADED_AT = "upgraded_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The same for all workers on one database, for good.
+
+    Attributes:
+        upgraded_at: When a version that keeps state first opened a database that was in use already, ms by the
+            database's clock; 0 for a database that was new then.
+    """
+
+    upgraded_at: int
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no older version has used this database."""
+        return self.upgraded_at == 0
+
+
+async def look_at_installation(state: StateStore, keys: SigningKeyStore, tombstones: TombstoneStore) -> Installation:
+    """Find out, or decide where this worker is the first one. To be asked before the first signing keys are made.
+
+    Raises:
+        StoreUnavailable: The database does not answer.
+    """
+    upgraded_at = (await state.all()).get(UPGRADED_AT)
+    if upgraded_at is None:
+        in_use = await keys.load(ACCESS)
+        upgraded_at = await state.settle(UPGRADED_AT, await tombstones.now() if in_use else 0)
+    return Installation(upgraded_at)
