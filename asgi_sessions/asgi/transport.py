@@ -1,6 +1,6 @@
 """How tokens travel: read from the request's cookies or its Authorization header, and set on the response."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class Credentials:
         refresh: Every refresh token.
         retry_marker: The retry marker, None if there is none.
         ids: Every ``sIdRefreshToken`` (client_protocol="supertokens").
+        names: The names of our cookies that came, whatever they hold.
     """
 
     bearer: bool
@@ -44,11 +45,22 @@ class Credentials:
     refresh: Sequence[str] = field(default=(), repr=False)
     retry_marker: str | None = field(default=None, repr=False)
     ids: Sequence[str] = field(default=(), repr=False)
+    names: Collection[str] = ()
 
     @property
     def empty(self) -> bool:
         """Whether the request carries nothing of ours."""
-        return not (self.access or self.refresh or self.ids or self.retry_marker)
+        return not (self.presents_session or self.retry_marker)
+
+    @property
+    def presents_session(self) -> bool:
+        """Whether the request carries any part of a session: with none there is nothing to end at the client."""
+        return self.holds_token or bool(self.ids)
+
+    @property
+    def holds_token(self) -> bool:
+        """Whether the request carries a token, good or bad."""
+        return bool(self.access or self.refresh)
 
 
 class Transport:
@@ -102,13 +114,15 @@ class Transport:
                 return Credentials(bearer=True, access=[bearer], retry_marker=marker)
             if self.settings.token_transport == "header":
                 return Credentials(bearer=False)
-        markers = values(headers, self._names[self.retry])
+        found = {cookie: values(headers, name) for cookie, name in self._names.items()}
+        markers = found[self.retry]
         return Credentials(
             bearer=False,
-            access=values(headers, self._names[self.access]),
-            refresh=values(headers, self._names[self.refresh]),
+            access=found[self.access],
+            refresh=found[self.refresh],
             retry_marker=markers[0] if markers else None,
-            ids=values(headers, self._names[self.id_refresh]) if self.id_refresh else (),
+            ids=found[self.id_refresh] if self.id_refresh else (),
+            names={cookie.name for cookie, copies in found.items() if copies},
         )
 
     def answers_in_headers(self, headers: RawHeaders) -> bool:
@@ -151,30 +165,29 @@ class Transport:
         return out
 
     def cleared(self, carried: Credentials, path: str, *, in_headers: bool) -> RawHeaders:
-        """The response headers that end the session at the client.
+        """The response headers that end the session at the client: none for a client that has presented none.
+
+        Another site can make a browser ask without its cookies and keep what the answer sets: what is cleared without
+        having come would log its users out. A cookie is cleared if it came, or if a token came and the browser keeps
+        this cookie for another path.
 
         Args:
-            carried: What the request carried; a cookie that the browser would have sent here and did not is not
-                cleared, since that would change nothing.
+            carried: What the request carried.
             path: The request's path as the browser sees it.
             in_headers: Whether the tokens travel in headers.
         """
         out: RawHeaders = []
-        everything = self.settings.speaks_supertokens
+        if not carried.presents_session:
+            return out
         if in_headers:
-            if everything or not carried.empty:
-                out += [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")]
+            out += [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")]
         else:
-            sent = {self.access: carried.access, self.refresh: carried.refresh}
-            if self.id_refresh is not None:
-                sent[self.id_refresh] = carried.ids
             out += [
                 (b"set-cookie", cookie.clear_header())
                 for cookie in self._session_cookies
-                if everything or sent[cookie] or (not carried.empty and not _matches(path, cookie.path))
+                if cookie.name in carried.names or (carried.holds_token and not _matches(path, cookie.path))
             ]
-            if not carried.empty:
-                out += self.older()
+            out += self.older()
         if self.settings.speaks_supertokens:
             out += client_protocol.cleared(in_headers=in_headers)
         return out
