@@ -324,6 +324,22 @@ def test_a_table_prefix_that_is_no_identifier_is_refused(prefix: str) -> None:
     assert problem.startswith("table_prefix: ")
 
 
+@pytest.mark.parametrize("audience", ["https://staff.example.com/", "staff", " a-b_c~d:1 ", "x" * 64])
+def test_an_audience_is_what_tokens_are_for(audience: str) -> None:
+    assert SessionSettings(audience=audience).token_audience == audience.strip()
+
+
+@pytest.mark.parametrize("none", [None, "", "none"])
+def test_without_an_audience_tokens_are_for_the_table_prefix(none: str | None) -> None:
+    assert SessionSettings(audience=none, table_prefix="staff_").token_audience == "staff_"
+
+
+@pytest.mark.parametrize("audience", ["a b", "ä", "x" * 65, 'a"b', 7, ["staff"]])
+def test_an_audience_that_does_not_fit_into_tokens_is_refused(audience: Any) -> None:
+    (problem,) = problems_of(audience=audience)
+    assert problem.startswith("audience: ")
+
+
 # --- lifetimes
 
 

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
-from asgi_sessions.manager.signing import ACCESS
+from asgi_sessions.manager.signing import REFRESH
 from asgi_sessions.store.signing_keys import SigningKeyStore
 from asgi_sessions.store.state import StateStore
 from asgi_sessions.store.tombstones import TombstoneStore
 
 UPGRADED_AT = "upgraded_at"
+
+ROLLING_RESTART_MS = 24 * 3600 * 1000
+"""For so long after the first worker of this version, workers of the older one may still issue tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Installation:
         """Whether no older version has used this database."""
         return self.upgraded_at == 0
 
+    @property
+    def legacy_until(self) -> int:
+        """What an older version has issued before this time stays good, ms; 0 where there was none."""
+        return 0 if self.is_new else self.upgraded_at + ROLLING_RESTART_MS
+
 
 async def look_at_installation(state: StateStore, keys: SigningKeyStore, tombstones: TombstoneStore) -> Installation:
     """Find out, or decide where this worker is the first one. To be asked before the first signing keys are made.
@@ -35,6 +43,6 @@ async def look_at_installation(state: StateStore, keys: SigningKeyStore, tombsto
     """
     upgraded_at = (await state.all()).get(UPGRADED_AT)
     if upgraded_at is None:
-        in_use = await keys.load(ACCESS)
+        in_use = await keys.load(REFRESH)  # every installation has made one, also where a provider has the others
         upgraded_at = await state.settle(UPGRADED_AT, await tombstones.now() if in_use else 0)
     return Installation(upgraded_at)

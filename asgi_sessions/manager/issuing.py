@@ -54,6 +54,7 @@ class Issuer:
         self._settings = settings
         self._keys = keys
         self._clock = clock
+        self._audience = settings.token_audience
         self._cookie_name = prefixed_name(
             ACCESS_COOKIE,
             settings.cookie_prefix,
@@ -116,16 +117,16 @@ class Issuer:
         Raises:
             PayloadTooLarge: The payload does not fit into a cookie.
         """
-        changed = replace(access, payload_json=payload_json)
+        changed = replace(access, payload_json=payload_json, legacy=False)
         return self.sign(await self._keys.signing_key(), changed, new_payload=True), changed
 
     async def rewrite_as_promoted(self, access: AccessToken) -> tuple[IssuedToken, AccessToken]:
         """The same access token, good for as long, that says that its pair has been promoted."""
         if access.lineage is None:
             raise ValueError("an access token without a lineage is never promoted")
-        changed = replace(access, lineage=replace(access.lineage, promoted=True))
+        changed = replace(access, lineage=replace(access.lineage, promoted=True), legacy=False)
         # Not measured again: the few bytes more are within the growth that `sign` allows for.
-        text = access_token.sign(await self._keys.signing_key(), changed)
+        text = access_token.sign(await self._keys.signing_key(), changed, audience=self._audience)
         return IssuedToken(text, from_ms(changed.expires_at)), changed
 
     def sign(self, key: SigningKey, access: AccessToken, *, new_payload: bool) -> IssuedToken:
@@ -140,7 +141,7 @@ class Issuer:
         Raises:
             PayloadTooLarge: With its cookie's name it would be longer than browsers accept, now or some refreshes on.
         """
-        text = access_token.sign(key, access)
+        text = access_token.sign(key, access, audience=self._audience)
         size = len(text) + len(self._cookie_name)
         if new_payload:
             size += COUNTER_GROWTH

@@ -76,7 +76,7 @@ class Runtime:
             self._leases = LeaseStore(database, tables)
             key_store, tombstones = SigningKeyStore(database, tables), TombstoneStore(database, tables)
             self._installation = await look_at_installation(StateStore(database, tables), key_store, tombstones)
-            keys = SigningKeys(settings, key_store, self._clock)
+            keys = SigningKeys(settings, key_store, self._clock, legacy_until=self._installation.legacy_until)
             await keys.start()
             watchers = Watchers()
             if settings.revocation_check != "none":

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.protocol.clock import Clock
@@ -26,6 +27,7 @@ PROVIDER_TIMEOUT_SECONDS = 5.0
 
 ACCESS, REFRESH = "access", "refresh"
 
+CodecT = TypeVar("CodecT", RefreshTokenCodec, RetryMarkerCodec)
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +38,7 @@ class SigningKeys:
         keyring: The keys for access tokens, a snapshot that is replaced whole.
         refresh_tokens: Reads and writes refresh tokens.
         retry_markers: Reads and writes retry markers.
+        legacy_until: What an older version has issued before this time stays good, ms; 0 where there was none.
     """
 
     keyring: Keyring
@@ -48,7 +51,10 @@ class SigningKeys:
         store: SigningKeyStore,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        legacy_until: int = 0,
     ) -> None:
+        self.legacy_until = legacy_until
         self._settings = settings
         self._store = store
         self._clock = clock
@@ -137,8 +143,8 @@ class SigningKeys:
 
     async def _load(self, *, strict: bool) -> None:
         root = (await self._keys(REFRESH, strict=strict))[-1]
-        self.refresh_tokens = RefreshTokenCodec({root.key_id: derive(root.secret, "refresh-token")}, root.key_id)
-        self.retry_markers = RetryMarkerCodec({root.key_id: derive(root.secret, "retry-marker")}, root.key_id)
+        self.refresh_tokens = self._codec(RefreshTokenCodec, root, "refresh-token")
+        self.retry_markers = self._codec(RetryMarkerCodec, root, "retry-marker")
         if self._provider is not None:
             await self._ask_provider(self._provider)
             return
@@ -150,6 +156,11 @@ class SigningKeys:
                 starts = max(starts, newest.signs_from + self._settings.signing_key_lifetime_ms)
             await self._make(ACCESS, newest.serial + 1, starts)
             self._take(await self._keys(ACCESS, strict=strict))
+
+    def _codec(self, codec: type[CodecT], root: SigningKey, purpose: str) -> CodecT:
+        key = derive(root.secret, purpose, owner=self._settings.token_audience)
+        legacy_keys = {root.key_id: derive(root.secret, purpose)} if self.legacy_until else None
+        return codec({root.key_id: key}, root.key_id, legacy_keys=legacy_keys, legacy_until=self.legacy_until)
 
     def _take(self, keys: list[SigningKey]) -> None:
         # Another keyring means other keys: whoever can make us load them again must not make us forget what they prove.

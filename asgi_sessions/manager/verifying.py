@@ -2,6 +2,7 @@
 
 import logging
 from collections import OrderedDict
+from functools import partial
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
 from asgi_sessions.manager.refreshing import MAX_READS, Refresher
@@ -9,7 +10,7 @@ from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing
 from asgi_sessions.manager.verified import VerifiedTokens
 from asgi_sessions.protocol import access_token
-from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken
+from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken, LegacyAccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict
 from asgi_sessions.revocation.feed import RevocationFeed
@@ -39,13 +40,19 @@ class Verifier:
         self._refresher = refresher
         self._standing = standing
         self._clock = clock
-        self._access_lifetime = settings.access_token_lifetime_ms
-        self._overlap = not settings.speaks_supertokens
         self._check_database = settings.revocation_check == "database"
         self._feed = feed
+        self._read = partial(
+            access_token.verify,
+            audience=settings.token_audience,
+            access_token_lifetime=settings.access_token_lifetime_ms,
+            overlap=not settings.speaks_supertokens,
+        )
+        # Those keys sign for other managers too, perhaps: the database knows which sessions are this one's.
+        self._doubts_legacy = settings.signing_key_provider is not None
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
-        self._verified = VerifiedTokens(settings.verified_token_memory, self._access_lifetime, clock)
+        self._verified = VerifiedTokens(settings.verified_token_memory, settings.access_token_lifetime_ms, clock)
         self._refused: bytes | None = None  # the last text that was no token of ours
         self._keyring = keys.keyring
         # Settled first uses; one that is forgotten costs a statement.
@@ -115,7 +122,7 @@ class Verifier:
         """
         if self._promotes and access.lineage is not None and not self._is_settled(access):
             await self._first_use(access, access.lineage)
-        if check_database or self._check_database:
+        if check_database or self._check_database or (access.legacy and self._doubts_legacy):
             await self._standing.row(access.handle)
         elif self._feed is not None:
             if self._feed.is_stale:
@@ -145,7 +152,10 @@ class Verifier:
 
     def _verify(self, text: bytes) -> AccessToken:
         found = self._verified[text] if self._keys.keyring is self._keyring else None
-        return self._verify_anew(text) if found is None else found
+        try:
+            return self._verify_anew(text) if found is None else found
+        except LegacyAccessToken as legacy:
+            return legacy.token
 
     def _verify_anew(self, text: bytes) -> AccessToken:
         keyring = self._keys.keyring
@@ -156,13 +166,16 @@ class Verifier:
         if text == self._refused:  # by `recognise`, a moment ago
             raise InvalidAccessToken
         try:
-            found = access_token.verify(
-                text.decode("latin-1"), keyring, access_token_lifetime=self._access_lifetime, overlap=self._overlap
-            )
+            found = self._read(text.decode("latin-1"), keyring)
         except InvalidAccessToken as error:
-            if not error.unknown_key_id and len(text) <= access_token.MAX_LENGTH:
-                self._refused = text
-            raise
+            if isinstance(error, LegacyAccessToken) and error.token.issued_at < self._keys.legacy_until:
+                if self._doubts_legacy:
+                    raise
+                found = error.token
+            else:
+                if not error.unknown_key_id and len(text) <= access_token.MAX_LENGTH:
+                    self._refused = text
+                raise InvalidAccessToken(unknown_key_id=error.unknown_key_id) from None
         self._verified.remember(text, found)
         return found
 

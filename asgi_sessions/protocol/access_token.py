@@ -9,7 +9,7 @@ Sources: RFC 7519 (JWT), RFC 8725 (best practices), RFC 9068 (`at+jwt`).
 import base64
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 
 from jwt import PyJWS, PyJWTError
@@ -20,13 +20,13 @@ from asgi_sessions.protocol.keyring import ALGORITHMS, TOKEN_TYPE, Keyring, Sign
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
 
-__all__ = ["AccessLineage", "AccessToken", "InvalidAccessToken", "MAX_LENGTH", "sign", "verify"]
+__all__ = ["AccessLineage", "AccessToken", "InvalidAccessToken", "LegacyAccessToken", "MAX_LENGTH", "sign", "verify"]
 
 MAX_LENGTH: Final = 4096
 """Characters, as many as a cookie holds."""
 
 _ISSUER: Final = "asgi_sessions"
-_AUDIENCE: Final = "asgi_sessions"
+_LEGACY_AUDIENCE: Final = "asgi_sessions"  # of every manager, before managers had audiences of their own
 _LATEST: Final = 253_402_300_799  # the end of the year 9999, the last one that a datetime can be in
 
 _JWS = PyJWS(algorithms=list(ALGORITHMS))
@@ -102,6 +102,7 @@ class AccessToken:
         anti_csrf_token: For the `anti-csrf` header; None where it is not used.
         lineage: None with ``promote_on="refresh"``.
         payload_json: The application's payload as JSON text.
+        legacy: Whether an older version has issued it, which did not say for which manager.
     """
 
     handle: str
@@ -114,6 +115,7 @@ class AccessToken:
     payload_json: str = field(repr=False)
     anti_csrf_token: str | None = field(default=None, repr=False)
     lineage: AccessLineage | None = None
+    legacy: bool = False
 
     @property
     def payload(self) -> Any:
@@ -121,8 +123,25 @@ class AccessToken:
         return json_value.loads(self.payload_json)
 
 
-def sign(key: SigningKey, token: AccessToken) -> str:
+class LegacyAccessToken(InvalidAccessToken):
+    """An older version has issued this token, for whichever manager it was.
+
+    Attributes:
+        token: What it says.
+    """
+
+    def __init__(self, token: AccessToken) -> None:
+        super().__init__()
+        self.token = token
+
+
+def sign(key: SigningKey, token: AccessToken, *, audience: str) -> str:
     """The token as a JWT. Its `exp` is never beyond the session's end.
+
+    Args:
+        key: To sign with.
+        token: What to say.
+        audience: For which manager it is, the setting ``audience`` (RFC 7519, section 4.1.3).
 
     Raises:
         TypeError: The user id is of a type that tokens cannot hold.
@@ -131,7 +150,7 @@ def sign(key: SigningKey, token: AccessToken) -> str:
     subject, kind = user_id.split(token.user_id)
     claims: dict[str, Any] = {
         "iss": _ISSUER,
-        "aud": _AUDIENCE,
+        "aud": audience,
         "sub": subject,
         "sid": token.handle,
         "iat": _seconds(token.issued_at),
@@ -162,17 +181,21 @@ def sign(key: SigningKey, token: AccessToken) -> str:
     return _JWS.encode(body, key.sign_key, key.algorithm, headers)
 
 
-def verify(text: object, keyring: Keyring, *, access_token_lifetime: int, overlap: bool = True) -> AccessToken:
+def verify(
+    text: object, keyring: Keyring, *, audience: str, access_token_lifetime: int, overlap: bool = True
+) -> AccessToken:
     """What an authentic token says. It may have expired: compare `expires_at`.
 
     Args:
         text: What the client sent, of any type and length.
         keyring: The keys to accept.
+        audience: For which manager it must be.
         access_token_lifetime: ms. Tokens of a key that no longer signs expire this long after its last one.
         overlap: False lets tokens expire as soon as their key no longer signs.
 
     Raises:
-        InvalidAccessToken: Anything else than a token that one of these keys has signed.
+        InvalidAccessToken: Anything else than a token for this manager that one of these keys has signed.
+        LegacyAccessToken: One of these keys has signed it, but an older version that named no manager.
     """
     # Bounded and plain ASCII before anything looks closer.
     if not isinstance(text, str) or len(text) > MAX_LENGTH or not _SHAPE.fullmatch(text):
@@ -187,7 +210,7 @@ def verify(text: object, keyring: Keyring, *, access_token_lifetime: int, overla
         if not key.verifies(signed.encode(), _decoded(signature)):
             raise InvalidAccessToken
         claims = _DECODER.decode(_decoded(body).decode())
-        return _read(claims, keyring.verifies_until(key, access_token_lifetime, overlap))
+        return _read(claims, audience, keyring.verifies_until(key, access_token_lifetime, overlap))
     except (PyJWTError, ValueError, TypeError, LookupError, RecursionError):
         raise InvalidAccessToken from None
 
@@ -201,10 +224,14 @@ def _names_unknown_key(header: str, keyring: Keyring) -> bool:
     return match is not None and keyring.get(match[1]) is None
 
 
-def _read(claims: Any, verifies_until: int | None) -> AccessToken:
+def _read(claims: Any, audience: str, verifies_until: int | None) -> AccessToken:
     """The claims as values. ValueError, TypeError or LookupError where they are not what `sign` writes."""
-    if type(claims) is not dict or claims["iss"] != _ISSUER or claims["aud"] != _AUDIENCE:
+    if type(claims) is not dict or claims["iss"] != _ISSUER:
         raise ValueError("not a token of ours")
+    if claims["aud"] != audience:
+        if claims["aud"] != _LEGACY_AUDIENCE:
+            raise ValueError("a token for another manager")
+        raise LegacyAccessToken(replace(_read(claims, _LEGACY_AUDIENCE, verifies_until), legacy=True))
     handle, generation, csrf = claims["sid"], claims["gen"], claims.get("csrf")
     if not is_handle(handle) or not _is_generation(generation) or not isinstance(csrf, str | None):
         raise ValueError("not a token of ours")

@@ -20,7 +20,7 @@ MAX_GENERATION = 2**63 - 1
 """The database's BIGINT holds no higher one."""
 
 _SECRET_SIZE = 32
-_KIND = 1
+_KIND, _LEGACY_KIND = 3, 1
 # handle, which ancestors are known, generation, issued_at, secret, parent's hash and time, grandparent's hash
 _BODY = struct.Struct(">16sBqq32s32sq32s")
 _NO_HASH = bytes(32)
@@ -107,15 +107,26 @@ class RefreshTokenCodec:
     Args:
         keys: The 32-byte keys by their ids (16 lower-case hex digits).
         current_key_id: The key to write with.
+        legacy_keys: Those of an older version's tokens, which are the same for every manager, by the same ids.
+        legacy_until: An older version's token is good if it was issued before this time, ms.
 
     Raises:
         ValueError: A key has the wrong size, an id the wrong form, or the current key is missing.
     """
 
-    __slots__ = ("_envelope",)
+    __slots__ = ("_envelope", "_legacy", "_legacy_until")
 
-    def __init__(self, keys: Mapping[str, bytes], current_key_id: str) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, bytes],
+        current_key_id: str,
+        *,
+        legacy_keys: Mapping[str, bytes] | None = None,
+        legacy_until: int = 0,
+    ) -> None:
         self._envelope = Envelope(_KIND, _BODY.size, keys, current_key_id)
+        self._legacy = Envelope(_LEGACY_KIND, _BODY.size, legacy_keys, current_key_id) if legacy_keys else None
+        self._legacy_until = legacy_until
 
     def encode(self, token: RefreshToken) -> str:
         """The text for the client: opaque, 238 characters of base64url.
@@ -151,10 +162,14 @@ class RefreshTokenCodec:
 
     def decode(self, text: object) -> RefreshToken | None:
         """The token behind a text; None for anything that `encode` has not written, of any type or length."""
-        body = self._envelope.unwrap(text)
+        body, legacy = self._envelope.unwrap(text), False
+        if body is None and self._legacy is not None:
+            body, legacy = self._legacy.unwrap(text), True
         if body is None:
             return None
         handle, known, generation, issued_at, secret, parent, parent_issued_at, grandparent = _BODY.unpack(body)
+        if legacy and issued_at >= self._legacy_until:
+            return None
         return RefreshToken(
             handle.hex(),
             generation,
@@ -167,4 +182,4 @@ class RefreshTokenCodec:
 
     def unknown_key(self, text: object) -> bool:
         """Whether this looks like a refresh token of a key that another worker may have made meanwhile."""
-        return self._envelope.unknown_key(text)
+        return self._envelope.unknown_key(text) or (self._legacy is not None and self._legacy.unknown_key(text))

@@ -12,7 +12,7 @@ from asgi_sessions.protocol.session_handle import is_handle
 
 __all__ = ["RetryMarkerCodec", "marker_lifetime"]
 
-_KIND = 2
+_KIND, _LEGACY_KIND = 4, 2
 # handle, generation, expires_at
 _BODY = struct.Struct(">16sqq")
 _CLOCKS_APART_MS = 30_000
@@ -33,15 +33,26 @@ class RetryMarkerCodec:
     Args:
         keys: The 32-byte keys by their ids (16 lower-case hex digits); not those of the refresh tokens.
         current_key_id: The key to write with.
+        legacy_keys: Those of an older version's markers, by the same ids.
+        legacy_until: An older version's marker is good if it ends before this time, ms.
 
     Raises:
         ValueError: A key has the wrong size, an id the wrong form, or the current key is missing.
     """
 
-    __slots__ = ("_envelope",)
+    __slots__ = ("_envelope", "_legacy", "_legacy_until")
 
-    def __init__(self, keys: Mapping[str, bytes], current_key_id: str) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, bytes],
+        current_key_id: str,
+        *,
+        legacy_keys: Mapping[str, bytes] | None = None,
+        legacy_until: int = 0,
+    ) -> None:
         self._envelope = Envelope(_KIND, _BODY.size, keys, current_key_id)
+        self._legacy = Envelope(_LEGACY_KIND, _BODY.size, legacy_keys, current_key_id) if legacy_keys else None
+        self._legacy_until = legacy_until
 
     def encode(self, handle: str, generation: int, expires_at: int) -> str:
         """The marker for one refresh token.
@@ -70,8 +81,12 @@ class RetryMarkerCodec:
             generation: The presented token's.
             now: The time, ms.
         """
-        body = self._envelope.unwrap(text)
+        body, legacy = self._envelope.unwrap(text), False
+        if body is None and self._legacy is not None:
+            body, legacy = self._legacy.unwrap(text), True
         if body is None:
             return False
         raw, marked_generation, expires_at = cast(tuple[bytes, int, int], _BODY.unpack(body))
+        if legacy and expires_at >= self._legacy_until:
+            return False
         return raw.hex() == handle and marked_generation == generation and now <= expires_at

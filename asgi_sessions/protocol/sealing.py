@@ -26,7 +26,7 @@ class SealBroken(GeneralError):
     code = "seal_broken"
 
 
-def derive(root: bytes, purpose: str, length: int = 32) -> bytes:
+def derive(root: bytes, purpose: str, length: int = 32, *, owner: str | None = None) -> bytes:
     """A key of its own for each purpose, so that what serves one opens no other.
 
     Source: RFC 5869 (HKDF), with SHA-256.
@@ -35,14 +35,16 @@ def derive(root: bytes, purpose: str, length: int = 32) -> bytes:
         root: High-entropy secret.
         purpose: What the key is for: ``access-token``, ``refresh-token``, ``retry-marker``, ``seal``.
         length: Bytes to derive.
+        owner: Whose key it is, where several share the root: of tokens the audience, of seals the table prefix.
 
     Raises:
         ValueError: The root is empty.
     """
     if not root:
         raise ValueError("there is no secret to derive a key from")
-    info = b"asgi_sessions/1/" + purpose.encode("ascii")
-    return HKDF(SHA256(), length, salt=None, info=info).derive(root)
+    # No purpose has a slash, so no two pairs of purpose and owner make the same text.
+    info = f"asgi_sessions/1/{purpose}" if owner is None else f"asgi_sessions/2/{purpose}/{owner}"
+    return HKDF(SHA256(), length, salt=None, info=info.encode("ascii")).derive(root)
 
 
 class Sealer:

@@ -282,6 +282,13 @@ def _table_prefix(value: object) -> str:
     return value.strip()
 
 
+def _audience(value: object) -> str:
+    # It takes room in a cookie of 4096 bytes.
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._~:/-]{1,64}", value.strip()):
+        raise ValueError('must be 1 to 64 letters, digits and any of "._~:/-", such as https://staff.example.com')
+    return value.strip()
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -310,6 +317,7 @@ OlderDomains: TypeAlias = Annotated[tuple[str | None, ...], BeforeValidator(lamb
 Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: _words(value, _origin))]
 CookiePrefix: TypeAlias = Annotated[str | None, BeforeValidator(_cookie_prefix)]
 TablePrefix: TypeAlias = Annotated[str, BeforeValidator(_table_prefix)]
+Audience: TypeAlias = Annotated[str | None, _optional(_audience)]
 Switch: TypeAlias = Annotated[bool, BeforeValidator(_switch)]
 StatusCode: TypeAlias = Annotated[int, BeforeValidator(whole_number(400, 499))]
 CloseCode: TypeAlias = Annotated[int, BeforeValidator(_close_code)]

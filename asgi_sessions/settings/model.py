@@ -78,6 +78,9 @@ class SessionSettings(BaseSettings):
     """Seals the signing keys in the database; newest first, each 32 bytes or more. Optional on SQLite."""
     table_prefix: fields.TablePrefix = "asgi_sessions_"
     """What the names of all tables begin with."""
+    audience: fields.Audience = None
+    """For which manager the tokens are, their ``aud``; None takes ``table_prefix``. Managers that share a
+    ``signing_key_provider`` take each other's tokens where it is the same. A new one logs everybody out."""
     migrate_on_start: fields.Switch = True
     """Whether the manager brings the tables up to date when it starts."""
 
@@ -244,6 +247,11 @@ class SessionSettings(BaseSettings):
     @property
     def purge_interval_ms(self) -> int:
         return to_ms(self.purge_interval)
+
+    @property
+    def token_audience(self) -> str:
+        """The ``aud`` of this manager's tokens."""
+        return self.table_prefix if self.audience is None else self.audience
 
     @property
     def database_url_text(self) -> str:

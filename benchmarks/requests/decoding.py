@@ -24,7 +24,7 @@ def seconds(sessions: Any, jars: Sequence[Jar]) -> float:
             token,
             key.verify_key,
             algorithms=[key.algorithm],
-            audience="asgi_sessions",
+            audience="asgi_sessions_",
             issuer="asgi_sessions",
             options={"require": ["exp", "iat", "sub"]},
         )

@@ -194,7 +194,7 @@ def test_the_published_keys_verify_access_tokens(
     keys = jwt.PyJWKSet.from_dict(response.json())
     key = keys[jwt.get_unverified_header(token)["kid"]]
     claims = jwt.decode(
-        token, key, [algorithm], audience="asgi_sessions", issuer="asgi_sessions", options={"verify_iat": False}
+        token, key, [algorithm], audience="asgi_sessions_", issuer="asgi_sessions", options={"verify_iat": False}
     )
     assert claims["sub"] == "alice"
     assert not {"d", "k", "p", "q"} & {name for jwk in response.json()["keys"] for name in jwk}

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from asgi_sessions import ConfigurationError, SessionManager, SessionMiddleware, get_session
+from asgi_sessions import ConfigurationError, SessionManager, SessionMiddleware, get_session, session_routes
 from tests.asgi.apps import (
     ACCESS,
     BASE_URL,
@@ -157,3 +157,40 @@ async def test_a_manager_that_runs_on_one_loop_does_not_run_on_another(sessions:
         thread = threading.Thread(target=asyncio.run, args=(elsewhere(),))
         thread.start()
         await asyncio.to_thread(thread.join)
+
+
+KEY = "one-key-of-the-house-for-all-managers-0123456789"
+
+
+@pytest.mark.parametrize("promote_on", ["refresh", "first_use"])
+@pytest.mark.parametrize("own_is_staff", [True, False])
+def test_no_token_of_one_manager_opens_another_on_the_same_keys(
+    open_client: OpenClient, clock: MovableClock, promote_on: str, own_is_staff: bool
+) -> None:
+    async def provide() -> str:
+        return KEY
+
+    shared = {"signing_key_provider": provide, "promote_on": promote_on, "token_transport": "any"}
+    staff = new_manager(clock, table_prefix="staff_", cookie_prefix="__Host-staff-", **shared)
+    customers = new_manager(clock, table_prefix="customers_", **shared)
+    own, other = (staff, customers) if own_is_staff else (customers, staff)
+    clients = {
+        manager: open_client(application(manager, Mount("/auth", routes=session_routes()))) for manager in (own, other)
+    }
+    names = {staff: "__Host-staff-", customers: "__Host-"}
+    jar = Jar().take(clients[own].post("/login"))
+    renamed = Jar({name.replace(names[own], names[other]): value for name, value in jar.cookies.items()})
+    assert renamed.cookies.keys() == {f"{names[other]}sAccessToken", f"{names[other]}sRefreshToken"}
+    access, refresh = jar.cookies[f"{names[own]}sAccessToken"], jar.cookies[f"{names[own]}sRefreshToken"]
+
+    def statuses(manager: SessionManager, jar: Jar) -> list[int]:
+        client = clients[manager]
+        return [
+            client.get("/me", headers=jar.header).status_code,
+            client.get("/me", headers={"authorization": f"Bearer {access}"}).status_code,
+            client.post("/auth/session/refresh", headers=jar.header).status_code,
+            client.post("/auth/session/refresh", headers={"authorization": f"Bearer {refresh}"}).status_code,
+        ]
+
+    assert statuses(other, renamed) == [401] * 4
+    assert statuses(own, jar) == [200] * 4

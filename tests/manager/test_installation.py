@@ -7,7 +7,7 @@ from asgi_sessions.store.signing_keys import KeyRow, SigningKeyStore
 from asgi_sessions.store.state import StateStore
 from asgi_sessions.store.tombstones import TombstoneStore
 
-KEY = KeyRow("access", 0, "0123456789abcdef", "HS256", b"k" * 32, None, 0, 0)
+KEY = KeyRow("refresh", 0, "0123456789abcdef", "HS256", b"k" * 32, None, 0, 0)
 
 
 async def test_an_empty_database_is_new_and_stays_so(database: Database) -> None:
@@ -15,7 +15,9 @@ async def test_an_empty_database_is_new_and_stays_so(database: Database) -> None
     stores = StateStore(database, tables), SigningKeyStore(database, tables), TombstoneStore(database, tables)
     assert (await look_at_installation(*stores)).is_new
     await stores[1].add(KEY)
-    assert (await look_at_installation(*stores)).is_new
+    found = await look_at_installation(*stores)
+    assert found.is_new
+    assert found.legacy_until == 0
 
 
 async def test_a_database_with_keys_is_older_from_its_first_start_on(database: Database) -> None:
@@ -26,4 +28,5 @@ async def test_a_database_with_keys_is_older_from_its_first_start_on(database: D
     found = await look_at_installation(*stores)
     assert before <= found.upgraded_at <= await stores[2].now()
     assert not found.is_new
+    assert found.legacy_until == found.upgraded_at + 24 * 3600 * 1000
     assert await look_at_installation(*stores) == found

@@ -228,7 +228,7 @@ class Provider:
 
 def signed_with(token: str, key: str) -> bool:
     try:
-        jwt.decode(token, key, ["HS256"], audience="asgi_sessions", options={"verify_exp": False, "verify_iat": False})
+        jwt.decode(token, key, ["HS256"], audience="asgi_sessions_", options={"verify_exp": False, "verify_iat": False})
     except jwt.InvalidSignatureError:
         return False
     return True

@@ -2,6 +2,7 @@ import base64
 import json
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,16 +11,14 @@ from hypothesis import strategies as st
 from jwt import PyJWS
 
 from asgi_sessions.errors import TryRefreshToken
-from asgi_sessions.protocol import json_value
-from asgi_sessions.protocol.access_token import (
-    AccessLineage,
-    AccessToken,
-    InvalidAccessToken,
-    sign,
-    verify,
-)
+from asgi_sessions.protocol import access_token, json_value
+from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken, LegacyAccessToken
 from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, generate, new_key_id
 from asgi_sessions.protocol.refresh_token import RefreshToken
+
+AUDIENCE = "shop_"
+sign = partial(access_token.sign, audience=AUDIENCE)
+verify = partial(access_token.verify, audience=AUDIENCE)
 
 HANDLE = "0123456789abcdef" * 2
 NOW = 1_700_000_000_123
@@ -129,7 +128,7 @@ def test_the_claims_are_those_that_other_services_read() -> None:
     token = replace(TOKEN, issued_at=5_000, expires_at=6_001, auth_time=4_000, session_expires_at=7_000)
     assert claims_of(sign(HS256, replace(token, lineage=None))) == {
         "iss": "asgi_sessions",
-        "aud": "asgi_sessions",
+        "aud": AUDIENCE,
         "sub": "42",
         "uit": "int",
         "sid": HANDLE,
@@ -219,3 +218,25 @@ def test_pyjwt_alone_reads_our_tokens() -> None:
     for key in KEYS.values():
         text = sign(key, TOKEN)
         assert json.loads(PyJWS().decode(text, key.verify_key, algorithms=[key.algorithm])) == claims_of(text)
+
+
+# For whom
+
+
+@pytest.mark.parametrize("other", ["shop", "shop_2", "SHOP_", "asgi_sessions_"])
+def test_a_token_for_another_manager_is_refused(other: str) -> None:
+    with pytest.raises(InvalidAccessToken) as caught:
+        check(access_token.sign(HS256, TOKEN, audience=other))
+    assert type(caught.value) is InvalidAccessToken
+
+
+def test_a_token_of_an_older_version_is_told_apart() -> None:
+    with pytest.raises(LegacyAccessToken) as caught:
+        check(access_token.sign(HS256, TOKEN, audience="asgi_sessions"))
+    assert caught.value.token == replace(TOKEN, legacy=True)
+
+
+def test_the_older_versions_audience_may_be_kept() -> None:
+    text = access_token.sign(HS256, TOKEN, audience="asgi_sessions")
+    found = access_token.verify(text, Keyring([HS256]), audience="asgi_sessions", access_token_lifetime=LIFETIME)
+    assert found == TOKEN

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,18 +16,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asgi_sessions.protocol.access_token import (
-    MAX_LENGTH,
-    AccessLineage,
-    AccessToken,
-    InvalidAccessToken,
-    sign,
-    verify,
-)
+from asgi_sessions.protocol import access_token
+from asgi_sessions.protocol.access_token import MAX_LENGTH, AccessLineage, AccessToken, InvalidAccessToken
 from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, generate
 from asgi_sessions.protocol.refresh_token import RefreshToken, RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
 from asgi_sessions.protocol.sealing import derive
+
+AUDIENCE = "shop_"
+sign = partial(access_token.sign, audience=AUDIENCE)
+verify = partial(access_token.verify, audience=AUDIENCE)
 
 HANDLE = "0123456789abcdef" * 2
 NOW = 1_700_000_000_123
@@ -174,7 +173,7 @@ def forgeries() -> Iterator[tuple[str, object]]:
             signed_by_us(json.dumps(good_claims | {name: 0}).replace(f'"{name}": 0', f'"{name}": 1e400')),
         )
     for name in ("iss", "aud"):
-        for odd in ("", "asgi_sessions2", ["asgi_sessions"], None, 1, True, {}):
+        for odd in ("", "asgi_sessions2", "shop", "shop_2", ["asgi_sessions"], [AUDIENCE], None, 1, True, {}):
             yield f"{name} is {odd!r}", with_claims(**{name: odd})
     for odd in (None, 1, True, [], {}, "042", "4_2", " 42", "x", "9" * 5000):
         yield f"sub is {str(odd)[:20]!r}", with_claims(sub=odd)

@@ -195,3 +195,26 @@ def test_bytes_of_a_real_token_are_none() -> None:
 
 def test_a_retry_marker_under_the_same_key_is_no_refresh_token() -> None:
     assert codec.decode(RetryMarkerCodec(KEYS, NEW).encode(HANDLE, 0, NOW)) is None
+
+
+OLDER = (
+    "AQAAAAAAAAAAASNFZ4mrze8BI0VniavN7wcAAAAAAAAAAgAAAYvP5Wh7bW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1wcHBwcHBwcHBwcHBw"
+    "cHBwcHBwcHBwcHBwcHBwcHBwcAAAAYvP5Wh6Z2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dPT5XTmUgY45kFuCxO3CkyfvBUPx_Ywp_Y_4cF"
+    "x26PAA"
+)
+"""Written by version 0.1.0 under the key OLD."""
+
+
+def test_a_token_of_an_older_version_is_read_with_its_own_key_and_in_time_only() -> None:
+    written = RefreshToken(HANDLE, 2, b"m" * 32, NOW, b"p" * 32, NOW - 1, b"g" * 32)
+    for until, found in ((NOW + 1, written), (NOW, None), (0, None)):
+        assert RefreshTokenCodec({NEW: bytes(32)}, NEW, legacy_keys={**KEYS}, legacy_until=until).decode(OLDER) == found
+    assert codec.decode(OLDER) is None
+    assert not codec.unknown_key(OLDER)
+    assert RefreshTokenCodec({NEW: bytes(32)}, NEW, legacy_keys={NEW: KEYS[NEW]}, legacy_until=NOW).unknown_key(OLDER)
+
+
+def test_a_token_is_never_written_as_an_older_version_did() -> None:
+    mixed = RefreshTokenCodec(KEYS, NEW, legacy_keys=KEYS, legacy_until=2**62)
+    token = RefreshToken.first(HANDLE, NOW)
+    assert mixed.encode(token) == codec.encode(token) != OLDER

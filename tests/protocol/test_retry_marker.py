@@ -59,3 +59,15 @@ def test_a_changed_marker_matches_nothing(index: int, character: str) -> None:
 def test_a_marker_that_cannot_be_written_is_refused(handle: str, generation: int, expires_at: int) -> None:
     with pytest.raises(ValueError, match=r"handle|generation"):
         codec.encode(handle, generation, expires_at)
+
+
+OLDER = "AgAAAAAAAAAAq6urq6urq6urq6urq6urqwAAAAAAAAAFAAABi8_laAAQiQmJ-H7bKs9vMfgIPKMfKOZg-Kjn8yvi0sFPwKpgQg"
+"""Written by version 0.1.0 under the key OLD."""
+
+
+@pytest.mark.parametrize(("until", "matches"), [(NOW + 1, True), (NOW, False), (0, False)])
+def test_a_marker_of_an_older_version_matches_in_time_only(until: int, matches: bool) -> None:
+    reader = RetryMarkerCodec({NEW: bytes(32)}, NEW, legacy_keys=KEYS, legacy_until=until)
+    assert reader.matches(OLDER, HANDLE, 5, NOW) is matches
+    assert not reader.matches(OLDER, HANDLE, 6, NOW)
+    assert not codec.matches(OLDER, HANDLE, 5, NOW)

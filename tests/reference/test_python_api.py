@@ -33,6 +33,7 @@ from tests.reference.profiles import Profile, with_default, with_reference
 
 Worker: TypeAlias = Callable[..., Awaitable[SessionManager]]
 
+AUDIENCE = "asgi_sessions_"
 USER, PAYLOAD = "user 1", {"role": "reader", "n": [1, None]}
 
 
@@ -132,7 +133,7 @@ async def test_row_03_the_value_of_an_own_signing_key_callable_is_the_key(worker
         return key
 
     issued = await log_in(await worker(signing_key_provider=provide))
-    claims = jwt.decode(issued.access_token.value, key, algorithms=["HS256"], audience="asgi_sessions")
+    claims = jwt.decode(issued.access_token.value, key, algorithms=["HS256"], audience=AUDIENCE)
     assert (claims["sub"], claims["payload"]) == (USER, PAYLOAD)
 
 
@@ -178,7 +179,7 @@ async def test_row_05_an_empty_csrf_token_is_kept(sessions: SessionManager) -> N
     lifecycle = sessions.lifecycle
     read = await lifecycle.verifier.authentic((await log_in(sessions)).access_token.value)
     assert read is not None
-    text = access_token.sign(await lifecycle.keys.signing_key(), replace(read, anti_csrf_token=""))
+    text = access_token.sign(await lifecycle.keys.signing_key(), replace(read, anti_csrf_token=""), audience=AUDIENCE)
     again = await lifecycle.verifier.authentic(text)
     assert again is not None
     assert again.anti_csrf_token == ""
@@ -207,8 +208,9 @@ async def test_row_06_an_access_token_of_the_wrong_key_asks_for_a_refresh(sessio
     own = await lifecycle.keys.signing_key()
     for known in (own.key_id, "0" * 16):
         wrong = SigningKey(known, own.serial, own.algorithm, generate(own.algorithm), own.signs_from)
+        forged = access_token.sign(wrong, read, audience=AUDIENCE)
         with pytest.raises(TryRefreshToken):
-            await sessions.get_session_without_request(access_token.sign(wrong, read), read.anti_csrf_token)
+            await sessions.get_session_without_request(forged, read.anti_csrf_token)
 
 
 @pytest.mark.parametrize("token", [None, 1, b"bytes", {"a": 1}, "", "no token", ["x"]], ids=repr)

@@ -152,7 +152,7 @@ def _signed(key: SigningKey, body: dict[str, Any], **header: Any) -> str:
 REQUIRED = ["exp", "iat", "iss", "aud", "sub", "sid", "auth_time", "sexp", "gen", "payload"]
 WRONG: dict[str, list[Any]] = {
     "iss": [None, "", "asgi-sessions", "https://evil.example", ["asgi_sessions"], 1],
-    "aud": [None, "", "api", ["asgi_sessions"], ["asgi_sessions", "api"], {}],
+    "aud": [None, "", "api", "asgi_sessions", "staff_", ["asgi_sessions_"], ["asgi_sessions_", "api"], {}],
     "exp": [None, "9999999999", True, [], -1, 1e300, 10**30],
     "iat": [None, "0", True, {}, -1, 1e300],
     "sub": [None, 42, ["alice"], {"a": 1}, "x" * 300, "\ud800"],

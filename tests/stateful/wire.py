@@ -61,7 +61,7 @@ class Wire:
         pair, parent = access.pair, access.pair.parent
         expected: dict[str, Any] = {
             "iss": "asgi_sessions",
-            "aud": "asgi_sessions",
+            "aud": "asgi_sessions_",
             "sub": access.user,
             "sid": access.login.handle,
             "iat": access.issued_at / 1000,
