@@ -12,6 +12,7 @@ from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import look_at_installation
 from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.resealing import reseal_older_keys
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.channel import Channel, WakeUps, channel_name
@@ -75,7 +76,9 @@ class Runtime:
             self._sessions = SessionRepository(database, tables)
             self._leases = LeaseStore(database, tables)
             key_store, tombstones = SigningKeyStore(database, tables), TombstoneStore(database, tables)
-            self._installation = await look_at_installation(StateStore(database, tables), key_store, tombstones)
+            state = StateStore(database, tables)
+            self._installation = await look_at_installation(state, key_store, tombstones)
+            await reseal_older_keys(settings, self._installation, state, key_store)
             keys = SigningKeys(settings, key_store, self._clock, legacy_until=self._installation.legacy_until)
             await keys.start()
             watchers = Watchers()

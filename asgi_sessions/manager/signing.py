@@ -59,11 +59,9 @@ class SigningKeys:
         self._store = store
         self._clock = clock
         self._monotonic = monotonic
-        self._sealer = (
-            Sealer([secret.get_secret_value().encode() for secret in settings.secret_key])
-            if settings.secret_key
-            else None
-        )
+        self._sealer = sealer_of(settings)
+        self._older_sealer = sealer_of(settings, bound=False)
+        self._last_serial = {ACCESS: -1, REFRESH: -1}  # of keys that secret_key has sealed, here used or not
         self._provider: Callable[[], Awaitable[str | bytes]] | None = settings.signing_key_provider
         self._provided: list[SigningKey] = []
         self._opened_keys: dict[str, SigningKey] = {}
@@ -154,7 +152,7 @@ class SigningKeys:
             starts = self._clock() + PUBLISH_AHEAD_MS
             if newest.algorithm == self._settings.signing_algorithm:
                 starts = max(starts, newest.signs_from + self._settings.signing_key_lifetime_ms)
-            await self._make(ACCESS, newest.serial + 1, starts)
+            await self._make(ACCESS, self._last_serial[ACCESS] + 1, starts)
             self._take(await self._keys(ACCESS, strict=strict))
 
     def _codec(self, codec: type[CodecT], root: SigningKey, purpose: str) -> CodecT:
@@ -171,7 +169,7 @@ class SigningKeys:
     async def _keys(self, purpose: str, *, strict: bool) -> list[SigningKey]:
         keys = await self._opened(purpose, strict=strict)
         if not keys:
-            await self._make(purpose, 0, self._clock())
+            await self._make(purpose, self._last_serial[purpose] + 1, self._clock())
             keys = await self._opened(purpose, strict=strict)
         if not keys:
             raise StoreUnavailable("The database holds no signing key that can be opened.")
@@ -193,16 +191,23 @@ class SigningKeys:
             try:
                 key = self._opened_keys[row.key_id] = await self._open(row)
                 opened.append(key)
+                self._last_serial[purpose] = row.serial
             except (SealBroken, ValueError):  # not sealed by us, or no key at all
                 # At start this is a mistake in the settings. Later it is a worker with a newer secret_key, or
                 # somebody who writes into the database: in both cases the known keys are the ones to trust.
-                if strict:
-                    raise ConfigurationError(_SEAL_BROKEN if self._sealer else _SEALED) from None
+                if self._is_leftover(row):
+                    self._last_serial[purpose] = row.serial
+                elif strict:
+                    raise ConfigurationError(SEAL_BROKEN if self._sealer else _SEALED) from None
                 if row.key_id in self._opened_keys:
                     opened.append(self._opened_keys[row.key_id])
                 else:
                     _log.error("Signing key %s cannot be opened with secret_key and is not used.", row.key_id)
         return opened
+
+    def _is_leftover(self, row: KeyRow) -> bool:
+        """Whether a worker of an older version has made the key after the upgrade: no reason to keep new ones out."""
+        return self._older_sealer is not None and self._older_sealer.knows(row.seal_id)
 
     async def _open(self, row: KeyRow) -> SigningKey:
         material = row.material
@@ -248,9 +253,22 @@ class SigningKeys:
 
 _PROVIDED_KEYS_KEPT = 10
 
-_SEAL_BROKEN = (
-    "secret_key: the database holds signing keys that none of these secrets opens. Put the secret they were sealed "
-    "with behind the new one, or delete the rows of the signing key table to log everybody out and start afresh."
+
+def sealer_of(settings: SessionSettings, *, bound: bool = True) -> Sealer | None:
+    """What seals the keys, and opens them; None without ``secret_key``.
+
+    Args:
+        settings: The manager's.
+        bound: False for the seals of version 0.1, which were bound to no table.
+    """
+    secrets = [secret.get_secret_value().encode() for secret in settings.secret_key]
+    return Sealer(secrets, settings.table_prefix if bound else None) if secrets else None
+
+
+SEAL_BROKEN = (
+    "secret_key: the database holds signing keys that none of these secrets opens, or that belong to another table. "
+    "Put the secret they were sealed with behind the new one, or delete the rows of the signing key table to log "
+    "everybody out and start afresh."
 )
 _SEALED = (
     "secret_key: the signing keys in the database are sealed. Give the secret that sealed them, or delete the rows "

@@ -1,7 +1,7 @@
 """Keys at rest: a copy of the database without ``secret_key`` forges nothing.
 
-AES-256-GCM with the key's id, algorithm and purpose as associated data: a sealed key that is moved to another
-row does not open. Source: NIST SP 800-38D; OWASP ASVS 5.0, 13.3.
+AES-256-GCM under a key of the table's own, with the key's id, algorithm and purpose as associated data: a sealed key
+that is moved to another row or table does not open. Source: NIST SP 800-38D; OWASP ASVS 5.0, 13.3.
 """
 
 import secrets as random
@@ -52,6 +52,7 @@ class Sealer:
 
     Args:
         secrets: ``secret_key``, newest first. The newest one seals, each of them opens.
+        table_prefix: Of the table that the seals are for; None for the seals of version 0.1, which were for any.
 
     Raises:
         ValueError: There is no secret, or an empty one.
@@ -59,15 +60,20 @@ class Sealer:
 
     __slots__ = ("_ciphers", "current_seal_id")
 
-    def __init__(self, secrets: Sequence[bytes]) -> None:
+    def __init__(self, secrets: Sequence[bytes], table_prefix: str | None) -> None:
         if not secrets:
             raise ValueError("sealing needs at least one secret")
         # The id is derived like a key, so it tells no more about the secret than what was sealed with it.
         self._ciphers = {
-            derive(secret, "seal-id", 8).hex(): AESGCM(derive(secret, "seal")) for secret in reversed(secrets)
+            derive(secret, "seal-id", 8, owner=table_prefix).hex(): AESGCM(derive(secret, "seal", owner=table_prefix))
+            for secret in reversed(secrets)
         }
-        self.current_seal_id = derive(secrets[0], "seal-id", 8).hex()
+        self.current_seal_id = derive(secrets[0], "seal-id", 8, owner=table_prefix).hex()
         """Which secret seals: a row with another id should be sealed anew."""
+
+    def knows(self, seal_id: str | None) -> bool:
+        """Whether one of the secrets made seals of this id, for this table."""
+        return seal_id in self._ciphers
 
     def seal(self, material: bytes, key_id: str, algorithm: str, purpose: str) -> tuple[bytes, str]:
         """Encrypt a key for its row.

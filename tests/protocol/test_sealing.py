@@ -6,8 +6,9 @@ from asgi_sessions.errors import GeneralError
 from asgi_sessions.protocol.sealing import SealBroken, Sealer, derive
 
 SECRET, OLDER = b"newest secret" * 3, b"older secret" * 3
+TABLE = "shop_"
 ROW = ("ab" * 8, "HS256", "access")
-sealer = Sealer([SECRET, OLDER])
+sealer = Sealer([SECRET, OLDER], TABLE)
 
 
 @given(st.binary())
@@ -28,17 +29,17 @@ def test_the_same_key_is_sealed_differently_each_time() -> None:
 
 def test_the_newest_secret_seals() -> None:
     _, seal_id = sealer.seal(b"key", *ROW)
-    assert seal_id == sealer.current_seal_id == Sealer([SECRET]).current_seal_id
+    assert seal_id == sealer.current_seal_id == Sealer([SECRET], TABLE).current_seal_id
 
 
 def test_an_older_secret_still_opens() -> None:
-    sealed, seal_id = Sealer([OLDER]).seal(b"key", *ROW)
+    sealed, seal_id = Sealer([OLDER], TABLE).seal(b"key", *ROW)
     assert sealer.open(sealed, seal_id, *ROW) == b"key"
     assert seal_id != sealer.current_seal_id
 
 
 def test_a_secret_that_is_missing_is_a_broken_seal() -> None:
-    sealed, seal_id = Sealer([b"some other secret"]).seal(b"key", *ROW)
+    sealed, seal_id = Sealer([b"some other secret"], TABLE).seal(b"key", *ROW)
     with pytest.raises(SealBroken):
         sealer.open(sealed, seal_id, *ROW)
 
@@ -88,7 +89,7 @@ def test_a_broken_seal_is_an_error_of_the_server() -> None:
 @pytest.mark.parametrize("secrets", [[], [b""], [SECRET, b""]])
 def test_sealing_without_a_secret_is_refused(secrets: list[bytes]) -> None:
     with pytest.raises(ValueError, match="secret"):
-        Sealer(secrets)
+        Sealer(secrets, TABLE)
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:

@@ -151,7 +151,7 @@ OWN = bytes(range(100, 132))
 
 async def _plant(shop: Shop, purpose: str, seal: str) -> dict[str, Any]:
     key_id, algorithm = "feedfacefeedface", "HS256"
-    sealer = Sealer([OTHER_SECRET.encode()])
+    sealer = Sealer([OTHER_SECRET.encode()], "asgi_sessions_")
     material, seal_id = sealer.seal(OWN, key_id, algorithm, purpose)
     if seal == "none":
         material, seal_id = OWN, None  # type: ignore[assignment]
@@ -240,7 +240,7 @@ async def test_keys_every_bit_of_a_sealed_key_counts(shop: Shop) -> None:
     ((material, seal_id, key_id, algorithm),) = await shop.rows(
         "SELECT material, seal_id, key_id, algorithm FROM asgi_sessions_signing_keys WHERE purpose = 'access'"
     )
-    sealer = Sealer([SECRET.encode()])
+    sealer = Sealer([SECRET.encode()], "asgi_sessions_")
     assert sealer.open(material, seal_id, key_id, algorithm, "access")
     for position in range(len(material)):
         broken = bytearray(material)
