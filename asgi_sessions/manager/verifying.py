@@ -125,8 +125,7 @@ class Verifier:
         if check_database or self._check_database or (access.legacy and self._doubts_legacy):
             await self._standing.row(access.handle)
         elif self._feed is not None:
-            if self._feed.is_stale:
-                await self._feed.wake_up()
+            await self._feed.wake_up()
             if self._feed.is_out(access.handle) or self._feed.is_overflowing:
                 # Says why, and what becomes of the cookies.
                 await self._standing.row(access.handle, fresh=self._feed.is_overflowing)

@@ -8,7 +8,21 @@ another node. So each poll reads again whatever is younger than the last good po
 `FULL_READ_SECONDS` all that is still needed is read. Only a poll that went through to its end moves the mark.
 
 *Nobody is served on old news.* Freshness counts from the start of the last good poll, by a clock that nobody can set.
-Before the first one there is none.
+Before the first one there is none. How old it may be depends on why it is:
+
+===========  ===================================================  ====================================================
+state        when                                                 requests
+===========  ===================================================  ====================================================
+current      the loop runs, and polls come to their end           are answered from memory
+thawed       the loop has stood still (`pulse`), or the news has  wait for a poll that has begun since
+             become too old, and no poll has failed since
+failing      polls fail, or were waited for in vain               go on for ``revocation_max_staleness``, then get 503
+===========  ===================================================  ====================================================
+
+`vouches_for` compares the time with `_good_until`, and everything above is in there: the next beat of the pulse that is
+due, the end of ``revocation_max_staleness``, or never while something newer is wanted. A poll that fails while the loop
+stands still says nothing of the database, since a thawed process runs all timers that are due before it reads what has
+been answered: such a poll is made again at once.
 
 *Nothing is forgotten too early.* An access token of before the revocation is good for one lifetime, one that a stale
 read has let through for another, and a worker may be behind by the staleness that is allowed.
@@ -18,13 +32,13 @@ Source: the design of OAuth Status Lists and of certificate revocation; none of 
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.memory import RevokedHandles
+from asgi_sessions.revocation.pulse import Pulse, machine_seconds
 from asgi_sessions.revocation.roll_call import RollCall
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
@@ -40,8 +54,10 @@ OVERLAP_MS = round(STATEMENT_TIMEOUT_SECONDS * 1000) + REPLICATION_LAG_MS + 5_00
 FULL_READ_SECONDS = 30.0
 PAGES_PER_SECOND = 8
 """Of the full read: more than a million tombstones in half a minute, and a tenth of a worker's time."""
+THAW_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1.0
+"""For so long a request waits after a freeze until the database has given something: a second more than it may take."""
 WAKE_UP_SECONDS = 1.0
-"""For so long a request waits for newer news before it gets 503: a database that hangs would take all its time."""
+"""For so long it waits where no freeze has made the news old: a database that hangs would take all its time."""
 CLOCK_ALARM_MS = 5_000
 """A worker whose clock differs from the database's by more says so in its log."""
 
@@ -68,7 +84,7 @@ class RevocationFeed:
         roll_call: RollCall,
         clock: Clock,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = machine_seconds,
     ) -> None:
         self._watchers = watchers
         self._roll_call = roll_call
@@ -82,12 +98,17 @@ class RevocationFeed:
         self._mark = 0  # the database's time at the last good poll, ms
         self._fresh_at = float("-inf")
         self._full_at = float("-inf")
+        self._wanted_from = float("-inf")  # only what a poll that began then, or later, has found is good enough
+        self._good_until = float("-inf")
+        self._pulse = Pulse(monotonic, self._beaten)
+        self._thawed_at = float("-inf")
+        self._freezes = self._pages = 0
         self._again: Position | None = None  # how far the full read has come
         self._pages_again = max(1, round(PAGES_PER_SECOND * self._interval))
         self._aged_at = monotonic()
         self._failing = self._refusing = self._clock_differs = self._overflowing = False
         self._wake = asyncio.Event()
-        self._polling, self._waking = asyncio.Lock(), asyncio.Lock()
+        self._polling = asyncio.Lock()
         self._begun = self._done = self._missed = 0  # polls, counted from 1
         self._task: asyncio.Task[None] | None = None
 
@@ -114,9 +135,8 @@ class RevocationFeed:
 
     def vouches_for(self, handle: str) -> bool:
         """Whether the news is good and has nothing against a session."""
-        revoked, monotonic = self._revoked, self._monotonic
-        fresh = monotonic() - self._fresh_at <= self._most_stale
-        return fresh and not revoked.overflowing and not revoked.holds(handle)
+        revoked = self._revoked
+        return self._monotonic() <= self._good_until and not revoked.overflowing and not revoked.holds(handle)
 
     @property
     def is_overflowing(self) -> bool:
@@ -135,10 +155,19 @@ class RevocationFeed:
         self._revoked.add(handle)
 
     async def wake_up(self) -> None:
-        """Poll now if the news is old though no poll has failed: the process was frozen, or its loop was blocked."""
-        async with self._waking:
-            if not self._failing and self.is_stale:
-                await self.catch_up()  # of many requests only the first one waits
+        """Return when the news is as good as it can be: at once, or after the poll that a thawed process waits for."""
+        wanted_from = self._look()
+        while wanted_from > self._fresh_at and self._wanted_from >= wanted_from:  # else it has failed
+            frozen = self._thawed_at >= wanted_from and not self._failing
+            seen = self._freezes, self._pages
+            try:
+                async with asyncio.timeout(THAW_SECONDS if frozen else WAKE_UP_SECONDS):
+                    await self.poll()
+            except StoreUnavailable:
+                return  # it has been logged
+            except TimeoutError:
+                if seen == (self._freezes, self._pages):
+                    self._failed("gets no answer from")
 
     async def catch_up(self) -> None:
         """Read what this worker has just written, where it does not know the handles. Failing that, the next poll will.
@@ -151,7 +180,7 @@ class RevocationFeed:
         except StoreUnavailable:
             pass  # it has been logged
         except TimeoutError:
-            self._failed()
+            self._failed("gets no answer from")
 
     def wake(self) -> None:
         """Poll now: somebody has ended a session somewhere."""
@@ -166,10 +195,14 @@ class RevocationFeed:
             StoreUnavailable: The database does not answer.
         """
         await self.poll()
+        self._pulse.start()
+        self._judge()
         self._task = asyncio.create_task(self._poll_for_ever(), name="asgi_sessions revocation feed")
 
     async def stop(self) -> None:
         """End the background work."""
+        self._pulse.stop()
+        self._judge()
         if self._task is not None:
             await end_task(self._task)
             self._task = None
@@ -188,11 +221,11 @@ class RevocationFeed:
                 raise StoreUnavailable  # likewise: who waited for it need not wait for another
             self._begun = poll = self._begun + 1
             try:
-                await self._read()
+                await self._read_undisturbed()
             except Exception as error:
                 self._missed = poll
                 first = not self._failing
-                self._failed()
+                self._failed("cannot read")
                 if isinstance(error, StoreUnavailable):
                     raise
                 if first:  # else a fault that stays would fill the log
@@ -201,6 +234,16 @@ class RevocationFeed:
             self._done = poll
             self._recovered()
             self._watch_memory()
+
+    async def _read_undisturbed(self) -> None:
+        freezes = self._freezes
+        try:
+            return await self._read()
+        except Exception:
+            self._look()
+            if self._freezes == freezes:
+                raise
+        return await self._read()  # its time limit, and not the database, may have ended the first one
 
     async def _read(self) -> None:
         began = self._monotonic()
@@ -218,6 +261,7 @@ class RevocationFeed:
         if now is not None:
             self._mark = now
         self._fresh_at = began
+        self._judge()
         if first:
             self._full_at = began
         with suppress(StoreUnavailable):  # the news is fresh all the same, and the next poll goes on
@@ -236,6 +280,7 @@ class RevocationFeed:
 
     async def _learn(self, place: Position) -> Page:
         page = await self._tombstones.page(place)
+        self._pages += 1
         self._watchers.tell([handle for handle in page.handles if self._revoked.add(handle)])
         return page
 
@@ -253,11 +298,39 @@ class RevocationFeed:
             with suppress(StoreUnavailable):  # it has been logged
                 await self.poll()
 
-    def _failed(self) -> None:
+    # -- what the news is good for
+
+    def _judge(self) -> None:
+        """To be called whenever one of these has changed."""
+        if self._fresh_at < self._wanted_from:
+            self._good_until = float("-inf")
+        else:
+            self._good_until = min(self._fresh_at + self._most_stale, self._pulse.good_until)
+
+    def _beaten(self, late: bool) -> None:
+        if late:
+            self._freezes += 1
+            self._thawed_at = self._wanted_from = self._monotonic()
+            self.wake()
+        self._judge()
+
+    def _look(self) -> float:
+        """Since when a poll must have begun for its news to be good enough now."""
+        if self._pulse.is_late:
+            self._pulse.beat()
+        if self.is_stale and not self._failing and self._wanted_from <= self._fresh_at:
+            self._wanted_from = self._monotonic()
+            self._judge()
+        return self._wanted_from
+
+    def _failed(self, what: str) -> None:
+        self._wanted_from = float("-inf")  # nobody waits for what does not come
+        self._judge()
         if not self._failing:
             self._failing = True
             _log.warning(
-                "The revocation feed cannot read the database: its news is %.1f s old. After %g s requests get 503.",
+                "The revocation feed %s the database: its news is %.1f s old. After %g s requests get 503.",
+                what,
                 self.staleness,
                 self._most_stale,
             )

@@ -1,6 +1,7 @@
 """What the workers of the feed's tests serve. Settings come from the environment."""
 
 import os
+import time
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -39,6 +40,11 @@ async def revoke_all(request: Request) -> Response:
     return JSONResponse(await sessions.revoke_all_sessions_for_user(request.path_params["user"]))
 
 
+async def block(request: Request) -> Response:
+    time.sleep(float(request.path_params["seconds"]))  # noqa: ASYNC251 - the mistake that it is
+    return JSONResponse({})
+
+
 async def staleness(request: Request) -> Response:
     found = sessions.revocation_staleness
     return JSONResponse(None if found is None else found.total_seconds())
@@ -52,6 +58,7 @@ app = Starlette(
         Route("/asked", asked),
         Route("/revoke/{handle}", revoke, methods=["POST"]),
         Route("/revoke-all/{user}", revoke_all, methods=["POST"]),
+        Route("/block/{seconds}", block),
         Route("/staleness", staleness),
         Mount("/auth", routes=session_routes()),
     ],

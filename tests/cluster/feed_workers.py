@@ -34,14 +34,18 @@ class Reply:
 class Line:
     """One connection, and so one worker.
 
+    Args:
+        port: Where it listens.
+        greet: Whether to ask at once who answers.
+
     Attributes:
         pid: The worker's.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, greet: bool = True) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
         try:
-            self.pid: int = self.ask("/pid").body
+            self.pid: int = self.ask("/pid").body if greet else 0
         except BaseException:
             self.close()
             raise
