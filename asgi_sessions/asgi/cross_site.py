@@ -1,22 +1,23 @@
 """Whose page made the request: the rules of `protocol.csrf` and the anti-CSRF token, applied as the settings say."""
 
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 from asgi_sessions.asgi.transport import header_values
 from asgi_sessions.errors import CsrfRejected, TryRefreshToken
 from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.protocol import csrf as rules
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.anti_csrf import HEADER, token_matches
-from asgi_sessions.settings import SessionSettings
 
 
 class CrossSiteGuard:
     """Refuses what another site's page has sent. A refusal clears nothing."""
 
-    def __init__(self, settings: SessionSettings, scope: MutableMapping[str, Any]) -> None:
-        self._settings = settings
+    def __init__(self, manager: SessionManager, scope: MutableMapping[str, Any]) -> None:
+        self._settings = settings = manager.settings
+        self._manager = manager
         self._scope = scope
         hosts = header_values(scope["headers"], b"host")
         self._asked: dict[str, Any] = {
@@ -50,10 +51,11 @@ class CrossSiteGuard:
             if len(presented) != 1 or not token_matches(expected, presented[0]):
                 raise TryRefreshToken
 
-    def check_origin(self, *, method: str | None = None) -> None:
+    def check_origin(self, carried: Sequence[str], *, method: str | None = None) -> None:
         """Check a login, refresh or sign-out: by its origin, in every mode but ``off``.
 
         Args:
+            carried: The access tokens of the request, which say whose session was to be used.
             method: Another than the request's own: refresh and sign-out are never safe, a login by GET is the way
                 back from an identity provider.
 
@@ -61,13 +63,13 @@ class CrossSiteGuard:
             CsrfRejected: Another site's page has made it.
         """
         if self._settings.csrf != "off":
-            self._check(None, method=method)
+            self._check(None, carried, method=method)
 
     def may_refresh_inline(self) -> bool:
         """Whether the request may rotate the tokens by the way; another site's image or frame may not."""
         return rules.refresh_allowed(**self._asked)
 
-    def _check(self, access: AccessToken | None, *, method: str | None = None) -> None:
+    def _check(self, access: AccessToken | None, carried: Sequence[str] = (), *, method: str | None = None) -> None:
         try:
             rules.check(
                 method=method or self._scope.get("method", "GET"),
@@ -76,9 +78,12 @@ class CrossSiteGuard:
                 **self._asked,
             )
         except CsrfRejected:
-            record(
-                Event.CSRF_REJECTED,
-                session_handle=access.handle if access else None,
-                user_id=access.user_id if access else None,
-            )
+            if access is None and len(carried) == 1:
+                access = self._manager.lifecycle.verifier.recognise(carried[0].encode("latin-1", "replace"))
+            if access is not None:
+                record(Event.CSRF_REJECTED, session_handle=access.handle, user_id=access.user_id)
+            else:  # no event of a session's, and anybody's page can make any number of them
+                self._manager.cross_site_log.say(
+                    "Refused a request of another site's page that brought no good access token."
+                )
             raise

@@ -17,8 +17,10 @@ from asgi_sessions.errors import (
     Unauthorised,
 )
 from asgi_sessions.manager.connection import SCOPE_KEY
+from asgi_sessions.manager.once_per_minute import OncePerMinute
+from asgi_sessions.protocol.clock import system_clock
 
-_log = logging.getLogger(__name__)
+_unavailable_log = OncePerMinute(logging.getLogger(__name__), logging.WARNING, system_clock)
 
 POLICY_VIOLATION = 1008
 """The WebSocket close code (RFC 6455, section 7.4.1) where the server offers no denial response."""
@@ -85,15 +87,16 @@ def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Resp
     """The response for an error. Says no more than the error's class."""
     kind = type(error)
     status = kind.status_code
+    exchange = scope.get(SCOPE_KEY)
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, _NEEDS_LOGIN):
-        exchange = scope.get(SCOPE_KEY)
         if exchange is not None:
             status = exchange.manager.settings.expired_status_code
         if status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="session"'
     if isinstance(error, StoreUnavailable):
-        _log.warning("Answered 503, the session store is unavailable: %s", error.__cause__ or "gave up after retries")
+        log = _unavailable_log if exchange is None else exchange.manager.unavailable_log
+        log.say("Answered 503, the session store is unavailable: %s", error.__cause__ or "gave up after retries")
         headers["Retry-After"] = str(error.retry_after)
     return JSONResponse({"detail": kind.detail, "code": kind.code}, status_code=status, headers=headers)
 

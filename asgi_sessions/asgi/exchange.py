@@ -130,7 +130,7 @@ class Exchange:
             raise ConfigurationError("The response has started: create_new_session can no longer set its cookies.")
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
-            self._guard.check_origin()
+            self._guard.check_origin(carried.access)
         async with self._one_at_a_time:
             replaces = await self._handles_in(lifecycle, carried)
             tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
@@ -193,7 +193,7 @@ class Exchange:
         self._looked = True
         carried = self._transport.read(self._headers, refreshing=True)
         if not carried.bearer:
-            self._guard.check_origin(method="POST")
+            self._guard.check_origin(carried.access, method="POST")
         async with self._one_at_a_time:
             try:
                 access = await self._access_of(lifecycle, carried)
@@ -214,7 +214,7 @@ class Exchange:
         self._looked = True
         carried = self._transport.read(self._headers)
         if not carried.bearer:
-            self._guard.check_origin(method="POST")
+            self._guard.check_origin(carried.access, method="POST")
         async with self._one_at_a_time:
             revoked = [await lifecycle.revoker.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
             self.answer.ended(by_user=True)
@@ -454,7 +454,7 @@ class Exchange:
 
     @property
     def _guard(self) -> CrossSiteGuard:
-        return CrossSiteGuard(self.manager.settings, self._scope)
+        return CrossSiteGuard(self.manager, self._scope)
 
 
 def _address(host: str) -> str | None:

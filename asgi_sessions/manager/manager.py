@@ -15,6 +15,7 @@ from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, conn
 from asgi_sessions.manager.events import Events, HookT
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
+from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.refreshing import already_rotated
 from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.manager.session import IssuedSession, Session, SessionRecord
@@ -53,6 +54,9 @@ class SessionManager:
     def __init__(self, settings: SessionSettings | None = None, *, clock: Clock = system_clock) -> None:
         self.settings = SessionSettings() if settings is None else settings
         self.clock = clock
+        # Of what needs no session, so that the log is not anybody's to fill.
+        self.cross_site_log = OncePerMinute(_log, logging.WARNING, clock)
+        self.unavailable_log = OncePerMinute(_log, logging.WARNING, clock)
         self._events = Events()
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
         self._latest: Runtime | None = None  # of the loop that asked last: most processes have but one

@@ -8,6 +8,7 @@ from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDet
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer, TokenSet
+from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing
@@ -63,6 +64,7 @@ class Refresher:
         self._revoker = revoker
         self._events = events
         self._clock = clock
+        self._restored = OncePerMinute(_log, logging.CRITICAL, clock)
         self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
 
     async def authentic(self, text: str) -> RefreshToken | None:
@@ -151,7 +153,7 @@ class Refresher:
 
     def future(self, handle: str) -> Unauthorised:
         """The error for a token that is newer than the database, said loudly: a backup was restored."""
-        _log.critical("Session %s: its token is newer than the database. Was an old backup restored?", handle)
+        self._restored.say("Session %s: its token is newer than the database. Was an old backup restored?", handle)
         return Unauthorised()
 
     async def _judge(

@@ -80,6 +80,7 @@ class Runtime:
             self._installation = await look_at_installation(state, key_store, tombstones)
             await reseal_older_keys(settings, self._installation, state, key_store)
             keys = SigningKeys(settings, key_store, self._clock, legacy_until=self._installation.legacy_until)
+            opened.push_async_callback(keys.close)
             await keys.start()
             watchers = Watchers()
             if settings.revocation_check != "none":

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.manager.once_per_minute import OncePerMinute
+from asgi_sessions.manager.single_flight import SingleFlight
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate, new_key_id
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
@@ -23,7 +25,7 @@ RELOAD_INTERVAL_SECONDS = 1.0
 """Unknown key ids are untrusted input: they cause no more than one reload in this time."""
 
 PROVIDER_TIMEOUT_SECONDS = 5.0
-"""An application's own key provider is asked under a lock, at every issue."""
+"""An application's own key provider is asked at every issue: so long all who ask at once wait for it."""
 
 ACCESS, REFRESH = "access", "refresh"
 
@@ -65,6 +67,10 @@ class SigningKeys:
         self._provider: Callable[[], Awaitable[str | bytes]] | None = settings.signing_key_provider
         self._provided: list[SigningKey] = []
         self._opened_keys: dict[str, SigningKey] = {}
+        self._provision = SingleFlight(self._ask_provider)
+        self._provider_failed = OncePerMinute(_log, logging.ERROR, clock)
+        self._not_reloaded = OncePerMinute(_log, logging.WARNING, clock)
+        self._reported: set[tuple[str, str | None]] = set()  # keys that cannot be opened
         self._lock = asyncio.Lock()
         self._next_reload = 0.0
         self._reload_failed = False
@@ -77,11 +83,14 @@ class SigningKeys:
         """
         await self._load(strict=True)
 
+    async def close(self) -> None:
+        """Wait no longer for an application's own key provider."""
+        await self._provision.close()
+
     async def signing_key(self) -> SigningKey:
         """The key to sign with now. Makes the next one when it is due."""
         if self._provider is not None:
-            async with self._lock:
-                await self._ask_provider(self._provider)
+            await self._provision.join()
         elif self._due():
             async with self._lock:
                 if self._due():
@@ -114,9 +123,11 @@ class SigningKeys:
             await self._load(strict=False)
             self._reload_failed = False
         except StoreUnavailable:
-            _log.warning("The signing keys could not be loaded again; going on with the known ones.")
+            self._not_reloaded.say("The signing keys could not be loaded again; going on with the known ones.")
         except ConfigurationError as error:  # a mistake of the application's, but no reason to fail whoever asks
-            _log.error("The signing keys could not be loaded again; going on with the known ones: %s", error)
+            self._not_reloaded.say(
+                "The signing keys could not be loaded again; going on with the known ones: %s", error
+            )
         finally:
             self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
 
@@ -144,7 +155,7 @@ class SigningKeys:
         self.refresh_tokens = self._codec(RefreshTokenCodec, root, "refresh-token")
         self.retry_markers = self._codec(RetryMarkerCodec, root, "retry-marker")
         if self._provider is not None:
-            await self._ask_provider(self._provider)
+            await self._provision.join()
             return
         self._take(await self._keys(ACCESS, strict=strict))
         if self._due():
@@ -201,7 +212,8 @@ class SigningKeys:
                     raise ConfigurationError(SEAL_BROKEN if self._sealer else _SEALED) from None
                 if row.key_id in self._opened_keys:
                     opened.append(self._opened_keys[row.key_id])
-                else:
+                elif (row.key_id, row.seal_id) not in self._reported:  # anybody can have the keys loaded again
+                    self._reported.add((row.key_id, row.seal_id))
                     _log.error("Signing key %s cannot be opened with secret_key and is not used.", row.key_id)
         return opened
 
@@ -223,12 +235,14 @@ class SigningKeys:
                 await self._store.reseal(row, sealed, seal_id)
         return SigningKey(row.key_id, row.serial, row.algorithm, material, row.signs_from)
 
-    async def _ask_provider(self, provider: Callable[[], Awaitable[str | bytes]]) -> None:
+    async def _ask_provider(self) -> None:
+        if self._provider is None:
+            return
         try:
             async with asyncio.timeout(PROVIDER_TIMEOUT_SECONDS):
-                value = await provider()
+                value = await self._provider()
         except Exception as error:
-            _log.exception("signing_key_provider failed.")
+            self._provider_failed.say("signing_key_provider failed.", exc_info=True)
             raise StoreUnavailable("The signing key provider failed.") from error
         if not isinstance(value, str | bytes):
             raise ConfigurationError("signing_key_provider: must return the key as str or bytes.")

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from functools import partial
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
+from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.refreshing import MAX_READS, Refresher
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing
@@ -53,6 +54,7 @@ class Verifier:
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
         self._verified = VerifiedTokens(settings.verified_token_memory, settings.access_token_lifetime_ms, clock)
+        self._unpromoted = OncePerMinute(_log, logging.WARNING, clock)
         self._refused: bytes | None = None  # the last text that was no token of ours
         self._keyring = keys.keyring
         # Settled first uses; one that is forgotten costs a statement.
@@ -184,7 +186,7 @@ class Verifier:
             row, verdict = await self._settle(access, lineage)
         except StoreUnavailable:
             # Not remembered, so the next use tries again; a checked path asks the database itself and fails there.
-            _log.warning("Session %s: its token was served without promotion.", access.handle)
+            self._unpromoted.say("Session %s: its token was served without promotion.", access.handle)
             return
         if verdict is Verdict.FUTURE:
             raise self._refresher.future(access.handle)

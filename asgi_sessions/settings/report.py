@@ -27,6 +27,7 @@ def policy_summary(settings: SessionSettings) -> dict[str, str]:
     summary["database_url"] = f"{url.drivername}://{host}/{url.database or ''}"
     summary["secret_key"] = str(len(settings.secret_key)) if settings.secret_key else "none"
     summary["signing_key_provider"] = "own" if settings.signing_key_provider else "none"
+    summary["audience"] = settings.token_audience
     if settings.cookie_prefix is None:
         summary["cookie_prefix"] = "automatic"
     summary["older_cookie_domains"] = _written([domain or "host-only" for domain in settings.older_cookie_domains])

@@ -109,6 +109,20 @@ def test_a_refusal_names_no_token(
     assert not [value for value in jar.cookies.values() if value in told]
 
 
+def test_the_log_tells_of_answers_with_503_once_a_minute(
+    open_client: OpenClient, sessions: SessionManager, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = open_client(application(sessions, raising(StoreUnavailable())))
+    for _ in range(2):
+        for _ in range(20):
+            assert client.get("/raise").status_code == 503
+        clock.advance(60)
+    client.get("/raise")
+    told = [message for message in caplog.messages if "503" in message]
+    assert told[0].startswith("Answered 503")
+    assert [message.split()[0] for message in told[1:]] == ["19", "20"]
+
+
 # -- whose handler
 
 

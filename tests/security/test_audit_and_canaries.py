@@ -98,6 +98,29 @@ async def test_16_every_refused_request_of_another_site_is_an_event(
     assert [name for name, _ in events(caplog)][1:] == ["session.csrf_rejected"]
 
 
+@pytest.mark.parametrize("carried", ["nothing", "garbage", "too many"])
+@pytest.mark.parametrize("path", ["/login/bob", "/auth/session/refresh", "/auth/signout", "/me"])
+async def test_16_refused_requests_without_a_session_are_no_events_and_one_line_a_minute(
+    shop: Shop, caplog: pytest.LogCaptureFixture, path: str, carried: str
+) -> None:
+    copies = {"nothing": [], "garbage": ["x" * 300], "too many": ["x.y.z"] * 9}[carried]
+    cookies = [(name, text) for text in copies for name in (ACCESS, REFRESH)]
+    refused = 0
+    for _ in range(3):
+        for _ in range(50):
+            answer = await shop.browser().post(path, [("sec-fetch-site", "cross-site")], cookies=cookies)
+            refused += answer.status == 403
+        shop.clock.forward(minutes=1)
+    # Where nobody can be logged in there is nothing to refuse but 401.
+    assert refused == (0 if path == "/me" and carried != "garbage" else 150)
+    assert events(caplog) == []
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING and "another site" in record.msg]
+    assert len(told) <= 3
+    if refused:
+        counts = [record.args[0] for record in told if isinstance(record.args, tuple) and record.args]
+        assert (counts, told[0].getMessage()[:7]) == ([49, 50], "Refused")
+
+
 async def test_16_no_user_id_breaks_out_of_its_line(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     for user in ("a\nsession.revoked user_id='root'", "a\r\nb", "\x1b[2J", "\u2028", "a' reason='x", "%s %d %(x)s"):
         await shop.manager.create_new_session_without_request(user)
