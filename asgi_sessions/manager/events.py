@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.hook_lane import HookLane
 
 __all__ = ["Events", "Hook", "HookT", "SessionEvent"]
 
@@ -46,7 +48,9 @@ class Events:
 
     def __init__(self) -> None:
         self._hooks: dict[Event, list[Hook]] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Event, int], HookLane]] = (
+            WeakKeyDictionary()
+        )
 
     def add(self, event: Event, hook: HookT) -> HookT:
         """Have `hook` called after each event of this kind, and return it.
@@ -62,6 +66,8 @@ class Events:
     def happened(self, event: Event, *, session_handle: str | None = None, user_id: Any = None, **details: Any) -> None:
         """Write the event down, and start its hooks beside the request: none of them can delay or break it.
 
+        A hook that hangs or is slow has its events dropped when too many wait for it; the audit log has them all.
+
         Args:
             event: What happened.
             session_handle: To which session, where it is one.
@@ -72,10 +78,12 @@ class Events:
         hooks = self._hooks.get(event)
         if hooks:
             told = SessionEvent(event.value, session_handle, user_id, MappingProxyType(details))
-            for hook in hooks:
-                task = asyncio.get_running_loop().create_task(_run(hook, told))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
+            lanes = self._lanes.setdefault(asyncio.get_running_loop(), {})
+            for place, hook in enumerate(hooks):
+                lane = lanes.get((event, place))
+                if lane is None:
+                    lane = lanes[event, place] = HookLane(hook)
+                lane.tell(told)
 
     async def settle(self) -> None:
         """Wait for the hooks of this event loop that are still at work, and cancel those that take too long."""
@@ -85,22 +93,19 @@ class Events:
             while (at_work := self._at_work()) and (left := deadline - loop.time()) > 0:  # one may set off others
                 await asyncio.wait(at_work, timeout=left)
         finally:
+            given_up = sum(lane.give_up() for lane in self._lanes.get(loop, {}).values())
             late = self._at_work()
             for task in late:
                 task.cancel()
         if late:
             _log.warning("%d hooks were still at work after %g s and were cancelled.", len(late), SETTLE_SECONDS)
+            if given_up:
+                _log.error("%d events were dropped: their hooks were not done with others.", given_up)
             await asyncio.wait(late, timeout=CANCEL_SECONDS)
 
     def _at_work(self) -> list[asyncio.Task[None]]:
         loop = asyncio.get_running_loop()
-        at_work = [task for task in list(self._running) if task.get_loop() is loop and not task.done()]
+        lanes = self._lanes.get(loop, {}).values()
+        at_work = [task for lane in lanes for task in lane.running if not task.done()]
         this = asyncio.current_task()  # which may be a hook that stops its manager
         return [task for task in at_work if task is not this]
-
-
-async def _run(hook: Hook, event: SessionEvent) -> None:
-    try:
-        await hook(event)
-    except Exception:
-        _log.exception("A hook of %s failed; the request went on.", event.name)

@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from asgi_sessions import SessionEvent, SessionManager, TokenTheftDetected
-from asgi_sessions.manager import events
+from asgi_sessions.manager import events, hook_lane
+from asgi_sessions.manager.audit import Event
 from tests.asgi.apps import BASE_URL, application
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager, manager_builder
@@ -148,7 +149,7 @@ async def test_a_failing_hook_breaks_neither_the_request_nor_the_others(
         issued = await sessions.create_new_session_without_request("alice")
         await diary.has(1)
         assert (await sessions.get_session_without_request(issued.access_token.value)).user_id == "alice"
-    (record,) = [record for record in caplog.records if record.name == "asgi_sessions.manager.events"]
+    (record,) = [record for record in caplog.records if record.name == "asgi_sessions.manager.hook_lane"]
     assert record.getMessage() == "A hook of session.created failed; the request went on."
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
@@ -353,3 +354,120 @@ def test_what_requests_do_is_told_too_and_a_failing_hook_breaks_no_answer(sessio
         ("session.created", "bob", None),
         ("session.revoked", None, "logout"),
     ]
+
+
+# -- hooks that hang
+
+
+def _tell(sessions: SessionManager, count: int) -> None:
+    for number in range(count):
+        sessions._events.happened(Event.CREATED, session_handle=f"{number:032x}", user_id="alice")
+
+
+async def _tell_in_time(sessions: SessionManager, count: int) -> None:
+    """No faster than a good hook can work."""
+    for _ in range(count // hook_lane.AT_ONCE):
+        _tell(sessions, hook_lane.AT_ONCE)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "asgi_sessions.manager.hook_lane"]
+
+
+async def test_a_hook_that_hangs_has_bounds_and_the_drops_are_logged_once(
+    sessions: SessionManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "asgi_sessions.audit")
+    going_on = asyncio.Event()
+    handled: list[str | None] = []
+
+    @sessions.on_session_created
+    async def hangs(event: SessionEvent) -> None:
+        await going_on.wait()
+        handled.append(event.session_handle)
+
+    diary = Diary()
+    sessions.on_session_created(diary)
+    async with sessions:
+        before = len(asyncio.all_tasks())
+        await _tell_in_time(sessions, 2000)
+        assert len(asyncio.all_tasks()) <= before + 2 * hook_lane.AT_ONCE
+        # The other hook and the audit log have all of them.
+        assert len(await diary.has(2000)) == 2000
+        assert sum(record.name == "asgi_sessions.audit" for record in caplog.records) == 2000
+        assert _lines(caplog) == ["A hook of session.created does not keep up: further events are dropped for it."]
+        caplog.clear()
+        going_on.set()
+        async with asyncio.timeout(PATIENCE):
+            while not _lines(caplog):
+                await asyncio.sleep(0)
+        assert _lines(caplog) == ["A hook keeps up again; 980 events were dropped for it."]
+        assert len(handled) == hook_lane.AT_ONCE + hook_lane.WAITING
+        # The next time it is a new state.
+        going_on.clear()
+        await _tell_in_time(sessions, 2000)
+        assert len(_lines(caplog)) == 2
+        going_on.set()
+
+
+async def test_a_hook_that_takes_too_long_is_cancelled_and_makes_room(
+    sessions: SessionManager, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook_lane, "HOOK_SECONDS", 0.01)
+    monkeypatch.setattr(hook_lane, "AT_ONCE", 2)
+    cancelled: list[str | None] = []
+
+    @sessions.on_session_created
+    async def hangs(event: SessionEvent) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(event.session_handle)
+            raise
+
+    async with sessions:
+        _tell(sessions, 10)
+        async with asyncio.timeout(PATIENCE):
+            while len(cancelled) < 10:
+                await asyncio.sleep(0.001)
+    assert cancelled == [f"{number:032x}" for number in range(10)]
+    assert _lines(caplog) == ["A hook of session.created was cancelled: it took more than 0.01 s."]
+
+
+async def test_a_hook_that_times_out_by_itself_has_failed(
+    sessions: SessionManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    @sessions.on_session_created
+    async def mails(event: SessionEvent) -> None:
+        raise TimeoutError
+
+    async with sessions:
+        _tell(sessions, 1)
+    assert _lines(caplog) == ["A hook of session.created failed; the request went on."]
+
+
+async def test_a_stop_finishes_what_waits_and_says_what_it_had_to_drop(
+    sessions: SessionManager, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled: list[str | None] = []
+
+    @sessions.on_session_created
+    async def slow(event: SessionEvent) -> None:
+        await asyncio.sleep(0)
+        handled.append(event.session_handle)
+
+    async with sessions:
+        _tell(sessions, 500)
+    assert len(handled) == 500
+    monkeypatch.setattr(events, "SETTLE_SECONDS", 0.02)
+
+    @sessions.on_session_created
+    async def hangs(event: SessionEvent) -> None:
+        await asyncio.Event().wait()
+
+    async with sessions:
+        _tell(sessions, 50)
+    assert "20 hooks were still at work after 0.02 s and were cancelled." in caplog.messages
+    assert "30 events were dropped: their hooks were not done with others." in caplog.messages
