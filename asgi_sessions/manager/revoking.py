@@ -1,8 +1,9 @@
 """Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
 from asgi_sessions.protocol import user_id
@@ -10,7 +11,7 @@ from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS, Clock
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.watchers import Watchers
-from asgi_sessions.store.repository import SessionRepository, SessionRow
+from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository, SessionRow
 
 
 class Revoker:
@@ -54,8 +55,9 @@ class Revoker:
         """End several sessions; returns how many of them were still alive."""
         handles = list(dict.fromkeys(handle for handle in session_handles if is_handle(handle)))
         count = await self._sessions.revoke_many(handles, "logout", now=self._ended_before()) if handles else 0
+        self._over(handles)  # none of them is alive now, whoever has ended it
         if count:
-            await self._learn()
+            self._announce()
             self._events.happened(Event.REVOKED, reason="logout", count=count, session_handles=handles)
         return count
 
@@ -68,8 +70,11 @@ class Revoker:
             return 0
         now = self._ended_before()
         count = await self._sessions.revoke_all(stored, "logout_all", now=now, except_handle=except_handle)
+        if self._feed is not None:
+            self._feed.suspect(stored)  # the statement does not say which sessions it has ended
+        await self._tell_watchers_of(stored, except_handle)
         if count:
-            await self._learn()
+            self._announce()
             self._events.happened(Event.REVOKED, user_id=owner, reason="logout_all", count=count)
         return count
 
@@ -89,20 +94,36 @@ class Revoker:
         revoked = await self._sessions.revoke(handle, reason, now=self._ended_before())
         if revoked:
             self._announce()
-            if self._feed is not None:
-                self._feed.add(handle)
-            self._watchers.tell((handle,))
-        elif self._feed is not None and handle not in self._feed:
-            # Another worker was faster, or the answer to the same statement was lost. Where there is a tombstone, it
-            # counts here too by the time that this returns.
-            await self._feed.catch_up()
+            self._over((handle,))
+        elif self._feed is not None and handle not in self._feed and await self._has_tombstone(handle):
+            # Another worker was faster, or the answer to the same statement was lost.
+            self._over((handle,))
         return revoked
 
-    async def _learn(self) -> None:
-        self._announce()
-        # The statement does not say which sessions it has ended.
+    def _over(self, handles: Sequence[str]) -> None:
+        """These sessions count as ended in this worker from now on."""
         if self._feed is not None:
-            await self._feed.catch_up()
+            for handle in handles:
+                self._feed.add(handle)
+        self._watchers.tell(handles)
+
+    async def _has_tombstone(self, handle: str) -> bool:
+        try:
+            row = await self._sessions.find(handle, fresh=True)
+        except StoreUnavailable:
+            return True  # it is not alive, or it would have been ended
+        return row is not None and row.revoked_at is not None
+
+    async def _tell_watchers_of(self, owner: bytes, except_handle: str | None) -> None:
+        """Tell whoever waits here for the end of one of a user's sessions. No statement where nobody does."""
+        watched = [handle for handle in self._watchers.handles_of(owner) if handle != except_handle]
+        for start in range(0, len(watched), LIVING_BATCH):
+            batch = watched[start : start + LIVING_BATCH]
+            try:
+                living = await self._sessions.living(batch, now=self._ended_before())
+            except StoreUnavailable:
+                living = set()  # a connection that ends too early may come again; one that does not end must not be
+            self._watchers.tell(handle for handle in batch if handle not in living)
 
     def _ended_before(self) -> int:
         """What has expired before this is over on every worker's clock; the rest another one might still refresh."""

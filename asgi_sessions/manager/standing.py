@@ -27,7 +27,8 @@ class Standing:
         Args:
             handle: Which session.
             fresh: Read at the strongest consistency. What looks missing or expired is always read again so: a
-                lagging node must not log anybody out.
+                lagging node must not log anybody out. Nor may it let anybody in whose user's sessions this worker has
+                just ended.
 
         Raises:
             Unauthorised: Unknown, expired or revoked.
@@ -36,7 +37,7 @@ class Standing:
         out = self._feed is not None and handle in self._feed
         fresh = fresh or out
         row = await self._sessions.find(handle, fresh=fresh)
-        if not fresh and (row is None or self._expired(row)):
+        if not fresh and (row is None or self._expired(row) or self._suspected(row)):
             row = await self._sessions.find(handle, fresh=True)
         if row is None:
             raise Unauthorised
@@ -47,6 +48,9 @@ class Standing:
         if out:  # and this node of the database has not heard of it yet
             raise Unauthorised(clear_cookies=False)
         return row
+
+    def _suspected(self, row: SessionRow) -> bool:
+        return self._feed is not None and self._feed.suspects(row.user_id)
 
     def _expired(self, row: SessionRow) -> bool:
         now = self._clock()

@@ -10,7 +10,7 @@ from asgi_sessions.manager.refreshing import MAX_READS, Refresher
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing
 from asgi_sessions.manager.verified import VerifiedTokens
-from asgi_sessions.protocol import access_token
+from asgi_sessions.protocol import access_token, user_id
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken, LegacyAccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict
@@ -124,13 +124,15 @@ class Verifier:
         """
         if self._promotes and access.lineage is not None and not self._is_settled(access):
             await self._first_use(access, access.lineage)
+        feed = self._feed
         if check_database or self._check_database or (access.legacy and self._doubts_legacy):
             await self._standing.row(access.handle)
-        elif self._feed is not None:
-            await self._feed.wake_up()
-            if self._feed.is_out(access.handle) or self._feed.is_overflowing:
+        elif feed is not None:
+            await feed.wake_up()
+            in_doubt = feed.is_overflowing or (feed.is_suspicious and feed.suspects(user_id.encode(access.user_id)))
+            if feed.is_out(access.handle) or in_doubt:
                 # Says why, and what becomes of the cookies.
-                await self._standing.row(access.handle, fresh=self._feed.is_overflowing)
+                await self._standing.row(access.handle, fresh=in_doubt)
 
     def wants_rewrite(self, access: AccessToken) -> bool:
         """Whether this token's first use has just been settled, and it does not say so itself.

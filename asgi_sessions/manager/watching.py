@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.watchers import Watchers
@@ -30,7 +31,7 @@ class Watch:
         self._clock = clock
         self._ended = ended
         self._timer: asyncio.TimerHandle | None = None
-        watchers.add(self._handle, self._revoked)
+        watchers.add(self._handle, self._revoked, owner=user_id.encode(access.user_id))
         self._wait()
 
     def cancel(self) -> None:

@@ -17,12 +17,14 @@ current      the loop runs, and polls come to their end           are answered f
 thawed       the loop has stood still (`pulse`), or the news has  wait for a poll that has begun since
              become too old, and no poll has failed since
 failing      polls fail, or were waited for in vain               go on for ``revocation_max_staleness``, then get 503
+suspicious   all of a user's sessions were ended here, and no     of that user ask the database, each for its own
+             poll that has begun since is through yet             session; all others as before
 ===========  ===================================================  ====================================================
 
-`vouches_for` compares the time with `_good_until`, and everything above is in there: the next beat of the pulse that is
-due, the end of ``revocation_max_staleness``, or never while something newer is wanted. A poll that fails while the loop
-stands still says nothing of the database, since a thawed process runs all timers that are due before it reads what has
-been answered: such a poll is made again at once.
+`vouches_for` compares the time with `_good_until`, and everything above is in there: the beat of the pulse that is due,
+the end of ``revocation_max_staleness``, or never while something newer is wanted or somebody is suspected. A poll that
+fails while the loop stands still says nothing of the database, since a thawed process runs all timers that are due
+before it reads what has been answered: such a poll is made again at once.
 
 *Nothing is forgotten too early.* An access token of before the revocation is good for one lifetime, one that a stale
 read has let through for another, and a worker may be behind by the staleness that is allowed.
@@ -102,6 +104,7 @@ class RevocationFeed:
         self._good_until = float("-inf")
         self._pulse = Pulse(monotonic, self._beaten)
         self._thawed_at = float("-inf")
+        self._suspects: dict[bytes, int] = {}  # by user, the first poll that will have begun since
         self._freezes = self._pages = 0
         self._again: Position | None = None  # how far the full read has come
         self._pages_again = max(1, round(PAGES_PER_SECOND * self._interval))
@@ -154,6 +157,27 @@ class RevocationFeed:
         """A session that this worker has ended: it counts at once."""
         self._revoked.add(handle)
 
+    def suspect(self, owner: bytes) -> None:
+        """A user of whose sessions this worker has ended some, without knowing which. It counts at once.
+
+        Until a poll that has begun since is through, each session of the user is asked for (`suspects`).
+
+        Args:
+            owner: The stored form of the user's id.
+        """
+        self._suspects[owner] = self._begun + 1
+        self._judge()
+        self.wake()
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether there is anybody for whom `suspects` is true."""
+        return bool(self._suspects)
+
+    def suspects(self, owner: bytes) -> bool:
+        """Whether a user's sessions must be asked for one by one, at the strongest consistency."""
+        return owner in self._suspects
+
     async def wake_up(self) -> None:
         """Return when the news is as good as it can be: at once, or after the poll that a thawed process waits for."""
         wanted_from = self._look()
@@ -168,19 +192,6 @@ class RevocationFeed:
             except TimeoutError:
                 if seen == (self._freezes, self._pages):
                     self._failed("gets no answer from")
-
-    async def catch_up(self) -> None:
-        """Read what this worker has just written, where it does not know the handles. Failing that, the next poll will.
-
-        A poll that is under way may have begun before; the next one has not.
-        """
-        try:
-            async with asyncio.timeout(WAKE_UP_SECONDS):
-                await self.poll()
-        except StoreUnavailable:
-            pass  # it has been logged
-        except TimeoutError:
-            self._failed("gets no answer from")
 
     def wake(self) -> None:
         """Poll now: somebody has ended a session somewhere."""
@@ -232,6 +243,9 @@ class RevocationFeed:
                     _log.exception("The revocation feed stumbled; it goes on.")
                 raise StoreUnavailable from error
             self._done = poll
+            if self._suspects:
+                self._suspects = {owner: first for owner, first in self._suspects.items() if first > poll}
+                self._judge()
             self._recovered()
             self._watch_memory()
 
@@ -302,7 +316,7 @@ class RevocationFeed:
 
     def _judge(self) -> None:
         """To be called whenever one of these has changed."""
-        if self._fresh_at < self._wanted_from:
+        if self._fresh_at < self._wanted_from or self._suspects:
             self._good_until = float("-inf")
         else:
             self._good_until = min(self._fresh_at + self._most_stale, self._pulse.good_until)

@@ -19,7 +19,7 @@ LATE_SECONDS = 0.5
 machine_seconds: Callable[[], float] = (
     functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 )
-"""Seconds by a clock that nobody can set. On Linux it goes on while the machine sleeps, as `time.monotonic` does not."""
+"""Seconds by a clock that nobody can set. On Linux it goes on while the machine sleeps, unlike `time.monotonic`."""
 
 
 class Pulse:

@@ -41,7 +41,7 @@ async def revoke_all(request: Request) -> Response:
 
 
 async def block(request: Request) -> Response:
-    time.sleep(float(request.path_params["seconds"]))  # noqa: ASYNC251 - the mistake that it is
+    time.sleep(float(request.path_params["seconds"]))  # the mistake that it is
     return JSONResponse({})
 
 

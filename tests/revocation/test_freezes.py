@@ -1,4 +1,4 @@
-"""A loop that has stood still hears the news before it answers: what counts as standing still, and who waits for what."""
+"""A loop that has stood still hears the news before it answers: what standing still is, and who waits for what."""
 
 import asyncio
 import logging

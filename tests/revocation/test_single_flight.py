@@ -98,10 +98,3 @@ async def test_a_caller_who_leaves_takes_nobody_along(worker: Worker, cemetery: 
         type(None),
     ]
     assert worker.feed.is_out(handle) is True
-
-
-async def test_catching_up_never_fails_what_was_already_written(worker: Worker) -> None:
-    await worker.feed.poll()
-    worker.store.failures = [StoreUnavailable()]
-    await worker.feed.catch_up()
-    assert worker.store.failures == []
