@@ -75,7 +75,7 @@ class SessionDependency(Generic[SessionT]):
             )
         if self._demanding and session is not None:
             if self._max_auth_age_ms is not None:
-                age = from_ms(exchange.manager.clock()) - session.auth_time
+                age = from_ms(exchange.manager.time()) - session.auth_time
                 if age > timedelta(milliseconds=self._max_auth_age_ms):
                     raise ReauthenticationRequired
             if self._claims is not None:

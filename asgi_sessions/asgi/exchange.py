@@ -117,7 +117,7 @@ class Exchange:
     def answer(self) -> Answer:
         """What leaves with the response."""
         if self._answer is None:
-            self._answer = Answer(self._transport, self._scope, self.manager.clock)
+            self._answer = Answer(self._transport, self._scope, self.manager.time)
             self._answer.started = self._started
         return self._answer
 
@@ -284,14 +284,14 @@ class Exchange:
             if lifecycle.verifier.in_time(access):
                 await lifecycle.verifier.stands(access, check_database=check_database)
                 return session
-            if self.answer.started or self._logged_in or self._came_in_time(access):
+            if self.answer.started or self._logged_in or self._came_in_time(lifecycle, access):
                 # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
                 # token is as old as the request: judged again, a long stream would look like a thief.
                 await lifecycle.check(access.handle)
                 return session
         access = self._presented = await self._access_of(lifecycle, carried)
         inline = lifecycle.settings.refresh == "inline" and not carried.bearer
-        if access is not None and self._came_in_time(access):
+        if access is not None and self._came_in_time(lifecycle, access):
             self._supertokens_needs_id(carried)
             self._guard.check(access, csrf, bearer=carried.bearer)
             try:
@@ -421,9 +421,9 @@ class Exchange:
         """For how long the connection has been open, ms."""
         return self.manager.clock() - self._arrived_at
 
-    def _came_in_time(self, access: AccessToken) -> bool:
+    def _came_in_time(self, lifecycle: Lifecycle, access: AccessToken) -> bool:
         """Whether the token had not expired when the request arrived."""
-        return self._arrived_at < access.expires_at
+        return lifecycle.clock.corrected(self._arrived_at) < access.expires_at
 
     @property
     def _one_at_a_time(self) -> asyncio.Lock:

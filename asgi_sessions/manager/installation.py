@@ -1,13 +1,16 @@
-"""What this database was before this version came: whether it has sessions that an older one began."""
+"""What workers on one database must know of each other, and of those before them."""
 
 from dataclasses import dataclass
 
 from asgi_sessions.manager.signing import REFRESH
+from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.signing_keys import SigningKeyStore
 from asgi_sessions.store.state import StateStore
 from asgi_sessions.store.tombstones import TombstoneStore
 
 UPGRADED_AT = "upgraded_at"
+LONGEST_LIFETIME = "longest_access_token_lifetime"
+LONGEST_DELAY = "longest_revocation_delay"
 
 ROLLING_RESTART_MS = 24 * 3600 * 1000
 """For so long after the first worker of this version, workers of the older one may still issue tokens."""
@@ -15,14 +18,19 @@ ROLLING_RESTART_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The same for all workers on one database, for good.
+    """What this worker has found at its start.
 
     Attributes:
         upgraded_at: When a version that keeps state first opened a database that was in use already, ms by the
-            database's clock; 0 for a database that was new then.
+            database's clock; 0 for a database that was new then. The same for all workers, for good.
+        longest_lifetime: The longest ``access_token_lifetime`` that any worker has had, ms. It never shrinks.
+        longest_delay: For how long a token may be taken for good beyond its lifetime, after any worker's settings: news
+            of a revocation may be so old, and two clocks so far apart, ms. It never shrinks.
     """
 
     upgraded_at: int
+    longest_lifetime: int
+    longest_delay: int
 
     @property
     def is_new(self) -> bool:
@@ -34,15 +42,35 @@ class Installation:
         """What an older version has issued before this time stays good, ms; 0 where there was none."""
         return 0 if self.is_new else self.upgraded_at + ROLLING_RESTART_MS
 
+    @property
+    def tombstone_lifetime(self) -> int:
+        """How long a revoked session is remembered, in the database and by every worker, ms.
 
-async def look_at_installation(state: StateStore, keys: SigningKeyStore, tombstones: TombstoneStore) -> Installation:
-    """Find out, or decide where this worker is the first one. To be asked before the first signing keys are made.
+        Until no access token of it can be good any more: neither one of before the revocation, nor one that a stale
+        read has let through, whatever the settings are, or were when it was issued.
+        """
+        return 2 * self.longest_lifetime + self.longest_delay
+
+
+async def look_at_installation(
+    state: StateStore, keys: SigningKeyStore, tombstones: TombstoneStore, settings: SessionSettings
+) -> Installation:
+    """Find out, or decide where this worker is the first one, and tell the others of this worker's settings.
+
+    To be asked before the first signing keys are made, and before a token is issued. One read, but at a first start.
 
     Raises:
         StoreUnavailable: The database does not answer.
     """
-    upgraded_at = (await state.all()).get(UPGRADED_AT)
+    known = await state.all()
+    upgraded_at = known.get(UPGRADED_AT)
     if upgraded_at is None:
         in_use = await keys.load(REFRESH)  # every installation has made one, also where a provider has the others
         upgraded_at = await state.settle(UPGRADED_AT, await tombstones.now() if in_use else 0)
-    return Installation(upgraded_at)
+    delay = settings.revocation_max_staleness_ms + 2 * settings.max_clock_difference_ms
+    longest = {LONGEST_LIFETIME: settings.access_token_lifetime_ms, LONGEST_DELAY: delay}
+    for name, here in longest.items():
+        longest[name] = known.get(name, -1)
+        if longest[name] < here:
+            longest[name] = await state.raise_to(name, here)
+    return Installation(upgraded_at, longest[LONGEST_LIFETIME], longest[LONGEST_DELAY])

@@ -7,6 +7,7 @@ from typing import Any
 
 from asgi_sessions.errors import SessionLimitReached, Unauthorised
 from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
@@ -14,11 +15,11 @@ from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.session import IssuedToken, SessionRecord
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import REPLACED, Standing
+from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.manager.verifying import Verifier
 from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import is_handle, new_handle
@@ -51,7 +52,7 @@ class Lifecycle:
 
     Attributes:
         settings: As given to the manager.
-        clock: The time, ms.
+        clock: The time, ms: this worker's, or the database's where they are too far apart.
         keys: Signing keys and codecs.
         issuer: Makes tokens.
         revoker: Ends sessions.
@@ -67,7 +68,8 @@ class Lifecycle:
         feed: RevocationFeed | None,
         watchers: Watchers,
         events: Events,
-        clock: Clock,
+        clock: Clocks,
+        times: TokenTimes,
         announce: Callable[[], None],
     ) -> None:
         self.settings = settings
@@ -81,7 +83,7 @@ class Lifecycle:
         self.revoker = Revoker(sessions, feed, watchers, events, clock, announce)
         self._standing = Standing(settings, sessions, feed, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, events, clock)
-        self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock)
+        self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock, times)
 
     async def create(
         self,

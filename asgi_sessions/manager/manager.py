@@ -128,6 +128,11 @@ class SessionManager:
         finally:
             await database.close()
 
+    def time(self) -> int:
+        """The time, ms: this worker's, or the database's where they are too far apart."""
+        runtime = self._latest
+        return self.clock() if runtime is None else runtime.lifecycle.clock()
+
     @property
     def lifecycle(self) -> Lifecycle:
         """This event loop's sessions, without the public face.

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.manager.clocks import Clocks, TimedTombstones
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import look_at_installation
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.resealing import reseal_older_keys
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.manager.token_times import TokenTimes
+from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.revocation.channel import Channel, WakeUps, channel_name
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.postgresql_channel import PostgreSQLChannel
@@ -76,21 +78,26 @@ class Runtime:
             self._sessions = SessionRepository(database, tables)
             self._leases = LeaseStore(database, tables)
             key_store, tombstones = SigningKeyStore(database, tables), TombstoneStore(database, tables)
+            self._clocks = Clocks(settings, self._clock, tombstones.now)
+            await self._compare_clocks()
             state = StateStore(database, tables)
-            self._installation = await look_at_installation(state, key_store, tombstones)
+            self._installation = await look_at_installation(state, key_store, tombstones, settings)
+            self._times = TokenTimes(settings, state, self._installation)
             await reseal_older_keys(settings, self._installation, state, key_store)
-            keys = SigningKeys(settings, key_store, self._clock, legacy_until=self._installation.legacy_until)
+            keys = SigningKeys(settings, key_store, self._clocks, legacy_until=self._installation.legacy_until)
             opened.push_async_callback(keys.close)
             await keys.start()
             watchers = Watchers()
             if settings.revocation_check != "none":
-                roll_call = RollCall(self._sessions, watchers, self._clock)
-                self._feed = RevocationFeed(settings, tombstones, watchers, roll_call, self._clock)
+                roll_call = RollCall(self._sessions, watchers, self._clocks)
+                polled = TimedTombstones(database, tables, self._clocks)
+                kept_ms = self._times.tombstone_lifetime
+                self._feed = RevocationFeed(settings, polled, watchers, roll_call, self._clock, kept_ms=kept_ms)
                 opened.push_async_callback(self._feed.stop)
                 await self._feed.start()
             announce = self._join_channel(database, opened)
             self.lifecycle = Lifecycle(
-                settings, keys, self._sessions, self._feed, watchers, self._events, self._clock, announce
+                settings, keys, self._sessions, self._feed, watchers, self._events, self._clocks, self._times, announce
             )
             if settings.purge_interval_ms:
                 purging = asyncio.create_task(
@@ -111,15 +118,34 @@ class Runtime:
     async def purge(self, *, limit: int | None = None) -> int:
         """Delete what nobody needs any more: expired sessions, tombstones past their time, keys without tokens.
 
+        By the database's time, and nothing while this machine's clock is too far off: one of them is wrong.
+
         Returns:
             How many sessions were deleted.
         """
-        now = self._clock()
-        settings = self._settings
-        tombstones_before = now - settings.tombstone_lifetime_ms
+        if not await self._may_purge():
+            return 0
+        await self._times.look()
+        now = self._clocks.database_time()
+        tombstones_before = now - self._times.tombstone_lifetime
         count = await self._sessions.purge(now=now, tombstones_before=tombstones_before, limit=limit)
         await self.lifecycle.keys.forget_old()
         return count
+
+    async def _may_purge(self) -> bool:
+        await self._clocks.measure()
+        if self._clocks.too_far_off:
+            _log.error("Nothing was purged: %s.", self._clocks.describe())
+        return not self._clocks.too_far_off
+
+    async def _compare_clocks(self) -> None:
+        await self._clocks.measure()
+        # A clock that was given stands for the database's; it has no difference of its own.
+        if self._clock is system_clock and self._clocks.too_far_off:
+            raise ConfigurationError(
+                f"max_clock_difference: {self._clocks.describe()}. Synchronise the clocks: else sessions end too "
+                "early or too late, and live ones are purged."
+            )
 
     def _join_channel(self, database: Database, opened: AsyncExitStack) -> Callable[[], None]:
         """What wakes the other workers after a revocation: nothing where there is no channel and they poll."""
@@ -139,8 +165,9 @@ class Runtime:
             await asyncio.sleep(pause / 1000 * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
             pause = interval_ms
             try:
-                now = self._clock()
-                if await self._leases.acquire(PURGE_LEASE, self._name, now=now, until=now + interval_ms * 3 // 4):
+                # Whoever may not purge leaves the lease to others.
+                lasts = interval_ms * 3 // 4
+                if await self._may_purge() and await self._leases.acquire(PURGE_LEASE, self._name, lasts):
                     count = await self.purge()
                     _log.info("Purged %d expired sessions.", count)
             except StoreUnavailable:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.single_flight import SingleFlight
-from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate, new_key_id
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
@@ -51,7 +51,7 @@ class SigningKeys:
         self,
         settings: SessionSettings,
         store: SigningKeyStore,
-        clock: Clock,
+        clocks: Clocks,
         monotonic: Callable[[], float] = time.monotonic,
         *,
         legacy_until: int = 0,
@@ -59,7 +59,8 @@ class SigningKeys:
         self.legacy_until = legacy_until
         self._settings = settings
         self._store = store
-        self._clock = clock
+        self._clocks = clocks
+        self._clock = clocks.database_time  # workers must agree on which key signs
         self._monotonic = monotonic
         self._sealer = sealer_of(settings)
         self._older_sealer = sealer_of(settings, bound=False)
@@ -68,8 +69,8 @@ class SigningKeys:
         self._provided: list[SigningKey] = []
         self._opened_keys: dict[str, SigningKey] = {}
         self._provision = SingleFlight(self._ask_provider)
-        self._provider_failed = OncePerMinute(_log, logging.ERROR, clock)
-        self._not_reloaded = OncePerMinute(_log, logging.WARNING, clock)
+        self._provider_failed = OncePerMinute(_log, logging.ERROR, clocks.given)
+        self._not_reloaded = OncePerMinute(_log, logging.WARNING, clocks.given)
         self._reported: set[tuple[str, str | None]] = set()  # keys that cannot be opened
         self._lock = asyncio.Lock()
         self._next_reload = 0.0
@@ -135,7 +136,8 @@ class SigningKeys:
         """Delete keys that stopped signing so long ago that no cookie of theirs is left.
 
         A key that no longer verifies still proves whose an expired token was: that names the session which a login
-        replaces. So it stays for as long as the cookies do.
+        replaces. So it stays for as long as the cookies do. To be asked by the purge alone, which
+        knows that the time is right.
         """
         oldest_cookie = self._clock() - self._settings.idle_timeout_ms - self._settings.access_token_lifetime_ms
         kept = [key for key in self.keyring.keys if (self.keyring.signs_until(key) or self._clock()) >= oldest_cookie]
@@ -143,7 +145,8 @@ class SigningKeys:
             await self._store.remove_before(ACCESS, kept[0].serial)
 
     def _due(self) -> bool:
-        return self.keyring.rotation_due(
+        # A worker that is too far off makes no key, and need not look whether another one has.
+        return not self._clocks.too_far_off and self.keyring.rotation_due(
             self._clock(),
             self._settings.signing_key_lifetime_ms,
             publish_ahead=PUBLISH_AHEAD_MS,
@@ -159,11 +162,17 @@ class SigningKeys:
             return
         self._take(await self._keys(ACCESS, strict=strict))
         if self._due():
-            newest = self.keyring.newest
-            starts = self._clock() + PUBLISH_AHEAD_MS
-            if newest.algorithm == self._settings.signing_algorithm:
-                starts = max(starts, newest.signs_from + self._settings.signing_key_lifetime_ms)
-            await self._make(ACCESS, self._last_serial[ACCESS] + 1, starts)
+            await self._clocks.measure()
+        if self._due():
+            newest, now = self.keyring.newest, self._clock()
+            if newest.signs_from > now + PUBLISH_AHEAD_MS:
+                _log.warning(
+                    "Signing key %s would begin to sign at %d: a worker whose clock was wrong has made it. "
+                    "The next one does not wait for it.",
+                    newest.key_id,
+                    newest.signs_from,
+                )
+            await self._make(ACCESS, self._last_serial[ACCESS] + 1, now + PUBLISH_AHEAD_MS)
             self._take(await self._keys(ACCESS, strict=strict))
 
     def _codec(self, codec: type[CodecT], root: SigningKey, purpose: str) -> CodecT:
@@ -179,7 +188,7 @@ class SigningKeys:
 
     async def _keys(self, purpose: str, *, strict: bool) -> list[SigningKey]:
         keys = await self._opened(purpose, strict=strict)
-        if not keys:
+        if not keys and not self._clocks.too_far_off:
             await self._make(purpose, self._last_serial[purpose] + 1, self._clock())
             keys = await self._opened(purpose, strict=strict)
         if not keys:
@@ -279,12 +288,12 @@ def sealer_of(settings: SessionSettings, *, bound: bool = True) -> Sealer | None
     return Sealer(secrets, settings.table_prefix if bound else None) if secrets else None
 
 
+_AFRESH = (
+    "Or delete the rows of the signing key table and restart all workers: once none is left that knows the old keys, "
+    "every token is refused and everybody logs in again."
+)
 SEAL_BROKEN = (
     "secret_key: the database holds signing keys that none of these secrets opens, or that belong to another table. "
-    "Put the secret they were sealed with behind the new one, or delete the rows of the signing key table to log "
-    "everybody out and start afresh."
+    "Put the secret they were sealed with behind the new one. " + _AFRESH
 )
-_SEALED = (
-    "secret_key: the signing keys in the database are sealed. Give the secret that sealed them, or delete the rows "
-    "of the signing key table to log everybody out and start afresh."
-)
+_SEALED = "secret_key: the signing keys in the database are sealed. Give the secret that sealed them. " + _AFRESH

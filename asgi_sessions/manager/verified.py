@@ -35,15 +35,14 @@ class VerifiedTokens(dict[bytes, AccessToken | None]):
     def __missing__(self, text: bytes) -> AccessToken | None:
         found = self._old.get(text)
         if found is not None:
-            self.remember(text, found)
+            self.remember(text, found, self._clock())
         return found
 
-    def remember(self, text: bytes, token: AccessToken) -> None:
-        """Add a verified token."""
+    def remember(self, text: bytes, token: AccessToken, now: int) -> None:
+        """Add a verified token at a time, ms."""
         size = len(text) + len(token.payload_json) + TOKEN_BYTES
         if size > self._half:
             return
-        now = self._clock()
         if self._size + size > self._half or now >= self._turns_at:
             self._old = dict(self)
             self.clear()

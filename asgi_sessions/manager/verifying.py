@@ -5,10 +5,12 @@ from collections import OrderedDict
 from functools import partial
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
+from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.refreshing import MAX_READS, Refresher
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing
+from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.manager.verified import VerifiedTokens
 from asgi_sessions.protocol import access_token, user_id
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken, LegacyAccessToken
@@ -35,12 +37,15 @@ class Verifier:
         refresher: Refresher,
         standing: Standing,
         feed: RevocationFeed | None,
-        clock: Clock,
+        clocks: Clocks,
+        times: TokenTimes,
     ) -> None:
         self._keys = keys
         self._refresher = refresher
         self._standing = standing
-        self._clock = clock
+        self._tell_time = clocks
+        self._times = times
+        self._covered, self._ahead = times.covered, times.ahead
         self._check_database = settings.revocation_check == "database"
         self._feed = feed
         self._read = partial(
@@ -53,8 +58,9 @@ class Verifier:
         self._doubts_legacy = settings.signing_key_provider is not None
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
-        self._verified = VerifiedTokens(settings.verified_token_memory, settings.access_token_lifetime_ms, clock)
-        self._unpromoted = OncePerMinute(_log, logging.WARNING, clock)
+        self._unpromoted = OncePerMinute(_log, logging.WARNING, clocks.given)
+        self._verified = VerifiedTokens(settings.verified_token_memory, settings.access_token_lifetime_ms, clocks.given)
+        clocks.follow(self._take_clock)
         self._refused: bytes | None = None  # the last text that was no token of ours
         self._keyring = keys.keyring
         # Settled first uses; one that is forgotten costs a statement.
@@ -71,10 +77,13 @@ class Verifier:
             return None
         sent = text.encode("latin-1", "replace")  # no token holds a question mark
         try:
-            return self._verify(sent)
+            found = self._verify(sent)
         except InvalidAccessToken as error:
             if not error.unknown_key_id or not await self._keys.learn():
                 return None
+        else:
+            if not await self._times.learn(found):
+                return found
         try:
             return self._verify(sent)
         except InvalidAccessToken:
@@ -107,7 +116,7 @@ class Verifier:
 
     def in_time(self, access: AccessToken) -> bool:
         """Whether the token has not expired."""
-        return self._clock() < access.expires_at
+        return self._tell_time() < access.expires_at
 
     async def stands(self, access: AccessToken, *, check_database: bool = False) -> None:
         """Whether the session behind an authentic token in time still stands, as far as the settings look.
@@ -179,8 +188,16 @@ class Verifier:
                 if not error.unknown_key_id and len(text) <= access_token.MAX_LENGTH:
                     self._refused = text
                 raise InvalidAccessToken(unknown_key_id=error.unknown_key_id) from None
-        self._verified.remember(text, found)
+        # Once for all uses: what was not of the future will not be.
+        now = self._clock()
+        if found.expires_at - found.issued_at > self._covered or found.issued_at - now > self._ahead:
+            return self._times.bounded(found, now)
+        self._verified.remember(text, found, now)
         return found
+
+    def _take_clock(self, clock: Clock) -> None:
+        self._clock = clock
+        self._verified.forget()  # by a clock that was wrong a token of the future looked like one of now
 
     async def _first_use(self, access: AccessToken, shown: AccessLineage) -> None:
         lineage = shown.lineage

@@ -273,12 +273,11 @@ def _seconds(milliseconds: int) -> int | float:
     return milliseconds // 1000 if milliseconds % 1000 == 0 else milliseconds / 1000
 
 
-def _milliseconds(seconds: Any) -> int:
-    # The types themselves, since True is an int; NaN and the infinities fail the comparison.
+def _milliseconds(seconds: float) -> int:
+    # Any type may come. The types themselves, since True is an int; NaN and the infinities fail the comparison.
     if type(seconds) not in {int, float} or not 0 <= seconds <= _LATEST:
         raise ValueError("not a time")
-    milliseconds: int = round(seconds * 1000)
-    return milliseconds
+    return round(seconds * 1000)
 
 
 def _is_generation(value: Any) -> bool:

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -184,11 +185,15 @@ class Keyring:
         keys: In any order.
     """
 
-    __slots__ = ("_by_header", "_by_id", "keys")
+    __slots__ = ("_by_header", "_by_id", "_ends", "keys")
 
     def __init__(self, keys: Sequence[SigningKey]) -> None:
         self.keys = tuple(sorted(keys, key=_serial))
         """The keys, oldest first."""
+        # A key ends when the first of those after it begins, which need not be the very next one: a worker whose clock
+        # was wrong may have made that one for a day to come.
+        starts = accumulate((key.signs_from for key in reversed(self.keys)), min)
+        self._ends: tuple[int | None, ...] = (*reversed([*starts][:-1]), None)
         self._by_id = {key.key_id: key for key in self.keys}
         self._by_header = {key.header_segment: key for key in self.keys}
 
@@ -225,11 +230,11 @@ class Keyring:
         return self._by_header.get(segment)
 
     def signs_until(self, key: SigningKey) -> int | None:
-        """When the key's successor takes over, ms; None while it has none."""
+        """When the first of the key's successors takes over, ms; None while it has none."""
         if key is self.keys[-1]:  # as most are
             return None
         after = bisect_right(self.keys, key.serial, key=_serial)
-        return self.keys[after].signs_from if after < len(self.keys) else None
+        return self._ends[after - 1]
 
     def verifies_until(self, key: SigningKey, access_lifetime: int, overlap: bool) -> int | None:
         """When the last token of this key has expired, ms; None while the key has no successor.
@@ -239,11 +244,16 @@ class Keyring:
             access_lifetime: Of access tokens, ms.
             overlap: False ends the key's tokens when its successor takes over.
         """
+        if key is self.keys[-1]:  # as most are
+            return None
         until = self.signs_until(key)
         return until if until is None or not overlap else until + access_lifetime
 
     def rotation_due(self, now: int, lifetime: int, publish_ahead: int = 60_000, *, algorithm: str) -> bool:
-        """Whether a new key should be published now: the newest one is old, or of another algorithm.
+        """Whether a new key should be published now: the newest one is old, of another algorithm, or far from its time.
+
+        A worker makes a key that signs ``publish_ahead`` from then. One that would begin more than a lifetime later
+        was made by a wrong clock, and nobody waits for it.
 
         Args:
             now: The time, ms.
@@ -253,8 +263,9 @@ class Keyring:
         """
         if not self.keys:
             return True
-        newest = self.keys[-1]
-        return newest.algorithm != algorithm or newest.signs_from + lifetime <= now + publish_ahead
+        newest, soon = self.keys[-1], now + publish_ahead
+        far = newest.signs_from > soon + lifetime
+        return newest.algorithm != algorithm or newest.signs_from + lifetime <= soon or far
 
     def public_jwks(self) -> dict[str, list[dict[str, Any]]]:
         """The JWK set (RFC 7517, section 5): asymmetric keys only, those to come included."""

@@ -75,6 +75,7 @@ class RevocationFeed:
         watchers: Who wants to know at once.
         roll_call: Of those watched.
         clock: The time, ms: compared with the database's, and used for nothing else.
+        kept_ms: For how long tombstones are needed.
         monotonic: Seconds by a clock that nobody can set.
     """
 
@@ -86,6 +87,7 @@ class RevocationFeed:
         roll_call: RollCall,
         clock: Clock,
         *,
+        kept_ms: int,
         monotonic: Callable[[], float] = machine_seconds,
     ) -> None:
         self._watchers = watchers
@@ -95,7 +97,7 @@ class RevocationFeed:
         self._monotonic = monotonic
         self._interval = settings.revocation_poll_interval_ms / 1000
         self._most_stale = settings.revocation_max_staleness_ms / 1000
-        self._kept_ms = settings.tombstone_lifetime_ms
+        self._kept_ms = kept_ms
         self._revoked = RevokedHandles(settings.revocation_memory)
         self._mark = 0  # the database's time at the last good poll, ms
         self._fresh_at = float("-inf")

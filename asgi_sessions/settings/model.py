@@ -167,6 +167,9 @@ class SessionSettings(BaseSettings):
     """None for any number."""
     max_sessions_action: Annotated[MaxSessionsAction, fields.one_of(MaxSessionsAction)] = "evict_oldest"
     """What a login beyond ``max_sessions_per_user`` does: end the oldest session, or be refused."""
+    max_clock_difference: _Lifetime = timedelta(seconds=30)
+    """How far a machine's clock and the database's may be apart. Beyond, a worker does not start; one that runs goes by
+    the database's time, purges nothing and makes no signing key. At least 1 s."""
     purge_interval: _Period = timedelta(hours=1)
     """How often expired sessions are deleted; 0 for never."""
 
@@ -236,13 +239,8 @@ class SessionSettings(BaseSettings):
         return to_ms(self.revocation_poll_interval)
 
     @property
-    def tombstone_lifetime_ms(self) -> int:
-        """How long a revoked session is remembered, in the database and by every worker.
-
-        Until no access token of it can be good any more: neither one of before the revocation, nor one that a stale
-        read has let through, wherever a worker's news may be as old as is allowed.
-        """
-        return 2 * self.access_token_lifetime_ms + self.revocation_max_staleness_ms
+    def max_clock_difference_ms(self) -> int:
+        return to_ms(self.max_clock_difference)
 
     @property
     def purge_interval_ms(self) -> int:

@@ -87,6 +87,7 @@ def _weakened(settings: SessionSettings) -> Iterator[str]:
         ("absolute_timeout", "a stolen session can live for longer"),
         ("late_parent_window", "the use of a rotated refresh token is called theft only later"),
         ("signing_key_lifetime", "a stolen signing key is of use for longer"),
+        ("max_clock_difference", "workers may differ by more than rotation allows for: somebody may be logged out"),
     ):
         default: timedelta = SessionSettings.model_fields[name].default
         if getattr(settings, name) > default:

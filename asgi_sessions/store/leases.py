@@ -5,32 +5,39 @@ Not ``GET_LOCK``: it is local to a node of a Galera cluster, and leaks through a
 
 from sqlalchemy import BigInteger, bindparam, insert, or_, select, update
 
+from asgi_sessions.store.database_clock import database_now
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.schema import Tables
 
 __all__ = ["LeaseStore"]
 
+BELIEVED_TIMES = 2
+"""Of the caller's own duration: workers' settings, and nodes' clocks, may differ by so much."""
+
 
 class LeaseStore:
-    """Leases by name. A lease ends by time only, so a worker that dies blocks nobody for longer."""
+    """Leases by name. A lease ends by time only, so a worker that dies blocks nobody for longer.
+
+    The time is the database's, within the statement: no worker's wrong clock makes a lease longer.
+    """
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self._run = database.run
         leases = tables.leases
         of_name = leases.c.name == bindparam("p_name")
+        duration = bindparam("duration", type_=BigInteger)
+        until = database_now() + duration
         free = or_(
             leases.c.holder == bindparam("p_holder"),
-            leases.c.expires_at <= bindparam("now", type_=BigInteger),
+            leases.c.expires_at <= database_now(),
+            # Older versions took leases by the worker's clock: one that is days ahead must not hold it for days.
+            leases.c.expires_at > database_now() + duration * BELIEVED_TIMES,
         )
-        self._take = (
-            update(leases).where(of_name, free).values(holder=bindparam("p_holder"), expires_at=bindparam("until"))
-        )
+        self._take = update(leases).where(of_name, free).values(holder=bindparam("p_holder"), expires_at=until)
         self._exists = select(leases.c.name).where(of_name)
-        self._insert = insert(leases).values(
-            name=bindparam("p_name"), holder=bindparam("p_holder"), expires_at=bindparam("until")
-        )
+        self._insert = insert(leases).values(name=bindparam("p_name"), holder=bindparam("p_holder"), expires_at=until)
 
-    async def acquire(self, name: str, holder: str, now: int, until: int) -> bool:
+    async def acquire(self, name: str, holder: str, duration: int) -> bool:
         """Take a lease that is free, has run out, or is the caller's own.
 
         Safe to repeat after any failure, since the holder takes its own lease again.
@@ -38,16 +45,15 @@ class LeaseStore:
         Args:
             name: The job, at most 40 ASCII characters.
             holder: The worker, at most 64 ASCII characters, unique among all workers and their restarts.
-            now: ms.
-            until: When the lease ends, ms.
+            duration: For how long from now, ms. What another worker holds for more than twice as long is not believed.
         """
-        values = {"p_name": name, "p_holder": holder, "until": until}
-        if (await self._run(self._take, values | {"now": now})).rowcount == 1:
+        values = {"p_name": name, "p_holder": holder, "duration": duration}
+        if (await self._run(self._take, values)).rowcount == 1:
             return True
         if (await self._run(self._exists, {"p_name": name})).rows:
             return False
         try:
             await self._run(self._insert, values)
         except DuplicateKey:
-            return (await self._run(self._take, values | {"now": now})).rowcount == 1
+            return (await self._run(self._take, values)).rowcount == 1
         return True

@@ -8,7 +8,7 @@ import pytest
 
 from asgi_sessions.manager.verified import TOKEN_BYTES, VerifiedTokens
 from asgi_sessions.protocol.access_token import AccessToken
-from tests.clocks import MovableClock
+from tests.clocks import START, MovableClock
 
 TEXT_BYTES = 500
 LIFETIME = 300_000
@@ -36,7 +36,7 @@ def test_it_knows_what_was_remembered_and_nothing_else() -> None:
     memory = memory_of(1_000_000)
     text, token = new_token()
     assert memory[text] is None
-    memory.remember(text, token)
+    memory.remember(text, token, START)
     assert memory[text] is token
     assert memory[text + b"A"] is None
     assert len(memory) == 1
@@ -45,10 +45,10 @@ def test_it_knows_what_was_remembered_and_nothing_else() -> None:
 def test_the_newest_stay_and_so_does_what_is_used() -> None:
     memory = memory_of(10 * (TEXT_BYTES + 20 + TOKEN_BYTES))
     used = new_token()
-    memory.remember(*used)
+    memory.remember(*used, START)
     others = [new_token() for _ in range(40)]
     for other in others:
-        memory.remember(*other)
+        memory.remember(*other, START)
         assert memory[used[0]] is used[1]
     assert all(memory[text] is token for text, token in others[-4:])
     assert memory[others[0][0]] is None
@@ -64,7 +64,7 @@ def test_it_takes_no_more_than_it_may(payload_bytes: int) -> None:
         before = tracemalloc.get_traced_memory()[0]
         largest = 0
         for _ in range(3 * limit // (TEXT_BYTES + payload_bytes + TOKEN_BYTES)):
-            memory.remember(*new_token(payload_bytes))
+            memory.remember(*new_token(payload_bytes), START)
             largest = max(largest, tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
@@ -75,7 +75,7 @@ def test_nothing_is_remembered_where_there_is_no_room() -> None:
     for limit in (0, TOKEN_BYTES):
         memory = memory_of(limit)
         text, token = new_token()
-        memory.remember(text, token)
+        memory.remember(text, token, START)
         assert memory[text] is None
 
 
@@ -83,7 +83,7 @@ def test_it_forgets() -> None:
     memory = memory_of(10 * (TEXT_BYTES + 20 + TOKEN_BYTES))
     tokens = [new_token() for _ in range(8)]
     for text, token in tokens:
-        memory.remember(text, token)
+        memory.remember(text, token, START)
     memory.forget()
     assert [memory[text] for text, _ in tokens] == [None] * 8
 
@@ -92,12 +92,12 @@ def test_what_has_expired_is_let_go_though_there_is_room() -> None:
     clock = MovableClock()
     memory = memory_of(1_000_000, clock)
     expired, used = new_token(), new_token()
-    memory.remember(*expired)
-    memory.remember(*used)
+    memory.remember(*expired, clock())
+    memory.remember(*used, clock())
     for _ in range(2):
         clock.advance(LIFETIME / 1000)
         assert memory[used[0]] is used[1]
-        memory.remember(*new_token())
+        memory.remember(*new_token(), clock())
     assert expired[0] not in memory.keys() | memory._old.keys()
     assert memory[used[0]] is used[1]
 
@@ -108,10 +108,10 @@ def test_within_a_lifetime_nothing_goes(lifetimes_before: int) -> None:
     memory = memory_of(1_000_000, clock)
     for _ in range(lifetimes_before):
         clock.advance(LIFETIME / 1000)
-        memory.remember(*new_token())
+        memory.remember(*new_token(), clock())
     token = new_token()
-    memory.remember(*token)
+    memory.remember(*token, clock())
     for _ in range(3):
         clock.advance(LIFETIME / 1000 / 4)
-        memory.remember(*new_token())
+        memory.remember(*new_token(), clock())
     assert memory[token[0]] is token[1]

@@ -15,6 +15,8 @@ from asgi_sessions.store.tombstones import Position, TombstoneStore
 from tests.clocks import Seconds
 from tests.revocation.tombstones import Cemetery
 
+KEPT_MS = 630_000
+
 
 @pytest.fixture
 def seconds() -> Seconds:
@@ -87,7 +89,7 @@ def build_worker(database: Database, seconds: Seconds, *, clock_ahead: int = 0, 
     known = SessionSettings(database_url="sqlite+aiosqlite://", **settings)
     clock = lambda: time.time_ns() // 1_000_000 + clock_ahead  # noqa: E731 - a clock is a function without arguments
     roll_call = RollCall(SessionRepository(database, build_tables()), watchers, clock)
-    feed = RevocationFeed(known, store, watchers, roll_call, clock, monotonic=seconds)
+    feed = RevocationFeed(known, store, watchers, roll_call, clock, kept_ms=KEPT_MS, monotonic=seconds)
     return Worker(feed, store, seconds, watchers)
 
 

@@ -1,6 +1,7 @@
 """Revoked sessions are remembered for as long as anything of theirs could still be believed, and known everywhere."""
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 
 from asgi_sessions import StoreUnavailable
+from asgi_sessions.manager.clocks import Reading
 from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.revocation.pulse import machine_seconds
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 from asgi_sessions.store.tombstones import Position, TombstoneStore
 from tests.revocation.polling import grow_old, poll, stop_polling
@@ -20,10 +23,10 @@ COUNT = "SELECT COUNT(*) FROM asgi_sessions_sessions"
 SLACK = 10  # seconds between the database's clock and the one that tests move
 
 
-async def test_tombstones_stay_two_access_lifetimes_and_the_staleness(any_shop: Shop) -> None:
+async def test_tombstones_stay_two_access_lifetimes_the_staleness_and_what_clocks_may_differ(any_shop: Shop) -> None:
     browser = await any_shop.login()
     await browser.post("/logout")
-    any_shop.clock.forward(minutes=10, seconds=30 - SLACK)
+    any_shop.clock.forward(minutes=11, seconds=30 - SLACK)
     assert await any_shop.manager.purge_expired_sessions() == 0
     assert await any_shop.rows(COUNT) == [(1,)]
     any_shop.clock.forward(seconds=2 * SLACK)
@@ -34,7 +37,7 @@ async def test_tombstones_stay_two_access_lifetimes_and_the_staleness(any_shop: 
 async def test_tombstones_follow_the_settings(opening: OpenShop) -> None:
     async with opening(access_token_lifetime="1h", revocation_max_staleness="10m") as shop:
         await (await shop.login()).post("/logout")
-        shop.clock.forward(hours=2, minutes=9)
+        shop.clock.forward(hours=2, minutes=10)
         assert await shop.manager.purge_expired_sessions() == 0
         shop.clock.forward(minutes=2)
         assert await shop.manager.purge_expired_sessions() == 1
@@ -43,7 +46,7 @@ async def test_tombstones_follow_the_settings(opening: OpenShop) -> None:
 async def test_tombstones_outlive_the_end_of_their_sessions(opening: OpenShop) -> None:
     async with opening(idle_timeout="5m", absolute_timeout="6m") as shop:
         await (await shop.login()).post("/logout")
-        shop.clock.forward(minutes=9)
+        shop.clock.forward(minutes=10)
         assert await shop.manager.purge_expired_sessions() == 0
         shop.clock.forward(minutes=2)
         assert await shop.manager.purge_expired_sessions() == 1
@@ -53,7 +56,7 @@ async def test_tombstones_go_but_no_session_comes_back(any_shop: Shop) -> None:
     browser = await any_shop.login()
     copy = browser.copy()
     await browser.post("/logout")
-    any_shop.clock.forward(minutes=11)
+    any_shop.clock.forward(minutes=12)
     await any_shop.manager.purge_expired_sessions()
     assert (await copy.copy().get("/me")).status == 401
     assert (await copy.post("/auth/session/refresh")).status == 401
@@ -62,10 +65,74 @@ async def test_tombstones_go_but_no_session_comes_back(any_shop: Shop) -> None:
 async def test_tombstones_and_the_dead_are_purged_the_living_are_not(any_shop: Shop) -> None:
     live, revoked = await any_shop.login("alice"), await any_shop.login("bob")
     await revoked.post("/logout")
-    any_shop.clock.forward(minutes=11)
+    any_shop.clock.forward(minutes=12)
     await live.get("/me")
     assert await any_shop.manager.purge_expired_sessions() == 1
     assert (await live.get("/me")).status == 200
+
+
+class Fast(Clock):
+    """Of a worker whose machine is an hour ahead."""
+
+    def __init__(self, true: Clock) -> None:
+        self._true = true
+
+    def __call__(self) -> int:
+        return self._true() + HOUR
+
+
+def put_ahead(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the clock of one worker's machine an hour ahead, as `Fast` tells the time."""
+    clocks = shop.manager._runtime()._clocks
+    monkeypatch.setattr(clocks, "read", lambda: Reading(time.time_ns() // 1_000_000 + HOUR, machine_seconds()))
+
+
+HOUR = 3_600_000
+
+
+async def walk(shops: Sequence[Shop], url: str, access: str, hours: int) -> None:
+    """Let time pass, purge often, and show the access token of an ended session to all workers, and to new ones."""
+    for step in range(hours * 12):
+        shops[0].clock.forward(minutes=5)
+        for shop in shops:
+            grow_old(shop.manager, 300)
+            await poll(shop.manager)
+            await shop.manager.purge_expired_sessions()
+            assert (await shop.browser().get("/me", cookies=[(ACCESS, access)])).status == 401
+        if step % 5 == 1:
+            async with open_shop(url, clock=shops[0].clock) as fresh:
+                assert (await fresh.browser().get("/me", cookies=[(ACCESS, access)])).status == 401
+    assert await shops[0].rows(COUNT) == [(0,)]  # long enough to see the tombstone go
+
+
+@pytest.mark.parametrize("check", ["feed", "database"])
+@pytest.mark.parametrize(("before", "after"), [("1h", "5m"), ("5m", "1h")])
+async def test_tombstones_outlive_the_tokens_of_all_settings_that_there_ever_were(
+    any_url: str, before: str, after: str, check: str
+) -> None:
+    async with open_shop(any_url, access_token_lifetime=before) as shop:
+        browser = await shop.login()
+        access = browser.cookies[ACCESS]
+        assert (await browser.post("/logout")).status == 200
+    async with open_shop(any_url, clock=shop.clock, access_token_lifetime=after, revocation_check=check) as shop:
+        await walk([shop], any_url, access, hours=3)
+
+
+@pytest.mark.parametrize("check", ["feed", "database"])
+async def test_tombstones_outlive_the_tokens_of_a_worker_whose_clock_is_an_hour_ahead(
+    any_url: str, check: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AsyncExitStack() as stack:
+        right = await stack.enter_async_context(open_shop(any_url, revocation_check=check))
+        ahead = await stack.enter_async_context(open_shop(any_url, clock=Fast(right.clock), revocation_check=check))
+        put_ahead(ahead, monkeypatch)
+        browser = await ahead.login()
+        access = browser.cookies[ACCESS]
+        assert abs(float(claims(access)["iat"]) * 1000 - right.clock()) < 5_000
+        browser.app = right.app
+        assert (await browser.get("/me")).status == 200
+        assert (await browser.post("/logout")).status == 200
+        await walk([right, ahead], any_url, access, hours=2)
 
 
 async def test_tombstones_win_over_a_promotion(any_shop: Shop) -> None:
@@ -221,9 +288,9 @@ async def test_feed_a_worker_remembers_for_as_long_as_the_database(any_url: str)
         await poll(two.manager)
         browser.app = two.app
         await one.change("DELETE FROM asgi_sessions_sessions")  # the worker has nothing but its memory
-        for _ in range(21):
+        for _ in range(23):
             assert (await browser.copy().get("/me")).status == 401
-            grow_old(two.manager, 30)  # 630 s in all
+            grow_old(two.manager, 30)  # 690 s in all
             await poll(two.manager)
         assert (await browser.copy().get("/me")).status == 401
 

@@ -62,7 +62,7 @@ REPEATABLE: dict[str, Callable[[Database], Awaitable[object]]] = {
     "purge": lambda db: SessionRepository(db, build_tables()).purge(NOW + 20 * HOUR, NOW),
     "load keys": lambda db: SigningKeyStore(db, build_tables()).load("access"),
     "add key": lambda db: SigningKeyStore(db, build_tables()).add(FIRST),
-    "lease": lambda db: LeaseStore(db, build_tables()).acquire("purge", "w1", NOW, NOW + HOUR),
+    "lease": lambda db: LeaseStore(db, build_tables()).acquire("purge", "w1", HOUR),
 }
 
 

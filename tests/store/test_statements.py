@@ -110,10 +110,10 @@ async def test_a_purge_selects_keys_and_deletes_by_key(on_mariadb: Database, rec
 async def test_keys_and_leases_take_one_statement_once_they_exist(on_mariadb: Database, recording: Recording) -> None:
     keys, leases = SigningKeyStore(on_mariadb, build_tables()), LeaseStore(on_mariadb, build_tables())
     await keys.add(FIRST)
-    await leases.acquire("purge", "w1", NOW, NOW + HOUR)
+    await leases.acquire("purge", "w1", HOUR)
     async with recording.of(on_mariadb):
         await keys.load("access")
-        await leases.acquire("purge", "w1", NOW, NOW + HOUR)
+        await leases.acquire("purge", "w1", HOUR)
     assert [statement.split()[0] for statement in recording.statements] == ["SELECT", "UPDATE"]
 
 

@@ -1,0 +1,103 @@
+"""How long an access token may be good, whoever has issued it: so long that its session's tombstone outlives it.
+
+What must hold: *a worker accepts a token for no longer after its issue than revoked sessions are remembered.* Settings
+change and differ, so what counts is the longest lifetime that any worker on this database has ever had. Each makes its
+own known before it issues a token, and the number never shrinks.
+
+A token that claims more was issued by a worker that has begun since this one looked, or by nobody. After one more look
+it is good for as long as this worker's memory of revocations covers, or not at all. A token of the future was issued by
+a wrong clock, and would come to life when its tombstone is gone: it is not good at all. Such tokens are authentic all
+the same; they have no time left, so that whoever holds one is told to refresh.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from asgi_sessions.manager.installation import LONGEST_DELAY, LONGEST_LIFETIME, Installation
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.state import StateStore
+
+__all__ = ["TokenTimes"]
+
+LOOK_AGAIN_SECONDS = 1.0
+"""What a token claims is no reason to ask the database more than once in this time."""
+NO_TIME = 0
+"""When a token expires that is not good at any time, ms."""
+
+
+class TokenTimes:
+    """One event loop's.
+
+    Args:
+        settings: How far clocks may be apart.
+        state: Where the longest lifetime stands.
+        installation: As found at this worker's start.
+        monotonic: Seconds by a clock that nobody can set.
+
+    Attributes:
+        covered: The longest lifetime that this worker's memory of revocations is made for, ms.
+        ahead: How far in the future a token may have been issued by another worker's clock, ms.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        state: StateStore,
+        installation: Installation,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
+        self._monotonic = monotonic
+        self._installation = installation
+        self._next_look = float("-inf")
+        self.covered = installation.longest_lifetime
+        self.ahead = max(CLOCK_DIFFERENCE_MS, 2 * settings.max_clock_difference_ms)
+
+    @property
+    def tombstone_lifetime(self) -> int:
+        """How long tombstones are needed, as far as this worker knows, ms."""
+        return self._installation.tombstone_lifetime
+
+    async def look(self) -> None:
+        """Find out whether another worker has a longer lifetime since: to be asked before a tombstone is deleted.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
+        known, here = await self._state.all(), self._installation
+        self._installation = replace(
+            here,
+            longest_lifetime=max(here.longest_lifetime, known.get(LONGEST_LIFETIME, 0)),
+            longest_delay=max(here.longest_delay, known.get(LONGEST_DELAY, 0)),
+        )
+
+    def bounded(self, token: AccessToken, now: int) -> AccessToken:
+        """A token that lasts longer than this worker's memory, or begins in the future, with the time that it has.
+
+        Args:
+            token: Authentic; it lasts for more than `covered`, or was issued more than `ahead` from now.
+            now: ms.
+        """
+        longest = self._installation.longest_lifetime
+        if token.issued_at > now + self.ahead or token.expires_at - token.issued_at > longest:
+            return replace(token, expires_at=NO_TIME)
+        return replace(token, expires_at=min(token.expires_at, token.issued_at + self.covered))
+
+    async def learn(self, token: AccessToken) -> bool:
+        """A token has no time: perhaps another worker's lifetime is longer than was known.
+
+        Returns:
+            Whether a second look at the token is worth it. The database is asked at most once a second.
+
+        Raises:
+            StoreUnavailable: It did not answer.
+        """
+        if token.expires_at != NO_TIME or self._monotonic() < self._next_look:
+            return False
+        self._next_look = self._monotonic() + LOOK_AGAIN_SECONDS
+        before = self._installation
+        await self.look()
+        return self._installation != before
