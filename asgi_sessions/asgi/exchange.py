@@ -349,6 +349,8 @@ class Exchange:
             # The pages of an inline application learn no new token with each answer, so that it has to last.
             anti_csrf_token=access.anti_csrf_token if inline and access is not None else None,
             issue=not (self.answer.started or (inline and self._age > MAX_ANSWER_AGE_MS)),
+            arrived_at=self._arrived_at,
+            serves_parents=inline,
         )
         if refreshed.tokens is not None:
             self.answer.refreshed(refreshed.tokens, forget_marker=carried.retry_marker is not None)
@@ -356,7 +358,7 @@ class Exchange:
             late = refreshed.late
             until = lifecycle.clock() + marker_lifetime(lifecycle.settings.late_parent_window_ms)
             self.answer.marked(lifecycle.keys.retry_markers.encode(late.handle, late.generation, until))
-            if not inline:
+            if not refreshed.served:
                 raise already_rotated(late)
         return self._take(refreshed.access, lifecycle)
 

@@ -16,6 +16,7 @@ class Event(StrEnum):
 
     CREATED = "session.created"
     REFRESHED = "session.refreshed"
+    SERVED_LATE = "session.served_late"
     REVOKED = "session.revoked"
     THEFT = "session.theft"
     CSRF_REJECTED = "session.csrf_rejected"

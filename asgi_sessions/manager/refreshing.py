@@ -1,10 +1,13 @@
-"""Refresh: read the row, judge the token, promote it once, issue what follows. Nobody is judged on a stale read."""
+"""Refresh: read the row, judge the token, promote it once, issue what follows. Nobody is judged on a stale read.
+
+Where nothing can be issued the request is served, once per generation, and the row remembers it.
+"""
 
 import logging
 from dataclasses import dataclass
 from typing import NoReturn
 
-from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDetected, Unauthorised
+from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDetected, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer, TokenSet
@@ -16,7 +19,17 @@ from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.refresh_token import RefreshToken
-from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict, Windows, decide, is_young
+from asgi_sessions.protocol.rotation import (
+    THEFT,
+    Lineage,
+    Service,
+    Verdict,
+    Windows,
+    decide,
+    is_overtaken,
+    is_young,
+    serve,
+)
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
@@ -35,11 +48,13 @@ class Refreshed:
         access: Whom the request is authenticated as.
         tokens: What to hand out; None for a late parent (and where nothing may be issued).
         late: The refresh token that came too late, for its retry marker; else None.
+        served: Whether the request is to be served. False only for a late parent.
     """
 
     access: AccessToken
     tokens: TokenSet | None
     late: RefreshToken | None
+    served: bool = True
 
 
 class Refresher:
@@ -85,6 +100,8 @@ class Refresher:
         retry_marker: str | None = None,
         anti_csrf_token: str | None = None,
         issue: bool = True,
+        arrived_at: int | None = None,
+        serves_parents: bool = False,
     ) -> Refreshed:
         """Answer a refresh token with its child, or say why not.
 
@@ -92,11 +109,14 @@ class Refresher:
             token: An authentic refresh token.
             retry_marker: The marker that came with it, if any.
             anti_csrf_token: One to carry over into the new access token.
-            issue: False only says whom the token belongs to: nothing is promoted, no token made and nobody accused.
-                For a request that has been under way for so long that others may have rotated since.
+            issue: False where the answer can carry no tokens, or the request has been under way for so long that
+                others may have rotated since: nobody is accused then, and `rotation.serve` says who is served.
+            arrived_at: When the request arrived, ms; now if left out.
+            serves_parents: Whether a late parent's request is to be served, as far as `rotation.serve` lets it.
 
         Raises:
             Unauthorised: Unknown, revoked, expired, or newer than the database.
+            TryRefreshToken: Served without tokens for long enough: a request that can carry some is welcome.
             TokenTheftDetected: The session has been revoked.
             StoreUnavailable: No verdict; try again.
         """
@@ -107,10 +127,18 @@ class Refresher:
         )
         for reads in range(MAX_READS):
             row, verdict = await self._judge(token, retried=retried, accuse=issue, fresh=reads > 0)
-            if verdict is Verdict.LATE_PARENT:
-                return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token)
-            if not issue:
-                return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, None)
+            late = token if verdict is Verdict.LATE_PARENT else None
+            if late is not None and not serves_parents:
+                return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, late, served=False)
+            if late is not None or not issue:
+                arrived = self._clock() if arrived_at is None else arrived_at
+                served = await self._serve(row, verdict, token.lineage, arrived_at=arrived, fresh=reads > 0)
+                if served is None:
+                    continue
+                if not served and late is None:
+                    raise TryRefreshToken
+                generation = max(row.gen, token.generation)
+                return Refreshed(self._issuer.describe(row, generation, self._clock()), None, late, served)
             if verdict is not Verdict.CHILD:
                 await self._touch(row)
             elif not await self.promote(token.handle, token.lineage, row.expires_at):
@@ -118,8 +146,15 @@ class Refresher:
             return await self._follow(row, token, anti_csrf_token)
         raise StoreUnavailable
 
-    async def promote(self, handle: str, lineage: Lineage, expires_at: int) -> bool:
-        """Make a child the current token. False where the row has moved: read again."""
+    async def promote(self, handle: str, lineage: Lineage, expires_at: int, *, served: bool = False) -> bool:
+        """Make a child the current token. False where the row has moved: read again.
+
+        Args:
+            handle: The session.
+            lineage: The child's.
+            expires_at: The session's absolute end, ms.
+            served: Whether its request is served without tokens.
+        """
         now = self._clock()
         try:
             return await self._sessions.promote(
@@ -128,6 +163,7 @@ class Refresher:
                 now=now,
                 idle_expires_at=min(now + self._settings.idle_timeout_ms, expires_at),
                 sibling_window=self._windows.sibling,
+                served=served,
             )
         except StatementInterrupted:
             return False  # done or not: the next read tells
@@ -175,6 +211,44 @@ class Refresher:
 
     def _decide(self, token: RefreshToken, row: SessionRow, *, retried: bool) -> Verdict:
         return decide(token.lineage, row.chain, now=self._clock(), windows=self._windows, retried=retried)
+
+    async def _serve(
+        self, row: SessionRow, verdict: Verdict, lineage: Lineage, *, arrived_at: int, fresh: bool
+    ) -> bool | None:
+        """Whether a request without tokens in its answer is served; None where the row is to be read again."""
+        lasts = self._settings.access_token_lifetime_ms
+        service = serve(verdict, row.chain, row.served, arrived_at=arrived_at, lasts=lasts)
+        if service is Service.GOES_ON:
+            return True
+        if service is Service.REFUSED:
+            return False if fresh else None  # the read may have been a stale one
+        if verdict is Verdict.CHILD:
+            noted = await self.promote(row.handle, lineage, row.expires_at, served=True)
+        else:
+            noted = await self._note_service(row, overtaken=is_overtaken(verdict, row.chain, arrived_at))
+        if not noted:
+            return None
+        self._events.happened(
+            Event.SERVED_LATE,
+            session_handle=row.handle,
+            user_id=user_id.decode(row.user_id),
+            generation=lineage.generation,
+            token=verdict.name.lower(),
+        )
+        return True
+
+    async def _note_service(self, row: SessionRow, *, overtaken: bool) -> bool:
+        now = self._clock()
+        try:
+            return await self._sessions.serve(
+                row.handle,
+                row.gen,
+                now=now,
+                idle_expires_at=min(now + self._settings.idle_timeout_ms, row.expires_at),
+                overtaken=overtaken,
+            )
+        except StatementInterrupted:
+            return False  # done or not: the next read tells
 
     async def _touch(self, row: SessionRow) -> None:
         # A refresh that promotes nothing is a use all the same. Without this, somebody who comes by shortly every 13

@@ -10,7 +10,20 @@ Source: RFC 9700, section 4.14.2 (refresh token rotation and replay detection).
 from dataclasses import dataclass
 from enum import Enum, auto
 
-__all__ = ["Lineage", "Chain", "Windows", "Verdict", "THEFT", "decide", "is_young", "after_promotion"]
+__all__ = [
+    "Lineage",
+    "Chain",
+    "Windows",
+    "Verdict",
+    "THEFT",
+    "decide",
+    "is_young",
+    "after_promotion",
+    "Service",
+    "Served",
+    "serve",
+    "is_overtaken",
+]
 
 
 class Verdict(Enum):
@@ -159,6 +172,86 @@ def after_promotion(presented: Lineage, chain: Chain, now: int) -> Chain:
         previous_hash=presented.parent_hash,
         promoted_at=now,
     )
+
+
+class Service(Enum):
+    """Whether a request is served whose answer can carry no tokens."""
+
+    BEGINS = auto()
+    """The first at this generation: the row is to note it before the request is served."""
+    GOES_ON = auto()
+    """One more beside the first: nothing is written."""
+    REFUSED = auto()
+    """The session stays, and so do its cookies; a request that can carry tokens is welcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the session's row knows of requests that were served without tokens.
+
+    Attributes:
+        generation: The row's when it happened last; None if it never has.
+        began_at: When that generation's first was served, ms.
+        parents: At how many generations it was a parent that had been overtaken, see `is_overtaken`.
+    """
+
+    generation: int | None = None
+    began_at: int | None = None
+    parents: int = 0
+
+
+MOST_OVERTAKEN_PARENTS = 4
+"""At how many of a session's generations a parent is served that was sent after its child had been promoted.
+
+Never renewed. With ``promote_on="refresh"`` no browser within the promised bounds sends one at all.
+"""
+
+
+def serve(verdict: Verdict, stored: Chain, served: Served, *, arrived_at: int, lasts: int) -> Service:
+    """Whether a session's own token is served though its answer can carry no tokens. Never raises.
+
+    A service of this kind leaves no tokens behind that the next rotation could judge. So it is worth no more than
+    what a refresh hands out, one access token for each generation, and the row remembers it:
+
+    | the row was served at this generation | the token is | the request is |
+    |---|---|---|
+    | never | HEAD, SIBLING | served; the row notes it |
+    | never, or at the one before | CHILD | promoted and served; the row notes it with the promotion |
+    | never | LATE_PARENT that arrived before the promotion | served; the row notes it |
+    | never | LATE_PARENT, overtaken, at fewer than `MOST_OVERTAKEN_PARENTS` generations so far | likewise, and counts |
+    | never | LATE_PARENT, overtaken, later | refused |
+    | since less than `lasts` when the request arrived | HEAD, SIBLING, LATE_PARENT | served |
+    | for longer | HEAD, SIBLING, LATE_PARENT | refused |
+
+    What counts is when a request arrived, as with access tokens: parallel uploads end one after the other.
+
+    Args:
+        verdict: HEAD, SIBLING, CHILD or LATE_PARENT; anything else is refused.
+        stored: The row that `decide` saw.
+        served: What the same row knows of this.
+        arrived_at: When the request arrived, ms.
+        lasts: For how long after the first one others are served, ms: the lifetime of an access token.
+    """
+    if verdict is Verdict.CHILD:
+        return Service.BEGINS  # of the generation that its promotion begins
+    if verdict not in {Verdict.HEAD, Verdict.SIBLING, Verdict.LATE_PARENT}:
+        return Service.REFUSED
+    if served.generation == stored.generation and served.began_at is not None:
+        return Service.GOES_ON if arrived_at < served.began_at + lasts else Service.REFUSED
+    if is_overtaken(verdict, stored, arrived_at) and served.parents >= MOST_OVERTAKEN_PARENTS:
+        return Service.REFUSED
+    return Service.BEGINS
+
+
+def is_overtaken(verdict: Verdict, stored: Chain, arrived_at: int) -> bool:
+    """Whether a parent arrived after its child had been promoted; before that it was as good as any token.
+
+    Args:
+        verdict: What the token is.
+        stored: The row that `decide` saw.
+        arrived_at: When the request arrived, ms.
+    """
+    return verdict is Verdict.LATE_PARENT and stored.promoted_at is not None and arrived_at >= stored.promoted_at
 
 
 def _is_child(presented: Lineage, stored: Chain, windows: Windows) -> bool:

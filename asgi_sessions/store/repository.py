@@ -22,8 +22,8 @@ session revoked.
 *The caller caps* ``idle_expires_at`` at ``expires_at``: finding the dead by index relies on it.
 
 *Failures* (``store/failures.py``): lock conflicts and lost connections are dealt with here as far as that is
-safe. What is left is ``StoreUnavailable``: nothing was decided. Only ``promote`` raises its subclass
-``StatementInterrupted``: it may have been done, so read the row again. When a connection is lost in
+safe. What is left is ``StoreUnavailable``: nothing was decided. Only ``promote`` and ``serve`` raise its
+subclass ``StatementInterrupted``: it may have been done, so read the row again. When a connection is lost in
 mid-statement, the answer of a ``revoke…`` may leave out what the lost statement did; the effect is the same.
 No error carries a value.
 """
@@ -47,7 +47,7 @@ from sqlalchemy import (
 )
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.protocol.rotation import Chain, Lineage
+from asgi_sessions.protocol.rotation import Chain, Lineage, Served
 from asgi_sessions.store.database_clock import database_now
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
@@ -89,7 +89,7 @@ class SessionRow:
         payload_version: How many times the payload has been replaced.
         late_gen: The generation at which the session was last served without new tokens; None if it never was.
         late_at: When that began, ms.
-        late_count: At how many generations a parent was served so.
+        late_count: At how many generations an overtaken parent was served so.
         session_info: For ``insert``; None in rows that were read: it may be large, see ``get_info``.
     """
 
@@ -120,6 +120,11 @@ class SessionRow:
     def chain(self) -> Chain:
         """What rotation decides by."""
         return Chain(self.gen, self.cur, self.cur_iat, self.prev, self.promoted_at)
+
+    @property
+    def served(self) -> Served:
+        """What service without tokens is decided by."""
+        return Served(self.late_gen, self.late_at, self.late_count)
 
     def is_live(self, now: int) -> bool:
         """Tell whether the session is neither revoked nor expired at ``now`` (ms)."""
@@ -169,20 +174,34 @@ class SessionRepository:
             bindparam("sibling_window", type_=BigInteger),
         )
         apart = func.abs(s.cur_iat - bindparam("parent_issued_at", type_=BigInteger))
-        self._promote = prepared(
+        generation = bindparam("generation", type_=BigInteger)
+        promotion = (
             update(sessions)
             .where(
                 of_handle,
-                s.gen == bindparam("generation", type_=BigInteger) - 1,
+                s.gen == generation - 1,
                 live,
                 or_(s.cur == parent, and_(s.prev == grandparent, apart <= sibling_window)),
             )
             .values(
-                gen=bindparam("generation", type_=BigInteger),
+                gen=generation,
                 cur=bindparam("token_hash"),
                 cur_iat=bindparam("issued_at"),
                 prev=parent,
                 promoted_at=now,
+                last_active_at=now,
+                idle_expires_at=bindparam("idle"),
+            )
+        )
+        self._promote = prepared(promotion)
+        self._promote_and_serve = prepared(promotion.values(late_gen=generation, late_at=now))
+        self._serve = prepared(
+            update(sessions)
+            .where(of_handle, s.gen == generation, live, or_(s.late_gen.is_(None), s.late_gen < generation))
+            .values(
+                late_gen=generation,
+                late_at=now,
+                late_count=s.late_count + bindparam("parents", type_=BigInteger),
                 last_active_at=now,
                 idle_expires_at=bindparam("idle"),
             )
@@ -237,7 +256,14 @@ class SessionRepository:
         return SessionRow(*outcome.rows[0]) if outcome.rows else None
 
     async def promote(
-        self, handle: str, lineage: Lineage, *, now: int, idle_expires_at: int, sibling_window: int
+        self,
+        handle: str,
+        lineage: Lineage,
+        *,
+        now: int,
+        idle_expires_at: int,
+        sibling_window: int,
+        served: bool = False,
     ) -> bool:
         """Make the presented child the current token. True for exactly one of any number of callers.
 
@@ -247,6 +273,7 @@ class SessionRepository:
             now: ms.
             idle_expires_at: The new idle end, ms, at most the session's ``expires_at``.
             sibling_window: ms; see ``rotation.Windows``.
+            served: Whether the child's request is served without tokens, which the row is to note.
 
         Returns:
             False if the row has moved on, is revoked or expired: read it again.
@@ -269,7 +296,35 @@ class SessionRepository:
             "now": now,
             "idle": idle_expires_at,
         }
-        return (await self._run(self._promote, parameters, swap=True)).rowcount == 1
+        statement = self._promote_and_serve if served else self._promote
+        return (await self._run(statement, parameters, swap=True)).rowcount == 1
+
+    async def serve(self, handle: str, generation: int, *, now: int, idle_expires_at: int, overtaken: bool) -> bool:
+        """Note that the session is served without tokens at this generation. True for one of any number of callers.
+
+        Args:
+            handle: The session.
+            generation: The row's.
+            now: ms.
+            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``.
+            overtaken: Whether it is an overtaken parent that is served, which counts.
+
+        Returns:
+            False if it has been noted, or the row has moved on, is revoked or expired: read it again.
+
+        Raises:
+            StatementInterrupted: It may have been done: read the row again.
+        """
+        if not _storable(handle):
+            return False
+        parameters = {
+            "p_handle": handle,
+            "generation": generation,
+            "now": now,
+            "idle": idle_expires_at,
+            "parents": int(overtaken),
+        }
+        return (await self._run(self._serve, parameters, swap=True)).rowcount == 1
 
     async def touch(self, handle: str, *, now: int, idle_expires_at: int, unless_since: int) -> None:
         """Note that a live session is in use, though its chain does not move.

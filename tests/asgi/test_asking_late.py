@@ -1,17 +1,26 @@
-"""Whoever asks for the session after the response has started: it ends no more than the old response could."""
+"""Whoever asks for the session late: it ends no more than an old response could, and is served no longer than once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from starlette.requests import HTTPConnection, Request
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session
 from asgi_sessions.asgi.ending import SessionOver
-from tests.asgi.apps import new_manager
-from tests.asgi.connections import login_cookie, scope_of
+from asgi_sessions.protocol.rotation import MOST_OVERTAKEN_PARENTS
+from asgi_sessions.store.failures import StatementInterrupted
+from asgi_sessions.store.repository import SessionRepository, SessionRow
+from tests.asgi.apps import LIFETIME, MARKER, application, new_manager
+from tests.asgi.connections import Socket, login_cookie, scope_of
 from tests.clocks import MovableClock
+from tests.security.browser import Browser
 
 pytestmark = pytest.mark.usefixtures("at_the_time_of_day")
 
@@ -115,3 +124,126 @@ async def test_an_application_that_starts_twice_hands_out_its_cookies_once(sessi
         first, second = await answer(sessions, app, "")
     assert sum(name == b"set-cookie" for name, _ in first["headers"]) == 2
     assert second["headers"] == [(b"content-length", b"0")]
+
+
+# -- more than half a minute after the request arrived, or after others have refreshed
+
+
+def browser_of(app: ASGIApp) -> Browser:
+    return Browser(app, host="testserver")
+
+
+async def test_parents_that_arrived_before_the_promotion_are_served_at_any_number_of_generations(
+    sessions: SessionManager, clock: MovableClock
+) -> None:
+    others: list[Browser] = []
+
+    async def overtaken(request: Request) -> Response:
+        clock.advance(1)
+        for other in others:
+            assert (await other.get("/me")).status == 200  # another tab promotes meanwhile
+        return PlainTextResponse((await get_session(request)).user_id)
+
+    app = application(sessions, Route("/overtaken", overtaken))
+    async with sessions:
+        newest = browser_of(app)
+        await newest.post("/login")
+        for _ in range(MOST_OVERTAKEN_PARENTS + 3):
+            slow = newest.copy()
+            clock.advance(LIFETIME)
+            await newest.get("/me")
+            clock.advance(LIFETIME)
+            others[:] = [newest]
+            answer = await slow.get("/overtaken")
+            assert (answer.status, answer.body, set(answer.set_values)) == (200, b"alice", {MARKER})
+        [row] = await sessions.lifecycle._sessions.list_of(b"s:alice", now=clock())
+        assert row.late_count == 0
+
+
+async def test_an_overtaken_parent_whose_times_are_over_is_told_once_and_then_the_jar_goes_on(
+    sessions: SessionManager, clock: MovableClock
+) -> None:
+    async with sessions:
+        browser = browser_of(application(sessions))
+        await browser.post("/login")
+        for generation in range(MOST_OVERTAKEN_PARENTS + 1):
+            old = browser.copy()
+            for _ in range(2):
+                clock.advance(LIFETIME)
+                assert (await browser.get("/me")).status == 200
+            answer = await old.get("/me")
+            expected = (200, None) if generation < MOST_OVERTAKEN_PARENTS else (409, "already_rotated")
+            assert (answer.status, answer.code) == expected
+            assert set(answer.set_values) == {MARKER}
+        old.cookies |= browser.cookies  # the other tab's answer arrives
+        assert (await old.get("/me")).status == 200
+
+
+async def test_a_refusal_on_a_stale_read_is_looked_at_again(
+    sessions: SessionManager, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(request: Request) -> Response:
+        clock.advance(31)
+        return PlainTextResponse((await get_session(request)).user_id)
+
+    find = SessionRepository.find
+    reads: list[bool] = []
+
+    async def found(self: SessionRepository, handle: str, *, fresh: bool = False) -> SessionRow | None:
+        row = await find(self, handle, fresh=fresh)
+        reads.append(fresh)
+        if fresh or row is None:
+            return row
+        return replace(row, late_gen=0, late_at=clock() - 3_600_000)  # a node that is behind, or not ours at all
+
+    async with sessions:
+        browser = browser_of(application(sessions, Route("/late", late)))
+        await browser.post("/login")
+        clock.advance(LIFETIME)
+        monkeypatch.setattr(SessionRepository, "find", found)
+        assert (await browser.get("/late")).status == 200
+    assert reads == [False, True]
+
+
+async def test_an_interrupted_note_is_looked_at_again(
+    sessions: SessionManager, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(request: Request) -> Response:
+        clock.advance(31)
+        return PlainTextResponse((await get_session(request)).user_id)
+
+    serve = SessionRepository.serve
+
+    async def interrupted(self: SessionRepository, *arguments: Any, **options: Any) -> bool:
+        await serve(self, *arguments, **options)
+        raise StatementInterrupted
+
+    async with sessions:
+        browser = browser_of(application(sessions, Route("/late", late)))
+        await browser.post("/login")
+        clock.advance(LIFETIME)
+        monkeypatch.setattr(SessionRepository, "serve", interrupted)
+        assert (await browser.get("/late")).status == 200
+
+
+async def test_a_socket_that_asks_after_accept_is_served_for_one_access_tokens_lifetime(
+    sessions: SessionManager, clock: MovableClock
+) -> None:
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text((await get_session(websocket)).user_id)
+
+    async def heard(cookie: str) -> list[str] | list[tuple[int, str]]:
+        async with Socket(app, cookie, "/") as socket:
+            await socket.returned()
+        return socket.texts or socket.closes
+
+    app = application(sessions, WebSocketRoute("/", socket))
+    async with sessions:
+        _, cookie = await login_cookie(sessions)
+        clock.advance(LIFETIME)
+        assert await heard(cookie) == ["alice"]
+        clock.advance(299)
+        assert await heard(cookie) == ["alice"]
+        clock.advance(1)
+        assert await heard(cookie) == [(1008, "try_refresh_token")]

@@ -5,14 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_sessions.protocol.rotation import (
+    MOST_OVERTAKEN_PARENTS,
     THEFT,
     Chain,
     Lineage,
+    Served,
+    Service,
     Verdict,
     Windows,
     after_promotion,
     decide,
     is_young,
+    serve,
 )
 
 NOW = 1_700_000_000_000
@@ -187,3 +191,64 @@ def test_a_siblings_child_leaves_the_other_sibling_behind() -> None:
 def test_a_row_that_has_moved_on_is_not_promoted_again() -> None:
     moved = Chain(GEN + 1, CUR, NOW, PREV, NOW)
     assert after_promotion(Lineage(GEN + 1, OTHER, NOW, PREV), moved, NOW) is moved
+
+
+# -- requests whose answer can carry no tokens
+
+LASTS = 300_000
+PROMOTED = NOW - 60_000
+OWN = {Verdict.HEAD, Verdict.SIBLING, Verdict.CHILD, Verdict.LATE_PARENT}
+
+
+def served(verdict: Verdict, known: Served, arrived_at: int, promoted_at: int | None = PROMOTED) -> Service:
+    return serve(verdict, Chain(GEN, CUR, CUR_IAT, PREV, promoted_at), known, arrived_at=arrived_at, lasts=LASTS)
+
+
+def service_table(verdict: Verdict, known: Served, arrived_at: int, promoted_at: int | None) -> Service:
+    """The table of `serve`, row by row."""
+    overtaken = verdict is Verdict.LATE_PARENT and promoted_at is not None and not arrived_at < promoted_at
+    at_this_generation = known.generation == GEN
+    since = known.began_at or 0
+    rows = [
+        (verdict not in OWN, Service.REFUSED),
+        (verdict is Verdict.CHILD, Service.BEGINS),
+        (at_this_generation and arrived_at - since < LASTS, Service.GOES_ON),
+        (at_this_generation, Service.REFUSED),
+        (overtaken and known.parents >= 4, Service.REFUSED),
+    ]
+    return next((service for holds, service in rows if holds), Service.BEGINS)
+
+
+def test_the_table_of_service_without_tokens_holds_for_every_combination() -> None:
+    seen = set()
+    for verdict, generation, ago, parents, arrived_ago, promoted_at in itertools.product(
+        Verdict,
+        (None, GEN - 1, GEN),
+        (0, LASTS - 1, LASTS, LASTS + 1),
+        (0, 3, 4, 5),
+        (0, 59_999, 60_000, 60_001, 10 * LASTS),
+        (None, PROMOTED),
+    ):
+        known = Served(generation, None if generation is None else NOW - ago, parents)
+        expected = service_table(verdict, known, NOW - arrived_ago, promoted_at)
+        assert served(verdict, known, NOW - arrived_ago, promoted_at) is expected
+        seen.add((verdict, expected))
+    assert {service for _, service in seen} == set(Service)
+
+
+def test_what_lasts_is_counted_from_the_first_and_to_the_arrival() -> None:
+    known = Served(GEN, NOW - LASTS)
+    assert served(Verdict.HEAD, known, NOW - 1) is Service.GOES_ON  # and its body may take for hours
+    assert served(Verdict.HEAD, known, NOW) is Service.REFUSED
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict in OWN])
+def test_the_next_generation_is_another_matter(verdict: Verdict) -> None:
+    assert served(verdict, Served(GEN - 1, NOW - 9 * LASTS), NOW) is Service.BEGINS
+
+
+def test_only_parents_that_were_overtaken_count() -> None:
+    known = Served(None, None, MOST_OVERTAKEN_PARENTS)
+    assert served(Verdict.LATE_PARENT, known, PROMOTED) is Service.REFUSED
+    assert served(Verdict.LATE_PARENT, known, PROMOTED - 1) is Service.BEGINS
+    assert served(Verdict.HEAD, known, NOW) is Service.BEGINS

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.rotation_model.policies import LINES, Ours
+from tests.rotation_model.policies import LINES
 from tests.rotation_model.scenarios import CATCHES, DEEP, MOST_REFRESHES, SHORT, caught, comparison
 
 
@@ -14,7 +14,7 @@ def check() -> int:
     seconds = 0.0
     lines: set[str] = set()
     for scenario in (*SHORT, *DEEP):
-        policy = Ours(scenario.numbers)
+        policy = scenario.policy()
         result = scenario.run(policy)
         lines |= policy.lines
         states += result.states

@@ -7,8 +7,8 @@ lies further back than any decision looks is moved closer, and tokens that can o
 from operator import eq
 from typing import TypeAlias
 
-from tests.rotation_model.parts import Jar, Marker, Message, Row, State, Tally, Token
-from tests.rotation_model.policies import NEVER, Policy
+from tests.rotation_model.parts import NEVER, Jar, Marker, Message, Row, State, Tally, Token
+from tests.rotation_model.policies import Policy
 
 DEAD = Token(-9, 0, 0, 0, 0, 0)
 """Any token that no read will ever again answer with anything but theft."""
@@ -102,7 +102,7 @@ class Canonical:
                 return None
             (head, head_at), *others = which.entries
             renamed = [(ids[identity], then) for identity, then in others]
-            return Row(which.generation - by, ((ids[head], at[head_at]), *renamed))
+            return Row(which.generation - by, ((ids[head], at[head_at]), *renamed), which.served, which.parents)
 
         return State(
             described(row, shift),
@@ -205,6 +205,8 @@ def _numbers(state: State) -> list[int]:
             out.append(255)
         else:
             out.append(which.generation)
+            out.append(which.served + 100)
+            out.append(which.parents)
             out.append(len(which.entries))
             for identity, at in which.entries:
                 out.append(identity)

@@ -4,8 +4,8 @@ Sources: RFC 9700, section 4.14.2 (strict rotation); Auth0, "Refresh Token Rotat
 "Graceful token refresh"; Supabase Auth, "Refresh token reuse detection"; supertokens-node-mysql-ref-jwt 5.0.4.
 """
 
-from tests.rotation_model.parts import FRESH, Row, Token
-from tests.rotation_model.policies import NEVER, Kind, Outcome, child_of
+from tests.rotation_model.parts import FRESH, NEVER, Row, Token
+from tests.rotation_model.policies import Kind, Outcome, child_of
 
 
 class Strict:
@@ -25,6 +25,9 @@ class Strict:
         if not self.alive(row, token):
             return Outcome(Kind.THEFT, row)
         return self._rotated(row, token, clock)
+
+    def late(self, row: Row | None, token: Token, clock: int, arrived: int) -> Outcome:
+        return self.refresh(row, row, token, False, clock)
 
     def use(self, row: Row | None, seen: Row | None, token: Token, clock: int) -> Outcome:
         return Outcome(Kind.SERVED, row)

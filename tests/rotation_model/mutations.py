@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from asgi_sessions.protocol.rotation import Chain, Lineage, Verdict, Windows, decide
+from asgi_sessions.protocol.rotation import Chain, Lineage, Served, Service, Verdict, Windows, decide, serve
 from tests.rotation_model.parts import Row, Token
-from tests.rotation_model.policies import Numbers, Ours
+from tests.rotation_model.policies import Numbers, Ours, Outcome
 
 
 def without_siblings(
@@ -40,6 +40,31 @@ def any_sibling(presented: Lineage, stored: Chain, *, now: int, windows: Windows
     return Verdict.CHILD if ahead else Verdict.SIBLING
 
 
+def serve_always(verdict: Verdict, stored: Chain, served: Served, *, arrived_at: int, lasts: int) -> Service:
+    """Whoever asks late is served, as long as his token is the session's own."""
+    return serve(verdict, stored, Served(), arrived_at=arrived_at, lasts=lasts)
+
+
+def serve_from_the_last(verdict: Verdict, stored: Chain, served: Served, *, arrived_at: int, lasts: int) -> Service:
+    """The time that one service lasts is counted from the last one."""
+    service = serve(verdict, stored, served, arrived_at=arrived_at, lasts=lasts)
+    return Service.BEGINS if service is Service.GOES_ON else service
+
+
+def serve_every_parent(verdict: Verdict, stored: Chain, served: Served, *, arrived_at: int, lasts: int) -> Service:
+    """A parent is served once at each generation, however many there have been."""
+    return serve(verdict, stored, replace(served, parents=0), arrived_at=arrived_at, lasts=lasts)
+
+
+class ServesChildren(Ours):
+    """A child that asks late is taken for the current token: nothing is promoted."""
+
+    def late(self, row: Row | None, token: Token, clock: int, arrived: int) -> Outcome:
+        if row is not None and self.judge(row, token, clock) is Verdict.CHILD:
+            return self._served(row, token, Verdict.HEAD, clock, arrived)
+        return super().late(row, token, clock, arrived)
+
+
 class Unabridged(Ours):
     """With every state told in full: for servers by which a token can come to life again, and old times matter."""
 
@@ -66,4 +91,11 @@ def mutations(numbers: Numbers) -> dict[str, Ours]:
         "a late parent is theft": Ours(numbers._replace(late=0)),
         "deleted instead of a tombstone": Ours(numbers, tombstones=False),
         "judged on the first read": Ours(numbers, reads_again=False),
+        "who asks late gets tokens": Unabridged(numbers, issues_late=True),
+        "who asks late is accused": Ours(numbers, accuses_late=True),
+        "who asks late is always served": Ours(numbers, counts=True, serve=serve_always),
+        "each service begins anew": Ours(numbers, counts=True, serve=serve_from_the_last),
+        "who asks late promotes nothing": ServesChildren(numbers, counts=True),
+        "a parent at every generation": Ours(numbers, counts=True, serve=serve_every_parent),
+        "a promotion forgets the parents": Ours(numbers, counts=True, forgets=True),
     }

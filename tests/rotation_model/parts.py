@@ -13,6 +13,10 @@ FRESH = 99
 """The id of the token that a step issues, until the state is put into its canonical form."""
 
 
+NEVER = -99
+"""A time for what has never happened."""
+
+
 class Token(NamedTuple):
     """A refresh token, and the lineage of the access token that was issued with it."""
 
@@ -31,6 +35,10 @@ class Row(NamedTuple):
 
     generation: int
     entries: tuple[tuple[int, int], ...]
+    served: int = NEVER
+    """Since when it has been served at this generation without tokens."""
+    parents: int = 0
+    """At how many generations an overtaken parent was."""
 
 
 class Marker(NamedTuple):
@@ -63,12 +71,17 @@ class Message(NamedTuple):
     """Of a request: 0 it may still be duplicated, 1 a duplicate has been answered before, 2 it is the duplicate."""
 
 
-REQUEST, USE, TOKENS, LATE, CLEAR = range(5)
-"""Kinds of messages: a refresh (or the inline request that becomes one), a call with an access token, and answers."""
+REQUEST, USE, TOKENS, LATE, CLEAR, SLOW = range(6)
+"""Kinds of messages: a refresh (or the inline request that becomes one), a call with an access token, answers, and a
+request that asks for its session so late that its answer carries no tokens."""
 
 
 class Tally(NamedTuple):
-    """What counts for the thief's bound, from the theft on."""
+    """What counts for the thief's bound, from the theft on.
+
+    For a thief who takes no tokens `refreshes` counts how often he was served, see `Bounds.quiet`, and `used` says
+    whether that has been counted already, in this unit of time or at this generation.
+    """
 
     refreshes: int
     """How many times the victim's jar has moved to a generation that it never had before."""

@@ -13,16 +13,17 @@ from asgi_sessions.protocol.rotation import (
     THEFT,
     Chain,
     Lineage,
+    Served,
+    Service,
     Verdict,
     Windows,
     after_promotion,
     decide,
+    is_overtaken,
     is_young,
+    serve,
 )
-from tests.rotation_model.parts import FRESH, UNIT_MS, Row, Token
-
-NEVER = -99
-"""A time for what has never happened."""
+from tests.rotation_model.parts import FRESH, NEVER, UNIT_MS, Row, Token
 
 
 class Kind(Enum):
@@ -42,6 +43,8 @@ class Outcome(NamedTuple):
     kind: Kind
     row: Row | None
     token: Token | None = None
+    served: bool = False
+    """Whether the request is served though it gets no tokens."""
 
 
 class Policy(Protocol):
@@ -65,6 +68,17 @@ class Policy(Protocol):
             token: As presented.
             marked: Whether the retry marker of this token came with it.
             clock: The worker's.
+        """
+        ...
+
+    def late(self, row: Row | None, token: Token, clock: int, arrived: int) -> Outcome:
+        """Answer a refresh token whose request asks so late that its answer carries no tokens.
+
+        Args:
+            row: The truth.
+            token: As presented.
+            clock: The worker's.
+            arrived: When the request arrived, by the same.
         """
         ...
 
@@ -168,12 +182,15 @@ _HARMFUL = THEFT | {Verdict.FUTURE}
 _ANSWERED = frozenset({Verdict.HEAD, Verdict.SIBLING, Verdict.CHILD})
 
 Decide = Callable[..., Verdict]
+Serve = Callable[..., Service]
 
 
 class Ours:
     """The product. The other arguments are for mutations.
 
     Attributes:
+        counts: Whether rows remember service without tokens. No other decision looks at it: it is left out where
+            only alarms and logouts are looked for.
         lines: The lines of the decision table that have been reached.
     """
 
@@ -187,6 +204,11 @@ class Ours:
         marker_life: int | None = None,
         reads_again: bool = True,
         tombstones: bool = True,
+        serve: Serve = serve,
+        counts: bool = False,
+        issues_late: bool = False,
+        accuses_late: bool = False,
+        forgets: bool = False,
     ) -> None:
         self.name = name
         self.numbers = numbers
@@ -196,6 +218,11 @@ class Ours:
         self.tombstones = tombstones
         self.longest = max(numbers.window, numbers.young, numbers.late) + 2
         self.lines: set[str] = set()
+        self.counts = counts
+        self._serve = serve
+        self._issues_late = issues_late
+        self._accuses_late = accuses_late
+        self._forgets = forgets
         self._decide = decide
         self._reads_again = reads_again
         self._windows = Windows(sibling=numbers.window * UNIT_MS, late_parent=numbers.late * UNIT_MS)
@@ -236,9 +263,40 @@ class Ours:
         if verdict is Verdict.FUTURE:
             return Outcome(Kind.REJECTED, row)
         if verdict is Verdict.LATE_PARENT:
-            return Outcome(Kind.LATE, row)
+            return self._served(row, token, verdict, clock, clock)
         young = is_young(lineage_of(token), clock * UNIT_MS, self.numbers.young * UNIT_MS)
         return Outcome(Kind.TOKENS, row, twin_of(token) if young else child_of(token, clock))
+
+    def late(self, row: Row | None, token: Token, clock: int, arrived: int) -> Outcome:
+        if self._issues_late:
+            return self.refresh(row, row, token, False, clock)
+        if row is None:
+            return Outcome(Kind.REJECTED, row)
+        verdict = self.judge(row, token, clock)
+        if verdict in THEFT:
+            return Outcome(Kind.THEFT if self._accuses_late else Kind.UNCHANGED, row)
+        if verdict is Verdict.FUTURE:
+            return Outcome(Kind.REJECTED, row)
+        return self._served(row, token, verdict, clock, arrived)
+
+    def _served(self, row: Row | None, token: Token, verdict: Verdict, clock: int, arrived: int) -> Outcome:
+        """As `Refresher.refresh` where nothing is issued."""
+        kind = Kind.LATE if verdict is Verdict.LATE_PARENT else Kind.UNCHANGED
+        if row is None:
+            return Outcome(kind, row)
+        chain, at = chain_of(row), arrived * UNIT_MS
+        since = Served() if row.served == NEVER else Served(row.generation, row.served * UNIT_MS)
+        served = Served(since.generation, since.began_at, row.parents)
+        service = self._serve(verdict, chain, served, arrived_at=at, lasts=self.numbers.access * UNIT_MS)
+        if service is Service.REFUSED:
+            return Outcome(kind, row)
+        if service is Service.BEGINS:
+            if verdict is Verdict.CHILD:
+                row = self._promoted(row, token, clock)
+            if self.counts:
+                parents = row.parents + is_overtaken(verdict, chain, at)
+                row = row._replace(served=clock, parents=parents)
+        return Outcome(kind, row, served=True)
 
     def use(self, row: Row | None, seen: Row | None, token: Token, clock: int) -> Outcome:
         if row is None or seen is None:
@@ -295,6 +353,8 @@ class Ours:
         if not self._reads_again:
             return row, lag
         held = {token.id for token in tokens}
+        if self.counts:
+            held.add(row.entries[1][0])  # which somebody else may hold
         return _essential(row, self._oldest(lag), held), lag and _essential(lag, self._oldest(None), held)
 
     def _oldest(self, lag: Row | None) -> int:
@@ -302,14 +362,15 @@ class Ours:
         return -self.numbers.young if lag is None else -self.longest
 
     def _promoted(self, row: Row, token: Token, clock: int) -> Row:
-        return row_of(after_promotion(lineage_of(token), chain_of(row), clock * UNIT_MS))
+        promoted = row_of(after_promotion(lineage_of(token), chain_of(row), clock * UNIT_MS))
+        return promoted if self._forgets else promoted._replace(parents=row.parents)
 
 
 def _essential(row: Row, oldest: int, held: set[int]) -> Row:
     (current, issued_at), (previous, promoted_at) = row.entries
     if previous not in held:
         promoted_at = NEVER  # nobody can come late any more
-    return Row(row.generation, ((current, max(issued_at, oldest)), (previous, promoted_at)))
+    return row._replace(entries=((current, max(issued_at, oldest)), (previous, promoted_at)))
 
 
 def line_of(verdict: Verdict, presented: Lineage, stored: Chain, marked: bool) -> str:

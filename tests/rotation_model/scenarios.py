@@ -7,12 +7,13 @@ less, and so fewer states; the same can happen in it.
 
 from dataclasses import dataclass, replace
 
+from asgi_sessions.protocol.rotation import MOST_OVERTAKEN_PARENTS
 from tests.rotation_model.comparison import COMPARED, Reference
 from tests.rotation_model.explore import Result, explore
 from tests.rotation_model.mutations import mutations
 from tests.rotation_model.policies import Numbers, Ours, Policy
 from tests.rotation_model.walks import Walked, walk
-from tests.rotation_model.world import ALARM, LOCKSTEP, LOGOUT, LOGOUT_LOSES, TOLD_TWICE, Bounds, World
+from tests.rotation_model.world import ALARM, LOCKSTEP, LOGOUT, LOGOUT_LOSES, SERVED_ON, TOLD_TWICE, Bounds, World
 
 NUMBERS = Numbers(window=6, late=4, young=8, access=10)
 """The settings at full size, in units of 30 s.
@@ -32,6 +33,12 @@ FULL_INLINE = Bounds("inline")
 _SMALL = Bounds("endpoint", round_trip=1, stall=1, access=SMALL.access)
 _TINY = Bounds("endpoint", round_trip=1, stall=1, skew=0, handler=0, access=TINY.access, tabs=1, thief=True)
 _LOGIN = replace(_SMALL, login=True, skew=0)
+_SLOW = replace(_SMALL, mode="inline", slow=True)
+LATE_THIEF = replace(_TINY, mode="inline", quiet="late", most=(TINY.access + 1) + (TINY.late + 1))
+"""He has one token, and with it the lifetime of an access token at its own generation and the late parent's window at
+the next one. Each has a unit more, since requests whose body takes half a minute arrive in time and are served after.
+"""
+PARENT_THIEF = replace(_TINY, mode="inline", quiet="parent", most=MOST_OVERTAKEN_PARENTS)
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,11 @@ class Scenario:
 
     def run(self, policy: Policy | None = None) -> Result:
         """Explore it with our policy, or another."""
-        return explore(World(policy or Ours(self.numbers), self.bounds), most=self.most or 10**9)
+        return explore(World(policy or self.policy(), self.bounds), most=self.most or 10**9)
+
+    def policy(self) -> Ours:
+        """Ours, for this world."""
+        return Ours(self.numbers, counts=self.bounds.quiet is not None)
 
 
 SHORT = (
@@ -73,12 +84,26 @@ SHORT = (
     Scenario("inline, thief", TINY, replace(_TINY, mode="inline")),
     Scenario("inline, thief, first use", TINY, replace(_TINY, mode="inline", first_use=True)),
     Scenario("endpoint, thief, reads behind", TINY, replace(_TINY, replica=True), most=20_000),
+    Scenario("inline, two tabs, full size, slow requests", NUMBERS, replace(FULL_INLINE, slow=True)),
+    Scenario("inline, thief who asks late as well", TINY, replace(_TINY, mode="inline", slow=True)),
+    Scenario("inline, thief who only asks late", TINY, LATE_THIEF),
+    Scenario("inline, thief who only asks late, first use", TINY, replace(LATE_THIEF, first_use=True)),
+    Scenario("inline, thief who only shows parents", TINY, PARENT_THIEF),
+    Scenario("inline, thief who only shows parents, first use", TINY, replace(PARENT_THIEF, first_use=True)),
 )
 """What the tests explore."""
 
 _MOST = 250_000
 
 DEEP = (
+    Scenario(
+        "inline, two tabs, full size, first use, slow requests",
+        NUMBERS,
+        replace(FULL_INLINE, first_use=True, slow=True),
+    ),
+    Scenario(
+        "inline, three tabs, full size, slow requests", NUMBERS, replace(FULL_INLINE, tabs=3, slow=True), most=_MOST
+    ),
     Scenario("endpoint, two tabs, full size", NUMBERS, FULL),
     Scenario("endpoint, two tabs, full size, first use", NUMBERS, replace(FULL, first_use=True)),
     Scenario("endpoint, two tabs, full size, duplicates", NUMBERS, replace(FULL, duplicates=True), most=_MOST),
@@ -102,6 +127,13 @@ CATCHES = {
     "a late parent is theft": (ALARM, SMALL, _SMALL),
     "deleted instead of a tombstone": (LOGOUT_LOSES, SMALL, _LOGIN),
     "judged on the first read": (LOGOUT, SMALL, replace(_SMALL, replica=True, tabs=1, skew=0)),
+    "who asks late gets tokens": (ALARM, SMALL, _SLOW),
+    "who asks late is accused": (ALARM, SMALL, _SLOW),
+    "who asks late is always served": (SERVED_ON, TINY, LATE_THIEF),
+    "each service begins anew": (SERVED_ON, TINY, LATE_THIEF),
+    "who asks late promotes nothing": (SERVED_ON, TINY, LATE_THIEF),
+    "a parent at every generation": (SERVED_ON, TINY, PARENT_THIEF),
+    "a promotion forgets the parents": (SERVED_ON, TINY, PARENT_THIEF),
 }
 """Which property each mutation loses, and the world in which it shows."""
 

@@ -15,8 +15,18 @@ from tests.rotation_model.explore import Result, explore
 from tests.rotation_model.mutations import Unabridged
 from tests.rotation_model.parts import UNIT_MS, Token
 from tests.rotation_model.policies import LINES, Ours, child_of, lineage_of, twin_of
-from tests.rotation_model.scenarios import CATCHES, NUMBERS, SHORT, TINY, caught, compared
-from tests.rotation_model.world import ALARM, LOCKSTEP, LOGOUT, Bounds, World
+from tests.rotation_model.scenarios import (
+    CATCHES,
+    LATE_THIEF,
+    NUMBERS,
+    PARENT_THIEF,
+    SHORT,
+    TINY,
+    Scenario,
+    caught,
+    compared,
+)
+from tests.rotation_model.world import ALARM, LOCKSTEP, LOGOUT, SERVED_ON, Bounds, World
 
 Explored = dict[str, tuple[Result, Ours]]
 
@@ -25,7 +35,7 @@ Explored = dict[str, tuple[Result, Ours]]
 def explored() -> Explored:
     found = {}
     for scenario in SHORT:
-        policy = Ours(scenario.numbers)
+        policy = scenario.policy()
         found[scenario.name] = scenario.run(policy), policy
     return found
 
@@ -53,6 +63,12 @@ def test_every_line_of_the_decision_table_is_reached(explored: Explored) -> None
 @pytest.mark.parametrize("name", CATCHES)
 def test_a_mutation_is_caught(name: str) -> None:
     assert CATCHES[name][0] in caught(name).stories
+
+
+@pytest.mark.parametrize("thief", [LATE_THIEF, PARENT_THIEF], ids=["late", "parent"])
+def test_a_thief_who_takes_no_tokens_is_served_no_less_than_the_bound_says(thief: Bounds) -> None:
+    scenario = Scenario("one less", TINY, replace(thief, most=thief.most - 1))
+    assert SERVED_ON in scenario.run().stories
 
 
 @pytest.mark.parametrize("policy", COMPARED, ids=lambda policy: policy.name)

@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 from tests.rotation_model.parts import (
     CLEAR,
     LATE,
+    NEVER,
     REQUEST,
+    SLOW,
     TOKENS,
     UNIT_S,
     USE,
@@ -23,7 +25,7 @@ from tests.rotation_model.parts import (
     Tally,
     Token,
 )
-from tests.rotation_model.policies import NEVER, Kind, Outcome, Policy
+from tests.rotation_model.policies import Kind, Outcome, Policy
 
 LATER = "30 s pass"
 ARRIVES = "{} arrives in the jar"
@@ -33,6 +35,11 @@ LOGOUT = "a logout that nobody asked for"
 TOLD_TWICE = "told twice that the token was rotated, without an alarm"
 LOCKSTEP = "the thief still walks along"
 LOGOUT_LOSES = "a token outlives the logout"
+SERVED_ON = "a thief who takes no tokens is served on and on"
+
+SLOW_UNITS = 2
+"""So old is a request at least whose answer carries no tokens: more than 30 s."""
+_NO_TOP = -5
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,10 @@ class Bounds:
         login: Whether the user logs out and in, once.
         overtaken: Whether an answer to the session before may arrive after the login, in the place of whose cookies
             it then puts its own, or none. No server can see that: a known limit.
+        slow: Whether requests may ask for their session late, however long that takes: the tabs', and the thief's.
+        quiet: A thief who never takes tokens. "late": he holds one refresh token, and his requests ask late. "parent":
+            whatever is replaced leaks to him, and he presents it as a parent.
+        most: How often the quiet thief is served at most: units of time in which he is, or generations at which.
         refreshes: By which of the victim's refreshes after the theft the thief must be out (and used, see `used`).
         used: With `first_use`: after which refresh the first use must have thrown him out.
     """
@@ -73,6 +84,9 @@ class Bounds:
     hands: int = 1
     login: bool = False
     overtaken: bool = False
+    slow: bool = False
+    quiet: Literal["late", "parent"] | None = None
+    most: int = 0
     refreshes: int = 3
     used: int = 2
 
@@ -118,7 +132,8 @@ class World:
 
     def start(self) -> State:
         row, token = self.policy.first()
-        return State(row, None, Jar(token, 0), (), None, None, self._cause(None, 0), None)
+        tally = Tally(0, _NO_TOP, False) if self.bounds.quiet == "parent" else None
+        return State(row, None, Jar(token, 0), (), None, None, self._cause(None, 0), tally)
 
     def steps(self, state: State) -> Iterator[tuple[Step, State]]:
         """What can happen next, and where it leads (not yet in canonical form)."""
@@ -135,9 +150,13 @@ class World:
                 yield from self._processed(state, message, rest)
             elif message.kind == USE:
                 yield from self._used(state, message, rest)
+            elif message.kind == SLOW:
+                yield from self._asked_late(state, message, rest)
             else:
                 yield self._delivered(state, message, rest)
-        if self.bounds.thief:
+        if self.bounds.quiet is not None:
+            yield from self._quiet_thief(state)
+        elif self.bounds.thief:
             yield from self._thief(state)
         if self.bounds.login:
             yield from self._user(state)
@@ -153,7 +172,7 @@ class World:
             [
                 Message(
                     message.kind,
-                    message.age + 1,
+                    message.age + 1 if message.kind != SLOW else min(message.age + 1, SLOW_UNITS),
                     message.token and _older(message.token),
                     max(message.access_issued_at - self._aging, self._oldest),
                     message.marker and Marker(message.marker.generation, message.marker.until - 1),
@@ -161,18 +180,19 @@ class World:
                     message.copy,
                 )
                 for message in flight
-                if message.age < (self.bounds.round_trip if message.kind in {REQUEST, USE} else self._answer_within)
+                if message.kind == SLOW
+                or message.age < (self.bounds.round_trip if message.kind in {REQUEST, USE} else self._answer_within)
             ]
         )
         return Step(LATER), State(
-            row and _older_row(row, self.policy.longest),
-            lag and _older_row(lag, self.policy.longest),
+            row and _older_row(row, self.policy.longest, self._oldest),
+            lag and _older_row(lag, self.policy.longest, self._oldest),
             jar,
             later,
             thief and tuple([_older(token) for token in thief]),
-            ended and _older_row(ended, self.policy.longest),
+            ended and _older_row(ended, self.policy.longest, self._oldest),
             self._cause(jar, min(cause + 1, self._stall + 1)),
-            tally,
+            tally and tally._replace(used=False) if self.bounds.quiet == "late" else tally,
         )
 
     def _cause(self, jar: Jar | None, cause: int) -> int:
@@ -198,6 +218,9 @@ class World:
             sent = Message(REQUEST, 0, token, at, marker, told)
             text = "a tab sends a request with {}" if self._inline else "a tab sends {} to refresh"
             yield Step(text, token), state._replace(flight=(*state.flight, sent))
+        if bounds.slow and lasts <= bounds.skew:
+            sent = Message(SLOW, 0, token, -bounds.access)
+            yield Step("a tab sends a slow request with {}", token), state._replace(flight=(*state.flight, sent))
         if (
             bounds.first_use
             and state.row is not None
@@ -226,7 +249,7 @@ class World:
         # The marker is cleared by the answer to a request that carried it.
         jar = Jar(token, message.access_issued_at, None if message.marker is not None or jar is None else jar.marker)
         tally = state.tally
-        if tally is not None and token.generation > tally.top and not token.ended:
+        if tally is not None and self.bounds.quiet is None and token.generation > tally.top and not token.ended:
             refreshes = min(tally.refreshes + 1, self.bounds.refreshes)
             tally = Tally(refreshes, token.generation, self._is_used(state.row, token, refreshes))
         state = State(state.row, state.lag, jar, rest, state.thief, state.ended, self._cause(jar, state.cause), tally)
@@ -300,6 +323,32 @@ class World:
                         after._replace(flight=(*answers, copy)),
                     )
 
+    def _asked_late(self, state: State, message: Message, rest: tuple[Message, ...]) -> Iterator[tuple[Step, State]]:
+        token = message.token
+        if token is None or message.age < SLOW_UNITS:
+            return
+        for clock in self._clocks:
+            where = _where(clock, False)
+            outcome = self.policy.late(None if token.ended else state.row, token, clock, clock - message.age)
+            if outcome.kind is Kind.THEFT:
+                yield self._alarm(state, token, where)
+                continue
+            if outcome.kind is Kind.REJECTED and not token.ended and state.row is not None:
+                yield Step(f"{{}} is answered with 401{where}", token, wrong=LOGOUT, ends=True), state
+                continue
+            answers = rest
+            if outcome.kind is Kind.TOKENS:
+                answer = Message(TOKENS, 0, outcome.token, clock if self._aging else 0)
+                answers = (*rest, answer)
+            elif outcome.kind is Kind.LATE and self.policy.marks:
+                marker = Marker(token.generation, clock + self.policy.marker_life)
+                answers = (*rest, Message(LATE, 0, token, -self.bounds.access, marker))
+            how = "is served late" if outcome.served else "asks late and is refused"
+            if outcome.kind is Kind.TOKENS:
+                how = "asks late and is answered with {fresh}"
+            step = Step(f"{{}} {how}{where}", token, outcome.token)
+            yield step, self._moved(state, token, outcome)._replace(flight=answers)
+
     def _used(self, state: State, message: Message, rest: tuple[Message, ...]) -> Iterator[tuple[Step, State]]:
         token = message.token
         if token is None:
@@ -330,10 +379,14 @@ class World:
     def _moved(self, state: State, token: Token, outcome: Outcome) -> State:
         if token.ended or outcome.row is state.row or outcome.row == state.row:
             return state
-        return state._replace(row=outcome.row, lag=state.row if self.bounds.replica else None)
+        tally = state.tally
+        if tally is not None and self.bounds.quiet == "parent" and outcome.row is not None and state.row is not None:
+            # A generation's service is counted once.
+            tally = tally._replace(used=tally.used and outcome.row.generation == state.row.generation)
+        return state._replace(row=outcome.row, lag=state.row if self.bounds.replica else None, tally=tally)
 
     def _alarm(self, state: State, token: Token, where: str) -> tuple[Step, State]:
-        wrong = ALARM if state.thief is None else None
+        wrong = ALARM if state.thief is None and self.bounds.quiet != "parent" else None
         return Step(f"{{}} is theft{where}", token, wrong=wrong, ends=True), state
 
     # -- the thief
@@ -355,6 +408,11 @@ class World:
                         after = moved._replace(thief=kept)
                         text = f"the thief gets {{fresh}} for {{}}{where}"
                         yield Step(text, token, outcome.token, wrong=self._lockstep(after)), after
+            if self.bounds.slow:
+                outcome = self.policy.late(row, token, 0, -1)
+                if outcome.kind is Kind.UNCHANGED:
+                    after = self._moved(state, token, outcome)
+                    yield Step("the thief's {} is served late", token, wrong=self._lockstep(after)), after
             if self.bounds.first_use and self.policy.matters(row, token):
                 # Of his access tokens it is not known when they end: they never do.
                 for where, outcome in self._uses(state, token, 0):
@@ -363,10 +421,44 @@ class World:
                         text = f"the thief uses the access token of {{}}{where}"
                         yield Step(text, token, wrong=self._lockstep(after)), after
 
+    def _quiet_thief(self, state: State) -> Iterator[tuple[Step, State]]:
+        """A thief whose requests leave nothing behind that the next rotation could judge."""
+        row, jar, tally = state.row, state.jar, state.tally
+        if row is None:
+            return
+        if self.bounds.quiet == "parent":
+            previous, _ = row.entries[1]
+            if previous:
+                token = Token(row.generation - 1, previous, 0, 0, 0, 0)
+                for where, _, outcome in self._outcomes(state, token, None):
+                    if outcome.served:
+                        yield self._served(state, token, outcome, f"the thief shows the parent {{}}{where}")
+        elif state.thief is None or tally is None:
+            if jar is not None:
+                tally = Tally(0, _NO_TOP, False)
+                yield Step("{} is stolen", jar.token), state._replace(thief=(jar.token,), tally=tally)
+        else:
+            for token in state.thief:
+                for clock in self._clocks:
+                    for age in (0, 1):  # a socket asks after accept(), a request after its body
+                        outcome = self.policy.late(row, token, clock, clock - age)
+                        if outcome.served:
+                            text = f"the thief's {{}} is served late{_where(clock, False)}"
+                            yield self._served(state, token, outcome, text)
+
+    def _served(self, state: State, token: Token, outcome: Outcome, text: str) -> tuple[Step, State]:
+        after = self._moved(state, token, outcome)
+        tally = after.tally
+        if tally is None or tally.used:
+            return Step(text, token), after
+        if tally.refreshes >= self.bounds.most:
+            return Step(text, token, wrong=SERVED_ON), after
+        return Step(text, token), after._replace(tally=tally._replace(refreshes=tally.refreshes + 1, used=True))
+
     def _lockstep(self, state: State) -> str | None:
         """Whether the victim has refreshed as often as it takes, and the thief could still go on."""
         tally, row = state.tally, state.row
-        if tally is None or row is None or not state.thief:
+        if tally is None or row is None or not state.thief or self.bounds.quiet is not None:
             return None
         if tally.refreshes < self.bounds.refreshes and not tally.used:
             return None
@@ -406,10 +498,12 @@ def _older(token: Token) -> Token:
     return Token(generation, identity, issued_at - 1, parent, parent_issued_at - 1, grandparent, ended)
 
 
-def _older_row(row: Row, longest: int) -> Row:
+def _older_row(row: Row, longest: int, oldest: int) -> Row:
     (head, head_at), *others = row.entries
     later = [(identity, at if at == NEVER else max(at - 1, -longest)) for identity, at in others]
-    return Row(row.generation, ((head, head_at if head_at == NEVER else head_at - 1), *later))
+    entries = ((head, head_at if head_at == NEVER else head_at - 1), *later)
+    served = row.served if row.served == NEVER else max(row.served - 1, oldest - 2)
+    return Row(row.generation, entries, served, row.parents)
 
 
 def _where(clock: int, behind: bool) -> str:

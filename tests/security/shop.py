@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from sqlalchemy import text
@@ -180,6 +180,11 @@ def _pages(manager: SessionManager) -> list[Route | WebSocketRoute]:
     async def public(request: Request) -> Response:
         return JSONResponse({})
 
+    async def upload(request: Request) -> Response:
+        await request.body()
+        cast(Clock, manager.clock).forward(seconds=31)  # so long it took
+        return JSONResponse({"user": (await get_session(request)).user_id})
+
     async def socket(websocket: WebSocket) -> None:
         session = await get_session(websocket)
         await websocket.accept()
@@ -199,5 +204,6 @@ def _pages(manager: SessionManager) -> list[Route | WebSocketRoute]:
         Route("/logout", logout, methods=["POST"]),
         Route("/broken", broken, methods=everything),
         Route("/public", public, methods=everything),
+        Route("/upload", upload, methods=["POST"]),
         WebSocketRoute("/socket", socket),
     ]

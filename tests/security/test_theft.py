@@ -8,6 +8,9 @@ from asgi_sessions import TokenTheftDetected, Unauthorised
 from tests.security.browser import Browser
 from tests.security.conftest import OpenShop
 from tests.security.shop import ACCESS, MARKER, REFRESH, Shop
+from tests.security.statements import counted
+
+DAY = 86_400_000
 
 
 @pytest.fixture(autouse=True)
@@ -159,3 +162,130 @@ async def test_rfc_9700_only_a_replaced_session_keeps_its_cookies(shop: Shop, ho
     late = browser.copy()
     await browser.post(how)
     assert (await late.get("/me")).cleared == {ACCESS, REFRESH}
+
+
+# -- a thief who takes no tokens
+
+SERVED_LATE = "session.served_late"
+
+
+def _served_late(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    """Generation and kind of the tokens that were served without others."""
+    records = [vars(record) for record in caplog.records if getattr(record, "event", "") == SERVED_LATE]
+    return [(record["generation"], record["token"]) for record in records]
+
+
+async def test_rfc_9700_a_thief_who_asks_late_for_ten_days_is_served_for_one_access_tokens_lifetime(
+    any_shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    victim = await any_shop.login()
+    thief = victim.copy()
+    del thief.cookies[ACCESS]
+    codes = []
+    for _ in range(480):
+        answer = await thief.post("/upload")
+        codes.append(answer.code or "served")
+        assert answer.set_cookies == []
+        any_shop.clock.forward(minutes=29, seconds=29)
+    assert codes == ["served"] + ["try_refresh_token"] * 479
+    assert _served_late(caplog) == [(0, "head")]
+    assert (await victim.get("/me")).status == 200
+    assert await any_shop.rows("SELECT revoked_at FROM asgi_sessions_sessions") == [(None,)]
+
+
+async def test_rfc_9700_a_thief_who_asks_late_all_the_time_is_served_for_no_longer(shop: Shop) -> None:
+    thief = await shop.login()
+    del thief.cookies[ACCESS]
+    statuses = [(await thief.post("/upload")).status for _ in range(40)]
+    # The first is served 31 s after it came. From then on those are that come within five minutes.
+    assert statuses == [200] * 11 + [401] * 29
+
+
+async def test_rfc_9700_a_child_that_asks_late_is_promoted_and_the_victims_next_move_is_the_alarm(
+    any_shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    victim = await any_shop.login()
+    thief = victim.copy()
+    await _use(any_shop, victim, 1)
+    await _use(any_shop, thief, 1)  # a child of his own
+    del thief.cookies[ACCESS]
+    assert (await thief.post("/upload")).status == 200
+    assert _served_late(caplog) == [(1, "child")]
+    any_shop.clock.forward(minutes=6)
+    assert (await victim.get("/me")).code == "token_theft_detected"
+    assert (await thief.post("/upload")).code == "unauthorised"
+
+
+async def test_rfc_9700_a_thief_who_only_shows_parents_is_served_at_four_generations_of_twenty(
+    any_shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    victim = await any_shop.login()
+    thief, parent, codes = victim.copy(), dict(victim.cookies), []
+    await _use(any_shop, victim, 1)
+    for _ in range(20):
+        child = dict(victim.cookies)
+        await _use(any_shop, victim, 1)  # which promotes the child
+        for _ in range(14):
+            any_shop.clock.forward(seconds=8)
+            thief.cookies = {REFRESH: parent[REFRESH]}  # and no marker
+            answer = await thief.get("/me")
+            codes.append(answer.code or "served")
+            assert set(answer.set_values) == {MARKER}
+        parent = child
+    assert codes == ["served"] * 56 + ["already_rotated"] * 224
+    assert _served_late(caplog) == [(generation, "late_parent") for generation in range(4)]
+    assert (await victim.get("/me")).status == 200
+    await _use(any_shop, victim, 1)
+    any_shop.clock.forward(minutes=3)
+    thief.cookies = {REFRESH: parent[REFRESH]}
+    assert (await thief.get("/me")).code == "token_theft_detected"
+
+
+# -- and a browser whose requests are slow
+
+
+async def test_rfc_9700_slow_uploads_side_by_side_are_all_served_and_noted_once(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = await shop.login()
+    await _use(shop, browser, 1)
+    shop.clock.forward(minutes=6)
+    with counted() as first:
+        assert (await browser.post("/upload")).status == 200
+    with counted() as second:
+        assert (await browser.post("/upload")).status == 200
+    verbs = [[statement.split()[0] for statement in statements] for statements in (first, second)]
+    assert verbs == [["SELECT", "UPDATE"], ["SELECT"]]
+    assert _served_late(caplog) == [(1, "child")]
+
+
+async def test_rfc_9700_whoever_was_refused_is_refreshed_by_the_next_ordinary_request(shop: Shop) -> None:
+    browser = await shop.login()
+    shop.clock.forward(minutes=6)
+    assert (await browser.post("/upload")).status == 200
+    shop.clock.forward(minutes=6)
+    refused = await browser.post("/upload")
+    assert (refused.status, refused.code, refused.set_cookies) == (401, "try_refresh_token", [])
+    assert set((await browser.get("/me")).set_values) == {ACCESS, REFRESH}
+    assert (await browser.post("/upload")).status == 200
+
+
+async def test_rfc_9700_late_service_is_a_use_of_the_session(shop: Shop) -> None:
+    browser = await shop.login()
+    shop.clock.forward(days=13)
+    assert (await browser.post("/upload")).status == 200
+    shop.clock.forward(days=5)
+    rows = await shop.rows("SELECT last_active_at, idle_expires_at - last_active_at FROM asgi_sessions_sessions")
+    assert rows == [(shop.clock.now - 5 * DAY, 14 * DAY)]
+
+
+async def test_rfc_9700_an_old_token_that_asks_late_is_refused_without_an_alarm(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = await shop.login()
+    upload = browser.copy()
+    await _use(shop, browser, 4)
+    answer = await upload.post("/upload")
+    assert (answer.status, answer.code, answer.set_cookies) == (401, "unauthorised", [])
+    assert (await browser.get("/me")).status == 200
+    assert _served_late(caplog) == []

@@ -6,7 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.stateful.events import Event
-from tests.stateful.profiles import ABSOLUTE, CLOCKS_APART, IDLE, KEPT, LATE, TOUCHED, WINDOW, YOUNG, Profile
+from tests.stateful.profiles import (
+    ABSOLUTE,
+    CLOCKS_APART,
+    IDLE,
+    KEPT,
+    LATE,
+    MOST_PARENTS,
+    TOUCHED,
+    WINDOW,
+    YOUNG,
+    Profile,
+)
 from tests.stateful.profiles import ACCESS as ACCESS_LIFETIME
 from tests.stateful.records import Access, Login, Marker, Row, Time, Token
 from tests.stateful.rotation_table import ANSWERED, PROMOTED, THEFT, Line, line_of
@@ -97,8 +108,10 @@ class Model:
         self.rows[login] = row
         return self._pair(row, token, now)
 
-    def refresh(self, worker: int, token: Token, marker: Marker | None) -> tuple[Access, Pair | None]:
-        """Who it is, and the next pair; None for a late parent."""
+    def refresh(
+        self, worker: int, token: Token, marker: Marker | None, *, inline: bool
+    ) -> tuple[Access, Pair | None, bool]:
+        """Who it is, the next pair, None for a late parent, and whether the request is served."""
         now = self.time.at(worker)
         if now >= token.issued_at + IDLE:
             self.note(Event.TOKEN_TOO_OLD)
@@ -111,7 +124,7 @@ class Model:
         )
         line = self._line(token, row, now, retried=retried)
         if line is Line.LATE_PARENT:
-            return self.describe(row, row.current, now), None
+            return self.describe(row, row.current, now), None, inline and self._serve_parent(row, now)
         if line in THEFT:
             self._accuse(worker, row)
         if line is Line.FUTURE:
@@ -128,7 +141,23 @@ class Model:
         self.note(Event.TWIN if young else Event.CHILD_ISSUED)
         following = token.twin() if young else token.child(now)
         pair = self._pair(row, following, now)
-        return pair.access, pair
+        return pair.access, pair, True
+
+    def _serve_parent(self, row: Row, now: int) -> bool:
+        """Whether a late parent is served, which it is beside others of this generation, or while there were few."""
+        generation, arrived_at = row.current.generation, now
+        if row.late_generation == generation:
+            assert row.late_at is not None
+            assert arrived_at - row.late_at < ACCESS_LIFETIME, "a late parent's window is shorter"
+            return True
+        assert row.promoted_at is not None
+        overtaken = arrived_at >= row.promoted_at  # else by a clock that is behind
+        if overtaken and row.late_parents >= MOST_PARENTS:
+            return False
+        row.late_generation, row.late_at = generation, now
+        row.late_parents += overtaken
+        row.last_active_at, row.idle_expires_at = now, self._idle_end(now, row.expires_at)
+        return True
 
     def stands(self, worker: int, access: Access, *, check_database: bool = False) -> None:
         """Whether an access token in time is accepted."""

@@ -84,7 +84,7 @@ def refresh_token_alone(model: Model, worker: int, token: Token | None) -> Pair:
     """Without a request there is no retry marker."""
     if token is None:
         raise Refused
-    _, pair = model.refresh(worker, token, None)
+    _, pair, _ = model.refresh(worker, token, None, inline=False)
     if pair is None:
         raise Rotated
     return pair

@@ -13,6 +13,8 @@ YOUNG = 240_000
 IDLE = 900_000
 ABSOLUTE = 2_100_000
 
+MOST_PARENTS = 4
+"""At how many generations of a session a parent is served that arrived after its child's promotion."""
 MARKER = LATE + 30_000
 """The retry marker outlives the window by the largest difference between clocks."""
 TOUCHED = ACCESS // 2

@@ -87,6 +87,9 @@ class Row:
     payload: Any
     info: Any
     address: str | None
+    late_generation: int | None = None
+    late_at: int | None = None
+    late_parents: int = 0
     revoked_at: int | None = None
     reason: str | None = None
 

@@ -189,10 +189,10 @@ class Visit:
         token = self._token_for(access)
         marker = self.carried.marker[0] if self.carried.marker else None
         now = self.now
-        who, pair = self.model.refresh(self.worker, token, marker)
+        who, pair, served = self.model.refresh(self.worker, token, marker, inline=inline)
         if pair is None:
             self._marker = Marker(token.login, token.generation, now + MARKER)
-            if not inline:
+            if not served:
                 raise Rotated
             self.model.note(Event.LATE_SERVED)
         else:

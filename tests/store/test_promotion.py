@@ -127,3 +127,74 @@ async def test_ending_all_sessions_wins_against_promotions(sessions: SessionRepo
     promotions = [promote(sessions, child_of(row), handle=row.handle) for row in rows]
     *_, ended = await asyncio.gather(*promotions, sessions.revoke_all(rows[0].user_id, "logout", NOW))
     assert ended == 20
+
+
+# -- service without tokens
+
+
+async def serve(sessions: SessionRepository, generation: int = 0, *, now: int = NOW, overtaken: bool = False) -> bool:
+    return await sessions.serve("h1", generation, now=now, idle_expires_at=now + 2 * HOUR, overtaken=overtaken)
+
+
+async def test_service_without_tokens_is_noted_once_per_generation(sessions: SessionRepository) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    assert await serve(sessions, now=NOW + 2000)
+    assert not await serve(sessions, now=NOW + 3000)
+    assert await sessions.find("h1") == dataclasses.replace(
+        row,
+        late_gen=0,
+        late_at=NOW + 2000,
+        last_active_at=NOW + 2000,
+        idle_expires_at=NOW + 2000 + 2 * HOUR,
+        session_info=None,
+    )
+
+
+async def test_of_fifty_services_at_once_one_is_noted(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    noted = await asyncio.gather(*(serve(sessions, overtaken=True) for _ in range(50)))
+    assert noted.count(True) == 1
+    after = await sessions.find("h1")
+    assert after is not None
+    assert after.late_count == 1
+
+
+async def test_a_promotion_keeps_what_was_noted(sessions: SessionRepository) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    assert await serve(sessions, now=NOW + 2000, overtaken=True)
+    assert await promote(sessions, child_of(row), now=NOW + 3000)
+    after = await sessions.find("h1")
+    assert after is not None
+    assert (after.gen, after.late_gen, after.late_at, after.late_count) == (1, 0, NOW + 2000, 1)
+    assert await serve(sessions, 1, now=NOW + 4000, overtaken=True)
+    after = await sessions.find("h1")
+    assert after is not None
+    assert (after.late_gen, after.late_at, after.late_count) == (1, NOW + 4000, 2)
+
+
+async def test_a_child_that_asks_late_is_promoted_and_noted_in_one(sessions: SessionRepository) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    assert await sessions.promote(
+        "h1", child_of(row), now=NOW + 2000, idle_expires_at=NOW + HOUR, sibling_window=WINDOW, served=True
+    )
+    after = await sessions.find("h1")
+    assert after is not None
+    assert (after.gen, after.promoted_at, after.late_gen, after.late_at) == (1, NOW + 2000, 1, NOW + 2000)
+    assert after.late_count == 0
+
+
+@pytest.mark.parametrize("ended", [{"revoked_at": NOW}, {"expires_at": NOW}, {"idle_expires_at": NOW}, {"gen": 1}])
+async def test_an_ended_session_or_another_generation_is_not_served(
+    ended: dict[str, Any], sessions: SessionRepository
+) -> None:
+    await sessions.insert(session_row(**ended))
+    assert not await serve(sessions)
+
+
+@pytest.mark.parametrize("handle", ["", " h1", "nobody", "h1\x00"])
+async def test_nobody_is_served_for_a_handle_that_does_not_exist(handle: str, sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert not await sessions.serve(handle, 0, now=NOW, idle_expires_at=NOW + HOUR, overtaken=False)
