@@ -14,8 +14,9 @@ from asgi_sessions.protocol.clock import Clock
 MAX_ANSWER_AGE_MS = 30_000
 """A slow handler's late cookie would overwrite a newer one and look like a fork, so it is left out."""
 
-FRESH_ANSWER_MS = 1_000
-"""For so long after a refresh its tokens leave without another look at the session."""
+FRESH_ANSWER_MS = 100
+"""For so long after they were made tokens leave without another look at the session: by the network's whim two answers
+that are no further apart may arrive in either order."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,11 +28,13 @@ class Answer:
         tokens: The pair that leaves, None if none does.
         started: Whether the response is on its way, so that nothing can be added.
         signed_out: The session that the application has ended on this very connection, None if it has not.
+        logged_in: Whether the pair is that of a new session, which nobody holds unless it leaves.
     """
 
     # Most responses need none of these; what a class holds costs an instance nothing.
     tokens: TokenSet | None = None
     started = False
+    logged_in = False
     signed_out: str | None = None
     _speaks = False  # whether more than a Vary is to be added
     _access: tuple[IssuedToken, AccessToken] | None = None
@@ -39,7 +42,8 @@ class Answer:
     _forget_marker = False
     _forget_older = False
     _marker: str | None = None
-    _refreshed_at: int | None = None
+    _made_at: int | None = None  # what leaves: the oldest of it
+    _payload_changes: int | None = None
 
     def __init__(self, transport: Transport, scope: MutableMapping[str, Any], clock: Clock) -> None:
         self._transport = transport
@@ -52,13 +56,33 @@ class Answer:
         return self._transport.answers_in_headers(self._scope["headers"])
 
     @property
-    def aged(self) -> bool:
-        """Whether the pair was made so long ago that the session may have ended, or been replaced, since."""
-        return self._refreshed_at is not None and self._clock() - self._refreshed_at > FRESH_ANSWER_MS
+    def access(self) -> AccessToken | None:
+        """What the access token says that leaves, None if none does."""
+        if self._access is not None:
+            return self._access[1]
+        return None if self.tokens is None else self.tokens.access
+
+    def needs_a_look(self, payload_changes: int) -> bool:
+        """Whether the session may have ended, been replaced or got another payload since its tokens were made.
+
+        Args:
+            payload_changes: See `Lifecycle`: a payload that was read before may no longer be the newest.
+        """
+        if self._made_at is None:
+            return False
+        # A changed access token is looked at in any case: two changes may be answered in the wrong order.
+        changed = self._access is not None or payload_changes != self._payload_changes
+        return changed or self._clock() - self._made_at > FRESH_ANSWER_MS
+
+    @property
+    def too_late(self) -> bool:
+        """Whether the tokens were made so long ago that they must not leave."""
+        return self._made_at is not None and self._clock() - self._made_at > MAX_ANSWER_AGE_MS
 
     def withdraw(self) -> None:
         """Hand out nothing: the jar keeps what it has."""
-        self.tokens = self._access = self._refreshed_at = None
+        self.tokens = self._access = self._made_at = None
+        self.logged_in = False
 
     @property
     def over(self) -> bool:
@@ -67,22 +91,30 @@ class Answer:
 
     # -- what is to leave
 
-    def issued(self, tokens: TokenSet) -> None:
-        """Hand out the pair of a new session."""
+    def issued(self, tokens: TokenSet, *, made_at: int, payload_changes: int) -> None:
+        """Hand out the pair of a new session.
+
+        Args:
+            tokens: The pair.
+            made_at: ms; before what it is made from was read.
+            payload_changes: Those of `Lifecycle` at that time.
+        """
         self.tokens, self._access, self._clear, self._marker = tokens, None, False, None
-        self._refreshed_at = None
+        self._made_at, self._payload_changes, self.logged_in = made_at, payload_changes, True
         self._speaks = True
         self._warn_if_started("the new tokens did not leave with it")
 
-    def refreshed(self, tokens: TokenSet, *, forget_marker: bool) -> None:
+    def refreshed(self, tokens: TokenSet, *, made_at: int, payload_changes: int, forget_marker: bool) -> None:
         """Hand out the next pair of a session.
 
         Args:
             tokens: The pair.
+            made_at: As for `issued`.
+            payload_changes: Likewise.
             forget_marker: Whether the request carried a retry marker, which has served its purpose.
         """
-        self.issued(tokens)
-        self._refreshed_at = self._clock()
+        self.issued(tokens, made_at=made_at, payload_changes=payload_changes)
+        self.logged_in = False
         self._forget_marker = forget_marker
 
     def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
@@ -90,6 +122,8 @@ class Answer:
         if self._marker is not None or self._replaced(claims.handle):
             return
         self._access = token, claims
+        if self._made_at is None:
+            self._made_at = self._clock()
         self._speaks = True
         self._warn_if_started("the new access token did not leave with it")
 
@@ -101,8 +135,8 @@ class Answer:
         """Clear the cookies, unless a login on this connection has already put another session into them."""
         if self._replaced(session_handle):
             return
-        self.tokens, self._access, self._clear = None, None, True
-        self._speaks = True
+        self.withdraw()
+        self._clear = self._speaks = True
         if by_user:
             self._warn_if_started("the session is revoked, its cookies stayed and the next request clears them")
 
@@ -149,9 +183,6 @@ class Answer:
             return transport.cleared(carried, request_path(self._scope), in_headers=in_headers)
         out: RawHeaders = []
         tokens = self.tokens
-        if self._refreshed_at is not None and tokens is not None and now - self._refreshed_at > MAX_ANSWER_AGE_MS:
-            _log.info("Session %s: the response took too long to carry its new tokens.", tokens.access.handle)
-            return out
         if tokens is not None:
             if self._access is not None:  # the payload was changed after the pair was made
                 tokens = tokens.with_access(*self._access)
@@ -173,7 +204,7 @@ class Answer:
     def _leaves_in_headers(self) -> bool:
         if not self.in_headers:
             return False
-        if self.tokens is not None and self._refreshed_at is None:
+        if self.logged_in:
             return True  # a new login: where its tokens go is for the client to say
         # What came in cookies leaves in cookies, whatever the request asks for: any script of the page could
         # otherwise have its HttpOnly cookies read out to it.

@@ -15,6 +15,7 @@ from asgi_sessions.asgi.transport import Credentials, Transport, header_values
 from asgi_sessions.errors import (
     ConfigurationError,
     SessionError,
+    StoreUnavailable,
     TokenTheftDetected,
     TryRefreshToken,
     Unauthorised,
@@ -134,7 +135,7 @@ class Exchange:
         async with self._one_at_a_time:
             replaces = await self._handles_in(lifecycle, carried)
             tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
-            self.answer.issued(tokens)
+            self.answer.issued(tokens, **self._now(lifecycle))
             self._renewed = self._logged_in = True
             return self._take(tokens.access, lifecycle)
 
@@ -221,15 +222,33 @@ class Exchange:
         return any(revoked)
 
     async def look_again(self) -> None:
-        """Take back refreshed tokens of a session that has ended while the answer was being made.
+        """Before an answer starts: let its tokens leave only while they are good, and with the newest payload.
 
-        The jar may hold its successor's by now, or nothing after a logout; late cookies would overwrite that.
+        Every answer with tokens goes this way, whichever call made them. The jar may hold another session's by now,
+        nothing after a logout, or those of a newer answer; late cookies would overwrite that.
         """
-        if self._access is not None:
-            try:
-                await self.manager.lifecycle.check(self._access.handle)
-            except SessionError:
-                self.answer.withdraw()
+        answer, lifecycle = self.answer, self.manager.lifecycle
+        access = answer.access
+        if access is None or not answer.needs_a_look(lifecycle.payload_changes):
+            return
+        if answer.too_late:
+            if answer.logged_in:
+                lifecycle.abandon(access.handle)
+                _log.warning("Session %s: the response took too long to log the user in.", access.handle)
+            else:
+                _log.info("Session %s: the response took too long to carry its new tokens.", access.handle)
+            answer.withdraw()
+            return
+        try:
+            newest = await lifecycle.newest(access)
+        except StoreUnavailable:
+            if not answer.logged_in:  # nobody else holds what a login has begun: it stands, as far as one can know
+                answer.withdraw()
+        except SessionError:
+            answer.withdraw()
+        else:
+            if newest is not None:
+                answer.access_token_changed(*newest)
 
     def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
         """The application has changed what the access token says: the new one leaves with the response."""
@@ -269,6 +288,16 @@ class Exchange:
             return False
         await self._respond(error)
         return True
+
+    def cut_off(self) -> None:
+        """The application was cancelled or has failed, and no response of this connection says what it has done.
+
+        Its client has gone, or is answered further out, where no cookies are set. A session that it has begun is
+        nobody's then.
+        """
+        answer = self._answer
+        if answer is not None and answer.logged_in and not answer.started and answer.access is not None:
+            self.manager.lifecycle.abandon(answer.access.handle)
 
     # -- who it is
 
@@ -341,6 +370,7 @@ class Exchange:
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool
     ) -> Session[Any, Any]:
         token = await self._refresh_token_of(lifecycle, carried, access)
+        began = self._now(lifecycle)
         if inline and not self._guard.may_refresh_inline():
             raise _NotHere
         refreshed = await lifecycle.refresher.refresh(
@@ -353,7 +383,7 @@ class Exchange:
             serves_parents=inline,
         )
         if refreshed.tokens is not None:
-            self.answer.refreshed(refreshed.tokens, forget_marker=carried.retry_marker is not None)
+            self.answer.refreshed(refreshed.tokens, **began, forget_marker=carried.retry_marker is not None)
         elif refreshed.late is not None:
             late = refreshed.late
             until = lifecycle.clock() + marker_lifetime(lifecycle.settings.late_parent_window_ms)
@@ -417,6 +447,11 @@ class Exchange:
             raise Unauthorised
 
     # -- small things
+
+    @staticmethod
+    def _now(lifecycle: Lifecycle) -> dict[str, int]:
+        """Since when others may do what the tokens that are made now know nothing of; see `Answer.issued`."""
+        return {"made_at": lifecycle.clock(), "payload_changes": lifecycle.payload_changes}
 
     @property
     def _age(self) -> int:

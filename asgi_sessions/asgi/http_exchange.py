@@ -45,8 +45,7 @@ class HTTPExchange(Exchange):
     async def _start(self, message: Message, *, lasts: bool) -> None:
         answer = self.answer
         if not answer.started:
-            if answer.aged:
-                await self.look_again()
+            await self.look_again()
             message["headers"] = answer.start(message["headers"], looked=self._looked)
         await self._to_server(message)
         if lasts:

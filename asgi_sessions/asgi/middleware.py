@@ -1,5 +1,7 @@
 """The middleware: gives each connection its exchange, and lets the cookies out with whatever response leaves."""
 
+from asyncio import CancelledError
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asgi_sessions.asgi.http_exchange import HTTPExchange
@@ -46,10 +48,14 @@ class SessionMiddleware:
             return
         exchange = scope[SCOPE_KEY] = kind(self.manager, self._transport, scope, outer, receive, send)
         try:
-            await self.app(scope, exchange.receive, exchange.send)
-        except Exception as error:
-            if not await exchange.answered(error):
-                raise
+            try:
+                await self.app(scope, exchange.receive, exchange.send)
+            except Exception as error:
+                if not await exchange.answered(error):
+                    raise
+        except (Exception, CancelledError):
+            exchange.cut_off()
+            raise
         finally:
             # Else whoever is outside would take it for its own; and scope, exchange and session would keep each other
             # alive until the garbage collector came.

@@ -37,7 +37,7 @@ class WebSocketExchange(Exchange):
     async def send(self, message: Message) -> None:
         """Let a message of the application out, the answer to the handshake with the session's headers."""
         kind, answer = message["type"], self.answer
-        if answer.aged and not answer.started:
+        if not answer.started:
             await self.look_again()
         if kind == "websocket.accept":
             message["headers"] = answer.start(message.get("headers", ()), looked=self._looked)

@@ -19,8 +19,8 @@ from asgi_sessions.store.repository import SessionRow
 
 LINEAGE_GROWTH = 200
 """Bytes by which an access token grows once its lineage has parents (promote_on="first_use"), at most."""
-COUNTER_GROWTH = 32
-"""Bytes by which times, generation and marks may grow during a session's life, at most."""
+COUNTER_GROWTH = 48
+"""Bytes by which times, generation, marks and the payload's version may grow during a session's life, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +109,25 @@ class Issuer:
             anti_csrf_token=None,
             lineage=None,
             payload_json=row.jwt_payload,
+            payload_version=row.payload_version,
         )
 
-    async def reissue(self, access: AccessToken, payload_json: str) -> tuple[IssuedToken, AccessToken]:
+    async def reissue(
+        self, access: AccessToken, payload_json: str, version: int, *, new_payload: bool
+    ) -> tuple[IssuedToken, AccessToken]:
         """The same access token with another payload; it lasts no longer than the old one.
+
+        Args:
+            access: The token.
+            payload_json: What it is to say instead.
+            version: That payload's.
+            new_payload: See `sign`.
 
         Raises:
             PayloadTooLarge: The payload does not fit into a cookie.
         """
-        changed = replace(access, payload_json=payload_json, legacy=False)
-        return self.sign(await self._keys.signing_key(), changed, new_payload=True), changed
+        changed = replace(access, payload_json=payload_json, payload_version=version, legacy=False)
+        return self.sign(await self._keys.signing_key(), changed, new_payload=new_payload), changed
 
     async def rewrite_as_promoted(self, access: AccessToken) -> tuple[IssuedToken, AccessToken]:
         """The same access token, good for as long, that says that its pair has been promoted."""

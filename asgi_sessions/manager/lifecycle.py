@@ -16,6 +16,7 @@ from asgi_sessions.manager.session import IssuedToken, SessionRecord
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import REPLACED, Standing
 from asgi_sessions.manager.token_times import TokenTimes
+from asgi_sessions.manager.unclaimed import UnclaimedSessions
 from asgi_sessions.manager.verifying import Verifier
 from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import json_value, user_id
@@ -58,6 +59,7 @@ class Lifecycle:
         revoker: Ends sessions.
         refresher: Rotation.
         verifier: Access tokens.
+        payload_changes: Grows whenever this worker replaces a session's payload.
     """
 
     def __init__(
@@ -76,11 +78,13 @@ class Lifecycle:
         self.clock = clock
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
+        self.payload_changes = 0
         self._sessions = sessions
         self._feed = feed
         self._watchers = watchers
         self._events = events
         self.revoker = Revoker(sessions, feed, watchers, events, clock, announce)
+        self._unclaimed = UnclaimedSessions(self.revoker)
         self._standing = Standing(settings, sessions, feed, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, events, clock)
         self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock, times)
@@ -133,7 +137,14 @@ class Lifecycle:
             session_info=_info_json(session_info),
         )
         tokens = await self.issuer.issue(row, first)
-        replaced = frozenset(replaces)
+        await self._unclaimed.whole(self._begin(row, frozenset(replaces)), row.handle)
+        self._events.happened(
+            Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label
+        )
+        return tokens
+
+    async def _begin(self, row: SessionRow, replaced: frozenset[str]) -> None:
+        """Store a new session, within the limit, and end those that it replaces."""
         limit = self.settings.max_sessions_per_user
         if limit is not None:
             row = await self._make_room(row, limit, replaced)
@@ -142,10 +153,14 @@ class Lifecycle:
         await self._sessions.insert(row)
         if limit is not None:
             await self._enforce_limit(row, limit)
-        self._events.happened(
-            Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label
-        )
-        return tokens
+
+    def abandon(self, session_handle: str) -> None:
+        """End a session whose tokens have never left, beside whatever is going on: nobody holds it."""
+        self._unclaimed.end(session_handle)
+
+    async def close(self) -> None:
+        """Finish what is done beside requests."""
+        await self._unclaimed.close()
 
     async def list_of(self, owner: user_id.UserId) -> list[SessionRecord]:
         """A user's live sessions, newest first."""
@@ -189,10 +204,34 @@ class Lifecycle:
             TypeError, ValueError, PayloadTooLarge: Nothing has changed.
         """
         text = json_value.dumps(payload, "jwt_payload")
-        token, changed = await self.issuer.reissue(access, text)
-        if not await self._sessions.set_payload(access.handle, text, now=self.clock()):
-            raise await self._gone(access.handle)
-        return token, changed
+        version = access.payload_version
+        token, changed = await self.issuer.reissue(access, text, version + 1, new_payload=True)
+        try:
+            if await self._sessions.set_payload(access.handle, text, now=self.clock(), version=version):
+                return token, changed
+            # Somebody else has replaced it since the caller's token was made, or there is nothing to replace.
+            if not await self._sessions.set_payload(access.handle, text, now=self.clock()):
+                raise await self._gone(access.handle)
+            return await self.newest(changed, fresh=True) or (token, changed)
+        finally:
+            self.payload_changes += 1  # answers that are under way may carry the payload of before
+
+    async def newest(self, access: AccessToken, *, fresh: bool = False) -> tuple[IssuedToken, AccessToken] | None:
+        """The same access token with the payload that the row has by now; None where it has that payload already.
+
+        Args:
+            access: The token.
+            fresh: Read at the strongest consistency.
+
+        Raises:
+            Unauthorised: The session is gone.
+            PayloadTooLarge: The payload does not fit into this token's cookie.
+        """
+        row = await self._standing.row(access.handle, fresh=fresh)
+        version = row.payload_version
+        if version == access.payload_version or (version < access.payload_version and not fresh):
+            return None
+        return await self.issuer.reissue(access, row.jwt_payload, version, new_payload=False)
 
     async def check(self, session_handle: str) -> None:
         """Ask the database whether the session stands.

@@ -99,6 +99,7 @@ class Runtime:
             self.lifecycle = Lifecycle(
                 settings, keys, self._sessions, self._feed, watchers, self._events, self._clocks, self._times, announce
             )
+            opened.push_async_callback(self.lifecycle.close)
             if settings.purge_interval_ms:
                 purging = asyncio.create_task(
                     self._purge_for_ever(settings.purge_interval_ms), name="asgi_sessions purge"

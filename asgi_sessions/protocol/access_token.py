@@ -27,6 +27,7 @@ MAX_LENGTH: Final = 4096
 
 _ISSUER: Final = "asgi_sessions"
 _LEGACY_AUDIENCE: Final = "asgi_sessions"  # of every manager, before managers had audiences of their own
+_LARGEST_VERSION: Final = 2**63 - 1  # as large as its column
 _LATEST: Final = 253_402_300_799  # the end of the year 9999, the last one that a datetime can be in
 
 _JWS = PyJWS(algorithms=list(ALGORITHMS))
@@ -103,6 +104,7 @@ class AccessToken:
         lineage: None with ``promote_on="refresh"``.
         payload_json: The application's payload as JSON text.
         legacy: Whether an older version has issued it, which did not say for which manager.
+        payload_version: How many times the payload had been replaced when this one was written.
     """
 
     handle: str
@@ -116,6 +118,7 @@ class AccessToken:
     anti_csrf_token: str | None = field(default=None, repr=False)
     lineage: AccessLineage | None = None
     legacy: bool = False
+    payload_version: int = 0
 
     @property
     def payload(self) -> Any:
@@ -163,6 +166,8 @@ def sign(key: SigningKey, token: AccessToken, *, audience: str) -> str:
         claims["uit"] = kind
     if token.anti_csrf_token is not None:
         claims["csrf"] = token.anti_csrf_token
+    if token.payload_version:
+        claims["pv"] = token.payload_version
     if token.lineage is not None:
         if token.lineage.generation != token.generation:
             raise ValueError("the lineage is of another generation than its token")
@@ -233,7 +238,10 @@ def _read(claims: Any, audience: str, verifies_until: int | None) -> AccessToken
             raise ValueError("a token for another manager")
         raise LegacyAccessToken(replace(_read(claims, _LEGACY_AUDIENCE, verifies_until), legacy=True))
     handle, generation, csrf = claims["sid"], claims["gen"], claims.get("csrf")
+    version = claims.get("pv", 0)
     if not is_handle(handle) or not _is_generation(generation) or not isinstance(csrf, str | None):
+        raise ValueError("not a token of ours")
+    if type(version) is not int or not 0 <= version <= _LARGEST_VERSION:
         raise ValueError("not a token of ours")
     expires_at = _milliseconds(claims["exp"])
     return AccessToken(
@@ -247,6 +255,7 @@ def _read(claims: Any, audience: str, verifies_until: int | None) -> AccessToken
         anti_csrf_token=csrf,
         lineage=_read_lineage(generation, claims["lin"]) if "lin" in claims else None,
         payload_json=_ENCODER.encode(claims["payload"]),
+        payload_version=version,
     )
 
 

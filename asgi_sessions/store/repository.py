@@ -162,7 +162,11 @@ class SessionRepository:
         self._handles_of = prepared(select(s.handle).where(of_user, live).order_by(*newest_first))
         self._get_info = prepared(select(s.session_info).where(of_handle, live))
         self._set_info = prepared(update(sessions).where(of_handle, live).values(session_info=bindparam("text")))
-        self._set_payload = prepared(update(sessions).where(of_handle, live).values(jwt_payload=bindparam("text")))
+        new_payload = update(sessions).values(jwt_payload=bindparam("text"), payload_version=s.payload_version + 1)
+        self._set_payload = prepared(new_payload.where(of_handle, live))
+        self._swap_payload = prepared(
+            new_payload.where(of_handle, live, s.payload_version == bindparam("version", type_=BigInteger))
+        )
         self._revoke = prepared(end.where(of_handle, live))
         self._revoke_many = end.where(s.handle.in_(bindparam("handles", expanding=True)), live)
         self._revoke_all = prepared(end.where(of_user, live))
@@ -392,11 +396,21 @@ class SessionRepository:
             return False
         return (await self._run(self._set_info, {"p_handle": handle, "text": text, "now": now})).rowcount == 1
 
-    async def set_payload(self, handle: str, text: str, now: int) -> bool:
-        """Replace a live session's payload. False if there is no such session."""
+    async def set_payload(self, handle: str, text: str, now: int, *, version: int | None = None) -> bool:
+        """Replace a live session's payload; its version grows by one. False if there is no such session.
+
+        Args:
+            handle: The session.
+            text: The payload.
+            now: ms.
+            version: Only where this is the version of the payload that is there.
+        """
         if not _storable(handle):
             return False
-        return (await self._run(self._set_payload, {"p_handle": handle, "text": text, "now": now})).rowcount == 1
+        values = {"p_handle": handle, "text": text, "now": now}
+        if version is None:
+            return (await self._run(self._set_payload, values)).rowcount == 1
+        return (await self._run(self._swap_payload, values | {"version": version})).rowcount == 1
 
     async def purge(self, now: int, tombstones_before: int, limit: int | None = None) -> int:
         """Delete sessions that ended by time, and tombstones that nobody needs. Never a live session.

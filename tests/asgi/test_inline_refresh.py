@@ -203,18 +203,6 @@ def test_a_response_after_30_seconds_sets_them_still(
     assert cookies_set(browser.get(jar, "/slow")).keys() == PAIR
 
 
-def test_a_slow_login_sets_its_cookies_all_the_same(
-    open_client: OpenClient, clock: MovableClock, sessions: SessionManager
-) -> None:
-    async def slow(request: Request) -> Response:
-        await sessions.create_new_session(request, "alice")
-        clock.advance(60)
-        return JSONResponse({})
-
-    browser = Browser(open_client, clock, sessions, Route("/slow", slow))
-    assert cookies_set(browser.get(Jar(), "/slow")).keys() == PAIR
-
-
 def test_once_the_response_has_started_refresh_authenticates_and_issues_nothing(
     open_client: OpenClient, clock: MovableClock, sessions: SessionManager
 ) -> None:

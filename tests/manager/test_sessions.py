@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from asgi_sessions import (
     AlreadyRotated,
@@ -227,6 +228,29 @@ async def test_an_update_of_an_ended_session_changes_nothing(running: SessionMan
     for attempt in (issued.session.check(), issued.session.update_jwt_payload(1), issued.session.get_session_info()):
         with pytest.raises(Unauthorised):
             await attempt
+
+
+async def test_an_update_beside_a_newer_one_says_what_the_database_says(running: SessionManager) -> None:
+    issued = await login(running, jwt_payload=0)
+    one, other = [await running.get_session_without_request(issued.access_token.value) for _ in range(2)]
+    await one.update_jwt_payload(1)
+    token = await other.update_jwt_payload(2)  # the later write counts, though its caller knew of no other
+    latest = await running.get_session_without_request(token.value)
+    assert (other.jwt_payload, latest.jwt_payload) == (2, 2)
+    assert (await running.refresh_session_without_request(issued.refresh_token.value)).session.jwt_payload == 2
+    assert (other._access.payload_version, latest._access.payload_version) == (2, 2)
+
+
+async def test_an_update_after_an_old_backup_was_restored_goes_on_from_there(running: SessionManager) -> None:
+    issued = await login(running, jwt_payload=0)
+    for value in (1, 2):
+        await issued.session.update_jwt_payload(value)
+    row = await running.lifecycle._standing.row(issued.session.session_handle)
+    await running.lifecycle._sessions._run(
+        text("UPDATE asgi_sessions_sessions SET payload_version = 0 WHERE handle = :handle"), {"handle": row.handle}
+    )
+    await issued.session.update_jwt_payload(3)
+    assert issued.session._access.payload_version == 1
 
 
 async def test_logout_wins_against_refreshes_under_way(running: SessionManager, clock: MovableClock) -> None:

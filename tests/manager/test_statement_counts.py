@@ -109,6 +109,16 @@ async def test_session_info_is_one_statement_each(running: SessionManager, issue
     assert log.verbs() == ["UPDATE", "SELECT", "UPDATE"]
 
 
+async def test_a_payload_that_somebody_else_has_replaced_takes_two_statements_more(
+    running: SessionManager, issued: Any, log: ServerLog
+) -> None:
+    other = await running.get_session_without_request(issued.access_token.value)
+    await other.update_jwt_payload(1)
+    log.clear()
+    await issued.session.update_jwt_payload(2)
+    assert log.verbs() == ["UPDATE", "UPDATE", "SELECT"]
+
+
 async def test_a_forged_token_is_none(running: SessionManager, issued: Any, log: ServerLog) -> None:
     access = issued.access_token.value
     log.clear()

@@ -74,6 +74,21 @@ def test_the_lineage_reads_back_as_it_was(lineage: AccessLineage | None) -> None
     assert check(sign(HS256, replace(TOKEN, lineage=lineage))).lineage == lineage
 
 
+@pytest.mark.parametrize("version", [0, 1, 2**63 - 1])
+def test_the_version_of_the_payload_reads_back_and_0_takes_no_room(version: int) -> None:
+    text = sign(HS256, replace(TOKEN, payload_version=version))
+    assert check(text).payload_version == version
+    assert claims_of(text).get("pv") == (version or None)
+
+
+@pytest.mark.parametrize("version", [-1, 2**63, 1.0, True, "1", None, [1]])
+def test_a_version_that_is_none_makes_no_token(version: Any) -> None:
+    body = json.dumps(claims_of(sign(HS256, TOKEN)) | {"pv": version}).encode()
+    text = PyJWS().encode(body, HS256.sign_key, "HS256", {"kid": HS256.key_id, "typ": "at+jwt"})
+    with pytest.raises(InvalidAccessToken):
+        check(text)
+
+
 user_ids = st.text(st.characters(codec="utf-8"), max_size=60) | st.integers() | st.uuids()
 
 

@@ -89,7 +89,7 @@ class SessionMachine(Administration, ByHand):
     def refresh_at_the_endpoint(self, at: Occasion) -> None:
         self.ask(at, *REFRESH)
 
-    @step(at=occasions, takes=st.sampled_from([1_000, 1_001, 30_000, 30_001]), what=st.sampled_from(Meanwhile))
+    @step(at=occasions, takes=st.sampled_from([100, 101, 30_000, 30_001]), what=st.sampled_from(Meanwhile))
     def open_a_slow_page(self, at: Occasion, takes: int, what: Meanwhile) -> None:
         """After so long a pause that the middleware refreshes where it may."""
         time, served = self.world.time, list[Access]()

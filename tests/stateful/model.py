@@ -191,6 +191,7 @@ class Model:
             session_expires_at=row.expires_at,
             auth_time=row.created_at,
             payload=row.payload,
+            version=row.version,
         )
 
     def _pair(self, row: Row, token: Token, now: int) -> Pair:
@@ -301,8 +302,13 @@ class Model:
         self.standing(worker, login).info = info
 
     def set_payload(self, worker: int, access: Access, payload: Any) -> Access:
-        self.standing(worker, access.login).payload = payload
-        return replace(access, payload=payload)
+        row = self.standing(worker, access.login)
+        row.payload, row.version = payload, row.version + 1
+        return self.newest(row, access)
+
+    def newest(self, row: Row, access: Access) -> Access:
+        """The access token with the payload that the row has now."""
+        return replace(access, payload=row.payload, version=row.version)
 
     # -- the workers
 

@@ -74,8 +74,8 @@ def access_tokens_left_behind(machine: SessionMachine) -> None:
 
 def slow_answers(machine: SessionMachine) -> None:
     machine.open_a_slow_page(at=ALICE, takes=30_001, what=Meanwhile.NOTHING)
-    machine.open_a_slow_page(at=ALICE, takes=1_001, what=Meanwhile.LOGOUT)
-    machine.open_a_slow_page(at=BOB, takes=1_000, what=Meanwhile.LOGOUT)
+    machine.open_a_slow_page(at=ALICE, takes=101, what=Meanwhile.LOGOUT)
+    machine.open_a_slow_page(at=BOB, takes=100, what=Meanwhile.LOGOUT)
 
 
 def tampered_requests(machine: SessionMachine) -> None:

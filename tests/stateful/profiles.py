@@ -23,7 +23,7 @@ CLOCKS_APART = 60_000
 """A revocation reaches what has expired by this worker's clock for so long."""
 KEPT = 2 * ACCESS + 30_000
 """How long a tombstone stays: two access lifetimes and `revocation_max_staleness`."""
-FRESH_ANSWER = 1_000
+FRESH_ANSWER = 100
 LONGEST_ANSWER = 30_000
 
 REFRESH_PATH = "/auth/session/refresh"

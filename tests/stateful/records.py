@@ -54,6 +54,7 @@ class Access:
     session_expires_at: int
     auth_time: int
     payload: Any
+    version: int
 
     @property
     def login(self) -> Login:
@@ -90,6 +91,7 @@ class Row:
     late_generation: int | None = None
     late_at: int | None = None
     late_parents: int = 0
+    version: int = 0
     revoked_at: int | None = None
     reason: str | None = None
 

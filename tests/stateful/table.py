@@ -21,7 +21,8 @@ _PUT_BACK = text(
     "UPDATE asgi_sessions_sessions SET gen = :gen, cur = :cur, cur_iat = :cur_iat, prev = :prev, "
     "promoted_at = :promoted_at, last_active_at = :last_active_at, idle_expires_at = :idle_expires_at, "
     "late_gen = :late_gen, late_at = :late_at, late_count = :late_count, "
-    "jwt_payload = :jwt_payload, session_info = :session_info, revoked_at = NULL, revoked_reason = NULL "
+    "jwt_payload = :jwt_payload, payload_version = :payload_version, session_info = :session_info, "
+    "revoked_at = NULL, revoked_reason = NULL "
     "WHERE handle = :handle"
 )
 _JSON = ("jwt_payload", "session_info")
@@ -129,10 +130,10 @@ def _columns(row: Row) -> dict[str, Any]:
         "revoked_at": row.revoked_at,
         "revoked_reason": row.reason,
         "jwt_payload": row.payload,
+        "payload_version": row.version,
         "session_info": row.info,
         "device_label": "Unknown device",
         "ip_address": row.address,
-        "payload_version": 0,
         "late_gen": row.late_generation,
         "late_at": row.late_at,
         "late_count": row.late_parents,

@@ -230,13 +230,23 @@ class Visit:
         self._pair, self._access, self._clear = None, None, True
 
     def _look_again(self) -> None:
-        """What took long leaves without tokens if the session has ended meanwhile."""
-        if self._pair is not None and self._refreshed_at is not None and self.now - self._refreshed_at > FRESH_ANSWER:
+        """What took too long leaves without tokens, and without them too if the session has ended meanwhile."""
+        leaves = self._access or (self._pair.access if self._pair else None)
+        age = 0 if self._refreshed_at is None else self.now - self._refreshed_at
+        if leaves is None or (self._access is None and age <= FRESH_ANSWER):
+            return
+        if age <= LONGEST_ANSWER:
             try:
-                self.model.standing(self.worker, self._pair.token.login)
+                row = self.model.standing(self.worker, leaves.login)
             except Refused:
                 self.model.note(Event.WITHDRAWN)
-                self._pair = self._access = self._refreshed_at = None
+            else:
+                if row.version > leaves.version:
+                    self._access = self.model.newest(row, leaves)
+                return
+        else:
+            self.model.note(Event.TOO_SLOW)
+        self._pair = self._access = self._refreshed_at = None
 
     def _cookies(self) -> dict[str, SetTo | None]:
         pair, model = self._pair, self.model
@@ -244,9 +254,6 @@ class Visit:
             return self._cleared()
         cookies: dict[str, SetTo | None] = {}
         if pair is not None:
-            if self._refreshed_at is not None and self.now - self._refreshed_at > LONGEST_ANSWER:
-                model.note(Event.TOO_SLOW)
-                return {}
             cookies["access"] = SetTo(self._access or pair.access, pair.until)
             cookies["refresh"] = SetTo(pair.token, pair.until)
             if self._refreshed_at is not None and self.carried.marker:

@@ -71,6 +71,8 @@ class Wire:
             "gen": pair.generation,
             "payload": access.payload,
         }
+        if access.version:
+            expected["pv"] = access.version
         if self._profile.first_use:
             expected["lin"] = [
                 _text(carried_hash(pair)),

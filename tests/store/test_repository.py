@@ -157,6 +157,23 @@ async def test_replacing_a_text_by_the_same_is_success(sessions: SessionReposito
     assert await sessions.set_payload("h1", '{"role":"user"}', NOW)
 
 
+async def test_the_payloads_version_counts_its_replacements(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert await sessions.set_payload("h1", "1", NOW, version=0)
+    assert await sessions.set_payload("h1", "2", NOW)
+    assert not await sessions.set_payload("h1", "3", NOW, version=1)
+    assert await sessions.set_payload("h1", "4", NOW, version=2)
+    row = await sessions.find("h1")
+    assert row is not None
+    assert (row.jwt_payload, row.payload_version) == ("4", 3)
+
+
+async def test_one_of_any_number_of_replacements_of_one_version_succeeds(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    swaps = (sessions.set_payload("h1", str(number), NOW, version=0) for number in range(10))
+    assert sum(await asyncio.gather(*swaps)) == 1
+
+
 async def test_revocation_leaves_a_tombstone_with_the_databases_time(sessions: SessionRepository) -> None:
     await sessions.insert(session_row())
     assert await sessions.revoke("h1", "logout", NOW)

@@ -37,6 +37,7 @@ ONE_STATEMENT: dict[str, tuple[str, Operation]] = {
     "get info": ("SELECT", lambda sessions: sessions.get_info("h1", NOW)),
     "set info": ("UPDATE", lambda sessions: sessions.set_info("h1", "1", NOW)),
     "set payload": ("UPDATE", lambda sessions: sessions.set_payload("h1", "1", NOW)),
+    "swap payload": ("UPDATE", lambda sessions: sessions.set_payload("h1", "1", NOW, version=0)),
 }
 
 

@@ -1,0 +1,91 @@
+"""Sessions that nobody holds: a login that was cut off, or whose answer never left, leaves none behind."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.manager.revoking import Revoker
+from asgi_sessions.store.cancellation import end_task
+
+UNCLAIMED = "unclaimed"
+"""The reason in the tombstone of a session whose tokens have reached nobody."""
+PAUSES_SECONDS = (1.0, 5.0)
+"""After which the end is tried again where the database did not answer, or may yet do what it was asked before."""
+CLOSE_SECONDS = 5.0
+"""For so long a stop waits for what is under way."""
+
+_log = logging.getLogger(__name__)
+
+
+class UnclaimedSessions:
+    """Ends them beside the requests that began them. One event loop's."""
+
+    def __init__(self, revoker: Revoker) -> None:
+        self._revoker = revoker
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def whole(self, beginning: Coroutine[Any, Any, None], session_handle: str) -> None:
+        """Begin a session wholly or not at all: whoever is cancelled here, or fails, leaves none.
+
+        The statements run in a task of their own. A client that leaves does not interrupt them, since nobody could
+        tell then what the database has done; it has the session ended once they are through.
+
+        Args:
+            beginning: What stores it.
+            session_handle: The session that it stores.
+        """
+        task = self._start(beginning)
+        try:
+            await asyncio.wait([task])
+        except BaseException:
+            self._start(self._end_after(task, session_handle))
+            raise
+        error = task.exception()
+        if error is not None:
+            if isinstance(error, StoreUnavailable):  # it may be there all the same
+                self._start(self._end(session_handle, unsure=True))
+            raise error
+
+    def end(self, session_handle: str) -> None:
+        """End a session soon, without waiting for it."""
+        self._start(self._end(session_handle, unsure=False))
+
+    async def close(self) -> None:
+        """Wait for what is under way, but not for ever."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
+        for task in list(self._running):
+            await end_task(task)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _end_after(self, beginning: "asyncio.Task[None]", session_handle: str) -> None:
+        await asyncio.wait([beginning])
+        unsure = beginning.cancelled() or isinstance(beginning.exception(), StoreUnavailable)
+        await self._end(session_handle, unsure=unsure)
+
+    async def _end(self, session_handle: str, *, unsure: bool) -> None:
+        """End a session.
+
+        Args:
+            session_handle: Which one.
+            unsure: Whether the statement that stores it may yet be carried out.
+        """
+        failed = False
+        for pause in (0.0, *PAUSES_SECONDS):
+            await asyncio.sleep(pause)
+            try:
+                if await self._revoker.revoke(session_handle, reason=UNCLAIMED) or not unsure:
+                    return
+            except StoreUnavailable:
+                unsure = failed = True
+            else:
+                failed = False
+        if failed:
+            _log.warning("Session %s: nobody holds it, and it could not be ended.", session_handle)

@@ -1,0 +1,83 @@
+"""A login whose response never starts leaves no session: nobody has its tokens."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from asgi_sessions import SessionManager, SessionMiddleware, Unauthorised
+from tests.asgi.connections import scope_of
+
+
+class Broken(Exception):
+    """An application's own."""
+
+
+async def answer(sessions: SessionManager, app: Any, cancel_when: asyncio.Event | None = None) -> list[Message]:
+    heard: list[Message] = []
+
+    async def send(message: Message) -> None:
+        heard.append(message)
+
+    async def receive() -> Message:
+        raise NotImplementedError
+
+    scope = scope_of("http", "/", "", spec_version="2.3")
+    request = asyncio.create_task(SessionMiddleware(app, manager=sessions)(scope, receive, send))
+    if cancel_when is not None:
+        await cancel_when.wait()
+        request.cancel()
+    await asyncio.wait([request])
+    if not request.cancelled() and not isinstance(request.exception(), Broken | None):
+        request.result()
+    await sessions.lifecycle.close()
+    return heard
+
+
+async def live(sessions: SessionManager) -> int:
+    return len(await sessions.get_all_session_handles_for_user("alice"))
+
+
+async def test_a_request_that_is_cancelled_after_its_login_leaves_no_session(sessions: SessionManager) -> None:
+    logged_in = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await sessions.create_new_session(Request(scope), "alice")
+        logged_in.set()
+        await asyncio.Event().wait()
+
+    async with sessions:
+        await answer(sessions, app, cancel_when=logged_in)
+        assert await live(sessions) == 0
+
+
+async def test_an_application_that_fails_after_its_login_and_is_answered_further_out_leaves_no_session(
+    sessions: SessionManager,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await sessions.create_new_session(Request(scope), "alice")
+        raise Broken
+
+    async with sessions:
+        assert await answer(sessions, app) == []
+        assert await live(sessions) == 0
+
+
+@pytest.mark.parametrize("error", [None, Unauthorised(clear_cookies=False)])
+async def test_a_login_whose_answer_leaves_stays_even_where_it_is_an_error(
+    error: Exception | None, sessions: SessionManager
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await sessions.create_new_session(Request(scope), "alice")
+        if error is not None:
+            raise error
+        await Response()(scope, receive, send)
+        raise Broken
+
+    async with sessions:
+        start, *_ = await answer(sessions, app)
+        assert sum(name == b"set-cookie" for name, _ in start["headers"]) == 2
+        assert await live(sessions) == 1

@@ -1,0 +1,159 @@
+"""A login that is cut off leaves no session that nobody holds, wherever it is cut off."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+import pytest
+
+from asgi_sessions import SessionManager, StoreUnavailable
+from asgi_sessions.manager import unclaimed
+from asgi_sessions.store.repository import SessionRepository, SessionRow
+from tests.manager.conftest import NewManager
+
+LIMITS: dict[str, dict[str, Any]] = {
+    "no limit": {"max_sessions_per_user": None},
+    "evict_oldest": {"max_sessions_per_user": 2},
+    "reject": {"max_sessions_per_user": 4, "max_sessions_action": "reject"},
+}
+
+
+class Suspensions:
+    """Runs a coroutine, and cancels its task at one of its suspensions.
+
+    Attributes:
+        count: How often it has waited for something.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], cancel_at: int) -> None:
+        self.count = 0
+        self._coroutine = coroutine
+        self._cancel_at = cancel_at
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        inner = self._coroutine.__await__()
+        sent: Any = None
+        while True:
+            try:
+                waited_for = inner.send(sent)
+            except StopIteration as end:
+                return end.value
+            while True:
+                self.count += 1
+                if self.count == self._cancel_at:
+                    task = asyncio.current_task()
+                    assert task is not None
+                    task.cancel()
+                try:
+                    sent = yield waited_for
+                    break
+                except BaseException as error:
+                    try:
+                        waited_for = inner.throw(error)
+                    except StopIteration as end:
+                        return end.value
+
+
+async def cut_off_at(place: int, login: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+    """Whether there was such a place."""
+    suspensions = Suspensions(login(), place)
+
+    async def run() -> None:
+        await suspensions
+
+    task = asyncio.create_task(run())
+    await asyncio.wait([task])
+    return task.cancelled()
+
+
+async def live(sessions: SessionManager) -> int:
+    await sessions.lifecycle.close()  # waits for what is done beside the requests
+    return len(await sessions.get_all_session_handles_for_user("alice"))
+
+
+def login(sessions: SessionManager) -> Coroutine[Any, Any, Any]:
+    return sessions.create_new_session_without_request("alice")
+
+
+@pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
+async def test_a_login_that_is_cancelled_at_any_await_leaves_no_session(
+    limit: dict[str, Any], new_manager: NewManager
+) -> None:
+    async with new_manager(**limit) as sessions:
+        await login(sessions)
+        place = 1
+        while await cut_off_at(place, lambda: login(sessions)):
+            assert await live(sessions) == 1
+            place += 1
+        assert place > 1
+        assert await live(sessions) == 2  # the one that was not cut off
+
+
+@pytest.mark.parametrize("limit", LIMITS.values(), ids=LIMITS)
+async def test_a_login_that_is_cancelled_between_its_statements_leaves_no_session(
+    limit: dict[str, Any], new_manager: NewManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inserted = asyncio.Event()
+    insert = SessionRepository.insert
+
+    async def telling(self: SessionRepository, row: SessionRow) -> None:
+        await insert(self, row)
+        inserted.set()
+
+    monkeypatch.setattr(SessionRepository, "insert", telling)
+    async with new_manager(**limit) as sessions:
+        for _ in range(3):
+            inserted.clear()
+            task = asyncio.create_task(login(sessions))
+            await inserted.wait()
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+            assert await live(sessions) == 0
+
+
+async def test_what_a_login_began_before_it_was_cancelled_is_told_as_unclaimed(
+    new_manager: NewManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = []
+    async with new_manager() as sessions:
+
+        @sessions.on_session_revoked
+        async def note(event: Any) -> None:
+            reasons.append(event.details["reason"])
+
+        await cut_off_at(1, lambda: login(sessions))
+        await live(sessions)
+        await sessions._events.settle()
+    assert reasons == ["unclaimed"]
+
+
+async def test_a_login_whose_statement_may_yet_be_carried_out_is_ended_when_it_has_been(
+    sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = SessionRepository.insert
+    late: list[tuple[SessionRepository, SessionRow]] = []
+
+    async def timed_out(self: SessionRepository, row: SessionRow) -> None:
+        late.append((self, row))
+        raise StoreUnavailable
+
+    looked = asyncio.Event()
+    revoke = SessionRepository.revoke
+
+    async def noting(self: SessionRepository, *arguments: Any, **options: Any) -> bool:
+        revoked = await revoke(self, *arguments, **options)
+        if not revoked and late:  # only now does the server come to it
+            await insert(*late.pop())
+        looked.set()
+        return revoked
+
+    monkeypatch.setattr(SessionRepository, "insert", timed_out)
+    monkeypatch.setattr(SessionRepository, "revoke", noting)
+    monkeypatch.setattr(unclaimed, "PAUSES_SECONDS", (0.0, 0.0))
+    async with sessions:
+        with pytest.raises(StoreUnavailable):
+            await login(sessions)
+        assert await live(sessions) == 0
+        assert looked.is_set()
+        assert late == []
