@@ -11,7 +11,8 @@ from typing import Any, Generic
 from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
-from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired, SessionError
+from asgi_sessions.asgi.error_responses import Served
+from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
 from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, innermost
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.lifetimes import from_ms
@@ -66,7 +67,7 @@ class SessionDependency(Generic[SessionT]):
         # On every request, so asked here before `innermost` and `serve` ask the same.
         exchange = scope.get(SCOPE_KEY) or innermost(scope)
         handlers = scope.get("starlette.exception_handlers")
-        if handlers is not None and SessionError not in handlers[0]:
+        if handlers is not None and Served not in handlers[0]:
             exchange.serve(scope)
         session = exchange.recognise(self._required, self._csrf, self._check_database)
         if session is UNRESOLVED:

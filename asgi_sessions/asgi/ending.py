@@ -166,5 +166,6 @@ def _tells_of_the_end(error: Exception) -> bool:
     if isinstance(error, ExceptionGroup):
         return all(map(_tells_of_the_end, error.exceptions))
     if isinstance(error, RuntimeError):  # Starlette's, for a handled error after the response has started
-        return isinstance(error.__cause__, _HOW_IT_IS_LEARNED)
+        cause = error.__cause__
+        return isinstance(cause, _HOW_IT_IS_LEARNED) or (isinstance(cause, ExceptionGroup) and _tells_of_the_end(cause))
     return isinstance(error, (SessionOver, *_HOW_IT_IS_LEARNED))

@@ -1,16 +1,23 @@
 """Errors become responses: in the application where it has a handler table, else in the middleware."""
 
+import inspect
 import logging
 from collections.abc import MutableMapping
 from typing import Any, overload
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from asgi_sessions.errors import (
+    AlreadyRotated,
+    CsrfRejected,
     GeneralError,
+    InvalidClaim,
+    ReauthenticationRequired,
     SessionError,
+    SessionLimitReached,
     StoreUnavailable,
     TokenTheftDetected,
     TryRefreshToken,
@@ -28,6 +35,28 @@ POLICY_VIOLATION = 1008
 DENIAL = "websocket.http.response"
 """The extension of ASGI by which a server lets a handshake be answered with a response."""
 
+# Of several errors of one request, the first of these is answered. First what has ended the session, since whatever the
+# client does next begins with a login; then that the request was not its user's at all; then what has to be done before
+# a repetition can succeed; then what this session may not do; and last what decides nothing, for all others stay true
+# when the database is back. An application's own `SessionError` refuses something, as `InvalidClaim` does.
+_GRAVITY = {
+    kind: place
+    for place, kind in enumerate(
+        (
+            TokenTheftDetected,
+            Unauthorised,
+            CsrfRejected,
+            TryRefreshToken,
+            AlreadyRotated,
+            ReauthenticationRequired,
+            SessionLimitReached,
+            InvalidClaim,
+            SessionError,
+            StoreUnavailable,
+        )
+    )
+}
+
 _NEEDS_LOGIN = (Unauthorised, TryRefreshToken, TokenTheftDetected)
 
 
@@ -42,31 +71,67 @@ async def session_exception_handler(connection: HTTPConnection, error: Exception
 async def session_exception_handler(connection: HTTPConnection, error: Exception) -> Response | None:
     """Answer a `SessionError` with ``{"detail": …, "code": …}``. The default; register it or your own to change that.
 
+    An exception group of nothing but such errors, as an `asyncio.TaskGroup` raises it, is answered as its gravest one.
+
     Clearing cookies is not this handler's business: that was decided where the error was raised, and happens
     whatever the response.
 
     Args:
         connection: The request or WebSocket.
-        error: The error. A mistake in the application itself (`ConfigurationError`, `PayloadTooLarge`) is raised
-            again, so that it becomes a 500 with its traceback in the log.
+        error: The error. A mistake in the application itself (`ConfigurationError`, `PayloadTooLarge`), or a group that
+            holds anything else than errors for the client, is raised again, so that it becomes a 500 with its
+            traceback in the log.
 
     Returns:
         The response, or None for a WebSocket that has been closed instead.
     """
-    if not isinstance(error, SessionError) or not is_answerable(error):
+    answered = answerable(error)
+    if answered is None:
         raise error
     if isinstance(connection, WebSocket):
         denial = can_deny(connection.scope)
         if connection.application_state is not WebSocketState.CONNECTING or not denial:
             if connection.application_state is not WebSocketState.DISCONNECTED:
-                await connection.close(_close_code(connection, error), type(error).code)
+                await connection.close(_close_code(connection, answered), type(answered).code)
             return None
-    return error_response(connection.scope, error)
+    return error_response(connection.scope, answered)
 
 
-def is_answerable(error: SessionError) -> bool:
-    """Whether the error is the client's business; an application's own mistake belongs to its developer."""
-    return isinstance(error, StoreUnavailable) or not isinstance(error, GeneralError)
+async def _group_handler(connection: HTTPConnection, group: Exception) -> Response | None:
+    """Answer a group as the application answers its gravest error, by a handler of its own or by the default."""
+    error = answerable(group)
+    if error is None:
+        raise group
+    handlers = connection.scope["starlette.exception_handlers"][0]
+    handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
+        response: Response | None = await handler(connection, error)
+    else:
+        response = await run_in_threadpool(handler, connection, error)
+    return response
+
+
+def answerable(error: Exception) -> SessionError | None:
+    """The error that the client is to hear of: this one, or of a group the gravest.
+
+    Returns:
+        None where it is not the client's business, or not only: an application's own mistake belongs to its developer.
+    """
+    found: list[SessionError] = []
+    left = [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, ExceptionGroup):
+            left += reversed(one.exceptions)
+        elif isinstance(one, SessionError) and (isinstance(one, StoreUnavailable) or not isinstance(one, GeneralError)):
+            found.append(one)
+        else:
+            return None
+    return min(found, key=_gravity)
+
+
+def _gravity(error: SessionError) -> int:
+    return next(_GRAVITY[kind] for kind in type(error).__mro__ if kind in _GRAVITY)
 
 
 def can_deny(scope: MutableMapping[str, Any]) -> bool:
@@ -108,5 +173,23 @@ def install_default_handler(scope: MutableMapping[str, Any]) -> None:
     miss the middlewares inside ours, CORS among them.
     """
     handlers = scope.get("starlette.exception_handlers")
-    if handlers is not None and SessionError not in handlers[0]:
-        handlers[0][SessionError] = session_exception_handler
+    if handlers is not None and Served not in handlers[0]:
+        handlers[0].setdefault(SessionError, session_exception_handler)
+        handlers[0].setdefault(ExceptionGroup, _group_handler)
+        handlers[0][Served] = session_exception_handler
+
+
+def as_raised(scope: MutableMapping[str, Any], error: Exception) -> Exception:
+    """The application's error, without what our handler for groups has made of it.
+
+    Starlette wraps what has a handler once the response has started. A group of the application's own has none.
+    """
+    handlers = scope.get("starlette.exception_handlers")
+    is_ours = handlers is not None and handlers[0].get(ExceptionGroup) is _group_handler
+    if is_ours and isinstance(error, RuntimeError) and isinstance(error.__cause__, ExceptionGroup):
+        return error.__cause__
+    return error
+
+
+class Served(Exception):
+    """Never raised: as a key of a handler table it says that `install_default_handler` has been there."""

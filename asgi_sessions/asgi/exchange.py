@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
 from asgi_sessions.asgi.cross_site import CrossSiteGuard
-from asgi_sessions.asgi.error_responses import install_default_handler, is_answerable
+from asgi_sessions.asgi.error_responses import answerable, install_default_handler
 from asgi_sessions.asgi.transport import Credentials, Transport, header_values
 from asgi_sessions.errors import (
     ConfigurationError,
@@ -284,9 +284,10 @@ class Exchange:
         """Whether the application's error needs no other answer: it has one now, or only tells of the session's end."""
         if self.ending is not None and self.ending.consequence(error):
             return True
-        if not isinstance(error, SessionError) or not is_answerable(error) or self.answer.started:
+        answered = answerable(error)
+        if answered is None or self.answer.started:
             return False
-        await self._respond(error)
+        await self._respond(answered)
         return True
 
     def cut_off(self) -> None:

@@ -4,6 +4,7 @@ from asyncio import CancelledError
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from asgi_sessions.asgi.error_responses import as_raised
 from asgi_sessions.asgi.http_exchange import HTTPExchange
 from asgi_sessions.asgi.lifespan import run_lifespan
 from asgi_sessions.asgi.transport import Transport
@@ -52,7 +53,9 @@ class SessionMiddleware:
                 await self.app(scope, exchange.receive, exchange.send)
             except Exception as error:
                 if not await exchange.answered(error):
-                    raise
+                    if (raised := as_raised(scope, error)) is error:
+                        raise
+                    raise raised from raised.__cause__
         except (Exception, CancelledError):
             exchange.cut_off()
             raise
