@@ -89,11 +89,10 @@ def test_of_equals_the_first_counts() -> None:
 
 async def ask_in_a_group(connection: Any) -> None:
     """As an application does that looks for several things at once."""
-    async with asyncio.TaskGroup():
-        async with asyncio.TaskGroup() as inner:
-            inner.create_task(get_session(connection))
-            # Python 3.11 leaves a task that is cancelled at the group's end half cancelled, and the test client minds.
-            await asyncio.Event().wait()
+    async with asyncio.TaskGroup(), asyncio.TaskGroup() as inner:
+        inner.create_task(get_session(connection))
+        # Python 3.11 leaves a task that is cancelled at the group's end half cancelled, and the test client minds.
+        await asyncio.Event().wait()
 
 
 async def page(request: Request) -> Response:
