@@ -179,7 +179,7 @@ def install_default_handler(scope: MutableMapping[str, Any]) -> None:
         handlers[0][Served] = session_exception_handler
 
 
-def as_raised(scope: MutableMapping[str, Any], error: Exception) -> Exception:
+def as_raised(scope: MutableMapping[str, Any], error: BaseException) -> BaseException:
     """The application's error, without what our handler for groups has made of it.
 
     Starlette wraps what has a handler once the response has started. A group of the application's own has none.

@@ -49,16 +49,9 @@ class SessionMiddleware:
             return
         exchange = scope[SCOPE_KEY] = kind(self.manager, self._transport, scope, outer, receive, send)
         try:
-            try:
-                await self.app(scope, exchange.receive, exchange.send)
-            except Exception as error:
-                if not await exchange.answered(error):
-                    if (raised := as_raised(scope, error)) is error:
-                        raise
-                    raise raised from raised.__cause__
-        except (Exception, CancelledError):
-            exchange.cut_off()
-            raise
+            await self.app(scope, exchange.receive, exchange.send)
+        except (Exception, CancelledError) as error:
+            await self._answer(scope, exchange, error)
         finally:
             # Else whoever is outside would take it for its own; and scope, exchange and session would keep each other
             # alive until the garbage collector came.
@@ -69,6 +62,19 @@ class SessionMiddleware:
             exchange.session = None
             if exchange.ending is not None:
                 await exchange.ending.finish()
+
+    async def _answer(
+        self, scope: Scope, exchange: HTTPExchange | WebSocketExchange, error: Exception | CancelledError
+    ) -> None:
+        """Answer an error of ours, and raise any other again."""
+        answered = False
+        try:
+            answered = isinstance(error, Exception) and await exchange.answered(error)
+        finally:
+            if not answered:
+                exchange.cut_off()
+        if not answered:
+            raise as_raised(scope, error)
 
     def _stands_outside(self, outer: SessionConnection) -> bool:
         """Whether this manager's middleware is around this one as well."""

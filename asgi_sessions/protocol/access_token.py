@@ -238,10 +238,7 @@ def _read(claims: Any, audience: str, verifies_until: int | None) -> AccessToken
             raise ValueError("a token for another manager")
         raise LegacyAccessToken(replace(_read(claims, _LEGACY_AUDIENCE, verifies_until), legacy=True))
     handle, generation, csrf = claims["sid"], claims["gen"], claims.get("csrf")
-    version = claims.get("pv", 0)
     if not is_handle(handle) or not _is_generation(generation) or not isinstance(csrf, str | None):
-        raise ValueError("not a token of ours")
-    if type(version) is not int or not 0 <= version <= _LARGEST_VERSION:
         raise ValueError("not a token of ours")
     expires_at = _milliseconds(claims["exp"])
     return AccessToken(
@@ -255,7 +252,7 @@ def _read(claims: Any, audience: str, verifies_until: int | None) -> AccessToken
         anti_csrf_token=csrf,
         lineage=_read_lineage(generation, claims["lin"]) if "lin" in claims else None,
         payload_json=_ENCODER.encode(claims["payload"]),
-        payload_version=version,
+        payload_version=_version(claims["pv"]) if "pv" in claims else 0,
     )
 
 
@@ -291,6 +288,12 @@ def _milliseconds(seconds: float) -> int:
 
 def _is_generation(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MAX_GENERATION
+
+
+def _version(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST_VERSION:
+        raise ValueError("not a version of a payload")
+    return value
 
 
 def _text(value: Any) -> str:
