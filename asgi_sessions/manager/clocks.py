@@ -17,8 +17,10 @@ further apart             the database's, carried    not done; the log says so o
                           on from when it was heard
 ========================  =========================  ==========================================
 
-The difference is heard with each poll of the revocation feed and before whatever is irreversible. Between two polls
-a clock that nobody can set tells when the machine's was set: whoever asks here for the time finds out.
+The difference is heard with each poll of the revocation feed and before whatever is irreversible. A poll must be
+confirmed by the next one before it counts as too far off: it may have met the one node of a database that is wrong.
+Between two polls a clock that nobody can set tells when the machine's was set: whoever asks here for the time, and the
+next poll, finds out.
 """
 
 import logging
@@ -76,7 +78,7 @@ class Clocks:
         self._ask_database = ask_database
         self._difference = 0  # the machine's less the database's, ms
         self._heard: Reading | None = None  # when that was so
-        self._off = False
+        self._off = self._doubted = False
         self._said_at = float("-inf")
         self._said = False
         self._followers: list[Callable[[Clock], None]] = []
@@ -112,20 +114,26 @@ class Clocks:
         """To be taken before the database is asked for its time, for `heard`."""
         return Reading(system_clock(), machine_seconds())
 
-    def heard(self, asked: Reading, database_now: int) -> None:
+    def heard(self, asked: Reading, database_now: int, *, at_once: bool = False) -> None:
         """Hold the machine's clock against the database's.
 
         Args:
             asked: What `read` returned before the database was asked. A slow answer is no difference.
             database_now: What it said, ms.
+            at_once: Whether a difference that is too large counts though it was heard for the first time.
         """
+        self._notice_a_step()
         answered = self.read()
         took = round((answered.elapsed - asked.elapsed) * 1000)
         began = asked.wall if abs(answered.wall - asked.wall - took) <= STEP_MS else answered.wall - took
         # Somewhere in between the database looked at its clock. What may be no difference counts as none.
         least, most = began - database_now, answered.wall - database_now
+        difference = max(least, min(most, 0))
+        was_doubted, self._doubted = self._doubted, abs(difference) > self._most_apart
+        if self._doubted and not (was_doubted or self._off or at_once):
+            return
         self._heard = answered
-        self._differ(max(least, min(most, 0)))
+        self._differ(difference)
 
     async def measure(self) -> None:
         """Ask the database for its time now.
@@ -134,7 +142,7 @@ class Clocks:
             StoreUnavailable: It does not answer.
         """
         asked = self.read()
-        self.heard(asked, await self._ask_database())
+        self.heard(asked, await self._ask_database(), at_once=True)
 
     def describe(self) -> str:
         """What differs, and by how much, for people."""

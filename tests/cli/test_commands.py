@@ -128,6 +128,18 @@ def test_purge_deletes_what_has_ended_and_nothing_else(database: str, shell: She
     assert live("42") == [alive]
 
 
+def test_purge_on_a_machine_whose_clock_is_wrong_deletes_nothing_and_says_why(
+    database: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (alive,) = log_in("42")
+    with monkeypatch.context() as patched:
+        patched.setattr("asgi_sessions.protocol.clock.time_ns", lambda: time.time_ns() + 15 * 86_400 * 10**9)
+        done = shell("purge")
+    assert done.code == 2
+    assert "max_clock_difference: this machine's clock says" in done.err
+    assert live("42") == [alive]
+
+
 def test_migrate_makes_the_tables_for_those_who_do_not_migrate_at_start(
     database: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
