@@ -131,13 +131,23 @@ async def test_the_purge_goes_by_the_databases_time(store_url: str, machine: Mac
 
 
 @pytest.mark.parametrize("ahead", [-15 * DAY, 15 * DAY])
-async def test_a_worker_whose_clock_is_set_wrong_makes_no_key(ahead: int, store_url: str, machine: Machine) -> None:
+@pytest.mark.parametrize("due", [False, True])
+async def test_a_worker_whose_clock_is_set_wrong_makes_no_key(
+    ahead: int, due: bool, store_url: str, machine: Machine
+) -> None:
     async with worker(store_url) as sessions:
+        keys = sessions.lifecycle.keys
         first = key_id(await issue(sessions))
+        if due:  # by everybody's time: the newest one does not begin for days
+            await keys._make("access", 1, keys._clock() + 15 * DAY)
         machine.ahead = ahead
         for _ in range(3):
             assert key_id(await issue(sessions)) == first
-        assert len(await sessions.lifecycle.keys._store.load("access")) == 1
+            await keys._load(strict=False)
+        assert len(await keys._store.load("access")) == 1 + due
+        machine.ahead = 0
+        await issue(sessions)
+        assert len(await keys._store.load("access")) == 1 + 2 * due
 
 
 @asynccontextmanager

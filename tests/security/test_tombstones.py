@@ -114,7 +114,11 @@ async def test_tombstones_outlive_the_tokens_of_all_settings_that_there_ever_wer
         browser = await shop.login()
         access = browser.cookies[ACCESS]
         assert (await browser.post("/logout")).status == 200
+        live = (await shop.login("bob")).cookies[ACCESS]
     async with open_shop(any_url, clock=shop.clock, access_token_lifetime=after, revocation_check=check) as shop:
+        shop.clock.forward(minutes=4)
+        assert (await shop.browser().get("/me", cookies=[(ACCESS, live)])).status == 200
+        await shop.manager.revoke_all_sessions_for_user("bob")
         await walk([shop], any_url, access, hours=3)
 
 
