@@ -47,6 +47,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.access_token_lifetime == timedelta(minutes=5)
     assert settings.idle_timeout == timedelta(days=14)
     assert settings.absolute_timeout == timedelta(days=100)
+    assert settings.connection_lifetime == timedelta(hours=24)
     assert settings.signing_algorithm == "HS256"
     assert settings.signing_key_lifetime == timedelta(hours=24)
     assert settings.promote_on == "refresh"
@@ -67,6 +68,11 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.purge_interval == timedelta(hours=1)
     assert settings.table_prefix == "asgi_sessions_"
     assert settings.migrate_on_start is True
+
+
+def test_a_connection_lives_no_shorter_than_an_access_token() -> None:
+    settings = SessionSettings(access_token_lifetime="2d", connection_lifetime="1h")
+    assert settings.connection_lifetime_ms == settings.access_token_lifetime_ms
 
 
 def test_times_are_also_there_in_milliseconds() -> None:

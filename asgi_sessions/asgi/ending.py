@@ -1,4 +1,4 @@
-"""Open sockets and streams end with their session."""
+"""Open sockets and streams end with their session, and after `connection_lifetime` in any case."""
 
 import asyncio
 from contextlib import suppress
@@ -12,6 +12,9 @@ from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthoris
 from asgi_sessions.manager.watching import Watch
 
 REASON = "session ended"
+RECONNECT_CODE = 4408
+RECONNECT_REASON = "reconnect"
+"""What a socket hears whose session goes on: it may come again at once. After HTTP's 408, as 4401 after its 401."""
 FAREWELL_SECONDS = 0.5
 """For so long a socket stays open that has signed its own session out."""
 LAST_WORD_SECONDS = 1.0
@@ -33,11 +36,12 @@ class Ending:
         exchange: The connection's.
         send: The server's.
         last: The message that ends the connection.
+        reconnect: The one that ends it where the session goes on; the same if left out.
         farewell: For how many seconds an application that has ended the session on this very connection may still
             talk; None for as long as it likes.
 
     Attributes:
-        over: Whether the session's end has ended the connection.
+        over: Whether the session's end, or its own, has ended the connection.
     """
 
     __slots__ = (
@@ -48,15 +52,25 @@ class Ending:
         "_last",
         "_open",
         "_receiving",
+        "_reconnect",
         "_send",
         "_watch",
         "over",
     )
 
-    def __init__(self, exchange: Exchange, send: Send, last: Message, *, farewell: float | None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        send: Send,
+        last: Message,
+        *,
+        farewell: float | None,
+        reconnect: Message | None = None,
+    ) -> None:
         self._exchange = exchange
         self._send = send
         self._last = last
+        self._reconnect = reconnect or last
         self._farewell = farewell
         self._open = self._closed = self.over = False
         self._watch: Watch | None = None
@@ -71,7 +85,7 @@ class Ending:
     def session_taken(self) -> None:
         """The connection may have a session now."""
         if self._open and self._watch is None and self._exchange.holds_session:
-            self._watch = self._exchange.watch(self._ended)
+            self._watch = self._exchange.watch(self._ended, self._outlived)
 
     async def send(self, message: Message, *, last: bool) -> None:
         """Pass on what an application says on the open connection.
@@ -145,6 +159,11 @@ class Ending:
             self._closing = loop.create_task(self._close())
         elif self._farewell is not None:
             self._closing = loop.create_task(self._close_after(self._farewell))
+
+    def _outlived(self) -> None:
+        self._last = self._reconnect
+        self._cut()
+        self._closing = asyncio.get_running_loop().create_task(self._close())
 
     def _cut(self) -> None:
         self.over = True

@@ -270,11 +270,11 @@ class Exchange:
         """Whether the connection has, or had, a session."""
         return self._access is not None
 
-    def watch(self, ended: Callable[[], None]) -> Watch:
-        """Have `ended` called when the connection's session ends."""
+    def watch(self, ended: Callable[[], None], outlived: Callable[[], None]) -> Watch:
+        """Have `ended` called when the connection's session ends, or `outlived` when its own time is over."""
         if self._access is None:
             raise Unauthorised
-        return self.manager.lifecycle.watch(self._access, ended)
+        return self.manager.lifecycle.watch(self._access, ended, outlived=outlived, arrived_at=self._arrived_at)
 
     def serve(self, scope: Scope) -> None:
         """Let errors be answered where the application asks, which may be a mounted one with a copy of the scope."""
@@ -305,6 +305,8 @@ class Exchange:
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         if self.answer.over:
             raise Unauthorised
+        if self._age >= lifecycle.settings.connection_lifetime_ms and not self._logged_in:
+            raise TryRefreshToken  # what it came with has been good for long enough: the client comes again
         access = self._access
         carried = self._transport.read(self._headers)
         if access is not None:

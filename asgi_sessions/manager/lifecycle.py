@@ -1,6 +1,7 @@
 """Sessions from login to logout, by handle and by user: what a worker does with its database, without a request."""
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,8 @@ from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
+EARLIER = 0.05
+"""By which part of its lifetime a connection may be ended before it."""
 LEAVING_SECONDS = 0.02
 """What logins that race for the last places give each other to leave."""
 MAX_INFO_BYTES = 1024 * 1024
@@ -241,7 +244,14 @@ class Lifecycle:
         """
         await self._standing.row(session_handle)
 
-    def watch(self, access: AccessToken, ended: Callable[[], None]) -> Watch:
+    def watch(
+        self,
+        access: AccessToken,
+        ended: Callable[[], None],
+        *,
+        outlived: Callable[[], None] | None = None,
+        arrived_at: int | None = None,
+    ) -> Watch:
         """Wait for a session's end: revoked on any worker, or at its absolute timeout.
 
         With ``revocation_check="none"`` a worker hears of its own revocations only.
@@ -249,8 +259,15 @@ class Lifecycle:
         Args:
             access: Whose session.
             ended: Called once, soon where it is over already; must not block.
+            outlived: Called in its place once a connection's time is over; must not block.
+            arrived_at: When the connection arrived, ms; None for what is no connection.
         """
-        watch = Watch(access, self._watchers, self.clock, ended)
+        until = None
+        if arrived_at is not None:
+            lifetime = self.settings.connection_lifetime_ms
+            # Connections that came together, after a restart, should not all come again together.
+            until = arrived_at + lifetime - round(lifetime * random.uniform(0, EARLIER))  # noqa: S311 - no secret
+        watch = Watch(access, self._watchers, self.clock, ended, outlived=outlived, until=until)
         if self._feed is not None and access.handle in self._feed:
             self._watchers.tell((access.handle,))
         return watch

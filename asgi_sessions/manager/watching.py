@@ -1,4 +1,4 @@
-"""Waiting for a session's end: revoked anywhere, or at its absolute timeout."""
+"""Waiting for a session's end: revoked anywhere, or at its absolute timeout. And for a connection's own."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,13 +20,26 @@ class Watch:
         watchers: Who hears of revocations.
         clock: The time, ms.
         ended: Called once when the session is over; must not block.
+        outlived: Called in its place where `until` comes first; must not block.
+        until: When a connection has gone on for long enough with what it came with, ms; None for no such end.
     """
 
-    __slots__ = ("_clock", "_ended", "_expires_at", "_handle", "_timer", "_watchers")
+    __slots__ = ("_clock", "_ended", "_expires_at", "_handle", "_outlived", "_timer", "_until", "_watchers")
 
-    def __init__(self, access: AccessToken, watchers: Watchers, clock: Clock, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        access: AccessToken,
+        watchers: Watchers,
+        clock: Clock,
+        ended: Callable[[], None],
+        *,
+        outlived: Callable[[], None] | None = None,
+        until: int | None = None,
+    ) -> None:
         self._handle = access.handle
         self._expires_at = access.session_expires_at
+        self._outlived = outlived or ended
+        self._until = self._expires_at if until is None else min(until, self._expires_at)
         self._watchers = watchers
         self._clock = clock
         self._ended = ended
@@ -41,14 +54,18 @@ class Watch:
             self._timer.cancel()
 
     def _wait(self) -> None:
-        left = (self._expires_at - self._clock()) / 1000
+        left = (self._until - self._clock()) / 1000
         self._timer = asyncio.get_running_loop().call_later(max(0.0, min(left, LONGEST_TIMER_SECONDS)), self._look)
 
     def _look(self) -> None:
-        if self._clock() < self._expires_at:
+        now = self._clock()
+        if now < self._until:
             self._wait()
+            return
+        self._watchers.remove(self._handle, self._revoked)
+        if now < self._expires_at:
+            self._outlived()
         else:
-            self._watchers.remove(self._handle, self._revoked)
             self._ended()
 
     def _revoked(self) -> None:

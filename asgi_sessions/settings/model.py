@@ -92,6 +92,9 @@ class SessionSettings(BaseSettings):
     """How long a session lives after its last refresh (ASVS 7.3.1). At least ``access_token_lifetime``."""
     absolute_timeout: _DuePeriod = timedelta(days=100)
     """How long a session lives after its login (ASVS 7.3.2). At least ``idle_timeout``."""
+    connection_lifetime: _Lifetime = timedelta(hours=24)
+    """How long a WebSocket, a stream or an upload goes on with the tokens that it came with; then it connects anew. At
+    least ``access_token_lifetime``, which takes its place where it is longer."""
 
     promote_on: Annotated[PromoteOn, fields.one_of(PromoteOn)] = "refresh"
     """When a new pair of tokens replaces its parent: when it is refreshed in turn, or at its first use."""
@@ -205,6 +208,10 @@ class SessionSettings(BaseSettings):
     @property
     def access_token_lifetime_ms(self) -> int:
         return to_ms(self.access_token_lifetime)
+
+    @property
+    def connection_lifetime_ms(self) -> int:
+        return max(to_ms(self.connection_lifetime), self.access_token_lifetime_ms)
 
     @property
     def idle_timeout_ms(self) -> int:
