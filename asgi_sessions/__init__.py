@@ -22,6 +22,7 @@ from asgi_sessions.errors import (
     SessionLimitReached,
     StoreUnavailable,
     TokenTheftDetected,
+    TooManyCookies,
     TryRefreshToken,
     Unauthorised,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "SessionSettings",
     "StoreUnavailable",
     "TokenTheftDetected",
+    "TooManyCookies",
     "TryRefreshToken",
     "Unauthorised",
     "cors_headers",

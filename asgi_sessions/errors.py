@@ -19,6 +19,7 @@ __all__ = [
     "SessionLimitReached",
     "StoreUnavailable",
     "TokenTheftDetected",
+    "TooManyCookies",
     "TryRefreshToken",
     "Unauthorised",
 ]
@@ -153,6 +154,20 @@ class SessionLimitReached(SessionError):
     status_code = 403
     code = "session_limit_reached"
     detail = "Too many sessions. Log out on another device first."
+
+
+class TooManyCookies(SessionError):
+    """So many cookies of one name came that somebody must have planted some, and nothing was done.
+
+    The answer clears the others' and keeps ours, so that the same request succeeds when it is repeated. Raised where
+    going on might leave a session alive that is to end: by sign-out and login.
+
+    Source: RFC 6585, section 5 (431 Request Header Fields Too Large).
+    """
+
+    status_code = 431
+    code = "too_many_cookies"
+    detail = "The browser sent too many cookies of one name. Please try again."
 
 
 class GeneralError(SessionError):

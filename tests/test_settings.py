@@ -464,6 +464,49 @@ def test_older_cookie_domains_may_include_host_only() -> None:
     assert settings.older_cookie_domains == (None, "www.example.com")
 
 
+def test_older_prefixes_and_paths_are_lists() -> None:
+    settings = SessionSettings(
+        cookie_prefix="app-",
+        older_cookie_prefixes="automatic, none, __Secure-",
+        older_cookie_paths="/app,/auth/refresh",
+    )
+    assert settings.older_cookie_prefixes == (None, "", "__Secure-")
+    assert settings.older_cookie_paths == ("/app", "/auth/refresh")
+    assert policy_summary(settings)["older_cookie_prefixes"] == "automatic,none,__Secure-"
+    assert policy_summary(settings)["older_cookie_paths"] == "/app,/auth/refresh"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"older_cookie_prefixes": "a b"},
+        {"older_cookie_prefixes": [None]},
+        {"older_cookie_prefixes": "automatic"},  # the present one
+        {"older_cookie_prefixes": "none", "client_protocol": "supertokens"},
+        {"older_cookie_prefixes": "app-", "cookie_prefix": "app-"},
+        {"older_cookie_prefixes": "__Host-", "cookie_secure": False},
+        {"older_cookie_paths": "app"},
+        {"older_cookie_paths": "/"},
+        {"older_cookie_paths": "/a", "access_token_path": "/a", "refresh": "endpoint", "refresh_path": "/a"},
+    ],
+)
+def test_older_prefixes_and_paths_that_are_none_are_refused(values: dict[str, Any]) -> None:
+    (problem,) = problems_of(**values)
+    assert problem.startswith(f"{next(iter(values))}: ")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"older_cookie_prefixes": "automatic", "client_protocol": "supertokens"},
+        {"older_cookie_paths": "/", "refresh": "endpoint"},
+        {"older_cookie_paths": "/auth/session/refresh"},
+    ],
+)
+def test_what_one_of_the_cookies_has_may_be_older_for_the_other(values: dict[str, Any]) -> None:
+    SessionSettings(**values)
+
+
 @pytest.mark.parametrize("values", [{}, {"cookie_domain": "example.com"}])
 def test_the_present_cookie_domain_is_no_older_one(values: dict[str, Any]) -> None:
     (problem,) = problems_of(older_cookie_domains="host-only,example.com", **values)
@@ -573,6 +616,9 @@ def test_the_defaults_with_a_secret_are_not_weakened() -> None:
         ({"cookie_prefix": ""}, "cookie_prefix"),
         ({"cookie_prefix": "app_"}, "cookie_prefix"),
         ({"cookie_domain": "example.com"}, "cookie_domain"),
+        ({"older_cookie_domains": "example.com"}, "older_cookie_domains"),
+        ({"older_cookie_prefixes": "none"}, "older_cookie_domains"),
+        ({"older_cookie_paths": "/auth"}, "older_cookie_domains"),
         ({"cookie_samesite": "none"}, "cookie_samesite"),
         ({"csrf": "off"}, "csrf"),
         ({"trusted_origins": "http://a.example"}, "trusted_origins"),

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
+from asgi_sessions.asgi.presented import Ambiguous
 from asgi_sessions.asgi.transport import RawHeaders, Transport, request_path
 from asgi_sessions.errors import TokenTheftDetected, Unauthorised
 from asgi_sessions.manager.issuing import TokenSet
@@ -17,6 +18,11 @@ MAX_ANSWER_AGE_MS = 30_000
 FRESH_ANSWER_MS = 100
 """For so long after they were made tokens leave without another look at the session: by the network's whim two answers
 that are no further apart may arrive in either order."""
+
+# Cache-Control does not bind a cache that knows a field for it alone (RFC 9213, section 2.2): those of content delivery
+# networks end in -Cache-Control, or are one of these (Fastly, Varnish and Akamai; Akamai; nginx; HTTP/1.0).
+_CACHE_FIELDS = frozenset({b"cache-control", b"surrogate-control", b"edge-control", b"x-accel-expires", b"expires"})
+_NOT_STORED = ((b"cache-control", b"no-store"), (b"cdn-cache-control", b"no-store"))
 
 _log = logging.getLogger(__name__)
 
@@ -144,6 +150,8 @@ class Answer:
         """Clear the cookies: always after a theft, else as far as the error says so."""
         if isinstance(error, TokenTheftDetected) or error.clear_cookies:
             self.ended(session_handle, by_user=False)
+        elif isinstance(error, Ambiguous):
+            self.forget_older()
 
     def marked(self, marker: str) -> None:
         """Set the retry marker."""
@@ -151,7 +159,7 @@ class Answer:
         self._speaks = True
 
     def forget_older(self) -> None:
-        """Clear the cookies of older domains, so that the next request is unambiguous."""
+        """Clear what is not of the present settings, as far as that is known: the next request may be unambiguous."""
         self._forget_older = self._speaks = True
 
     # -- the response
@@ -170,23 +178,24 @@ class Answer:
         ours = self._headers()
         sets = any(name == b"set-cookie" or name.startswith(b"st-") for name, _ in ours)
         if sets:
-            headers = [header for header in headers if header[0].lower() != b"cache-control"]
-            ours.append((b"cache-control", b"no-store"))
+            headers = [header for header in headers if not _allows_storing(header[0].lower())]
+            ours += _NOT_STORED
         if looked or sets:
             headers = _varied(headers, self._transport.vary)
         return _exposed_once([*headers, *ours])
 
     def _headers(self) -> RawHeaders:
         transport, now, in_headers = self._transport, self._clock(), self._leaves_in_headers()
+        path = request_path(self._scope)
         if self._clear:
-            carried = transport.read(self._scope["headers"])
-            return transport.cleared(carried, request_path(self._scope), in_headers=in_headers)
+            return transport.cleared(transport.read(self._scope["headers"]), path, in_headers=in_headers)
         out: RawHeaders = []
         tokens = self.tokens
         if tokens is not None:
             if self._access is not None:  # the payload was changed after the pair was made
                 tokens = tokens.with_access(*self._access)
-            out += transport.issued(tokens, now=now, in_headers=in_headers)
+            carried = transport.read(self._scope["headers"])
+            out += transport.issued(tokens, carried, path, now=now, in_headers=in_headers)
             if self._forget_marker:
                 out += transport.retry_marker_cleared(in_headers=in_headers)
         elif self._access is not None:
@@ -194,7 +203,7 @@ class Answer:
         if self._marker is not None:
             out += transport.retry_marker(self._marker, now=now, in_headers=in_headers)
         if self._forget_older and tokens is None:
-            out += transport.older()
+            out += transport.unambiguous(self._scope["headers"], path)
         return out
 
     def _replaced(self, session_handle: str | None) -> bool:
@@ -214,6 +223,10 @@ class Answer:
     def _warn_if_started(self, consequence: str) -> None:
         if self.started:
             _log.warning("The response had already started: %s.", consequence)
+
+
+def _allows_storing(name: bytes) -> bool:
+    return name in _CACHE_FIELDS or name.endswith(b"-cache-control")
 
 
 def _varied(headers: RawHeaders, vary: bytes) -> RawHeaders:

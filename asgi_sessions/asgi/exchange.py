@@ -3,20 +3,22 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
+from asgi_sessions.asgi import presented
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
 from asgi_sessions.asgi.cross_site import CrossSiteGuard
 from asgi_sessions.asgi.error_responses import answerable, install_default_handler
-from asgi_sessions.asgi.transport import Credentials, Transport, header_values
+from asgi_sessions.asgi.transport import Credentials, Transport, header_values, request_path
 from asgi_sessions.errors import (
     ConfigurationError,
     SessionError,
     StoreUnavailable,
     TokenTheftDetected,
+    TooManyCookies,
     TryRefreshToken,
     Unauthorised,
 )
@@ -29,16 +31,12 @@ from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.cookies import only_value
 from asgi_sessions.protocol.csrf import SAFE_METHODS
-from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.protocol.user_id import UserId
 
 if TYPE_CHECKING:
     from asgi_sessions.asgi.ending import Ending
     from asgi_sessions.manager.manager import SessionManager
-
-MAX_COPIES = 8
-"""Of one cookie: more are an attack, not a browser's jar. Looking at some of them only would let their order decide."""
 
 _ADDRESS = re.compile(r"[0-9A-Za-z.:_-]{1,45}")  # the longest IPv6 address has 45 characters
 _log = logging.getLogger(__name__)
@@ -197,7 +195,7 @@ class Exchange:
             self._guard.check_origin(carried.access, method="POST")
         async with self._one_at_a_time:
             try:
-                access = await self._access_of(lifecycle, carried)
+                access = await presented.access_token(lifecycle, carried)
                 session = await self._refresh(lifecycle, carried, access, inline=False)
             except (Unauthorised, TokenTheftDetected) as error:
                 self.answer.refused(error)
@@ -321,7 +319,7 @@ class Exchange:
                 # token is as old as the request: judged again, a long stream would look like a thief.
                 await lifecycle.check(access.handle)
                 return session
-        access = self._presented = await self._access_of(lifecycle, carried)
+        access = self._presented = await presented.access_token(lifecycle, carried)
         inline = lifecycle.settings.refresh == "inline" and not carried.bearer
         if access is not None and self._came_in_time(lifecycle, access):
             self._supertokens_needs_id(carried)
@@ -340,6 +338,8 @@ class Exchange:
                 raise TryRefreshToken
             raise Unauthorised
         if not carried.refresh:
+            if access is not None and self._transport.may_hide_refresh(request_path(self._scope)):
+                raise TryRefreshToken  # it has the path of earlier settings: the client can ask where it comes
             raise Unauthorised
         self._guard.check(access, csrf, bearer=carried.bearer)
         return await self._refresh(lifecycle, carried, access, inline=True)
@@ -354,25 +354,10 @@ class Exchange:
             self.access_token_changed(token, access)
         return self._take(access, lifecycle)
 
-    async def _access_of(self, lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
-        """The authentic access token that the request carries, perhaps expired."""
-        found: AccessToken | None = None
-        for text in self._few(carried.access):
-            access = await lifecycle.verifier.authentic(text)
-            if access is None:
-                continue
-            if found is not None and access.handle != found.handle:
-                # Two sessions in one jar, of two domains or paths: nothing tells which of them the user means.
-                self.answer.forget_older()
-                raise Unauthorised(clear_cookies=False)
-            if found is None or access.issued_at > found.issued_at:
-                found = access
-        return found
-
     async def _refresh(
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool
     ) -> Session[Any, Any]:
-        token = await self._refresh_token_of(lifecycle, carried, access)
+        token = await presented.refresh_token(lifecycle, carried, access)
         began = self._now(lifecycle)
         if inline and not self._guard.may_refresh_inline():
             raise _NotHere
@@ -395,54 +380,14 @@ class Exchange:
                 raise already_rotated(late)
         return self._take(refreshed.access, lifecycle)
 
-    async def _refresh_token_of(
-        self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None
-    ) -> RefreshToken:
-        """The one refresh token that counts.
-
-        Where ``__Host-`` does not protect the cookie, a subdomain can plant one. So only that of the access cookie's
-        session counts; what does not match, or cannot be told apart, is refused without consequences.
-        """
-        found = [
-            token
-            for text in self._few(carried.refresh)
-            if (token := await lifecycle.refresher.authentic(text)) is not None
-        ]
-        if access is not None:
-            matching = [token for token in found if token.handle == access.handle]
-            if not matching and carried.refresh:
-                raise Unauthorised(clear_cookies=False)
-            found = matching
-        elif len(found) > 1:
-            self.answer.forget_older()
-            raise Unauthorised(clear_cookies=False)
-        if not found:
-            raise Unauthorised
-        return max(found, key=lambda token: (token.generation, token.issued_at))
-
-    def _few(self, copies: Sequence[str]) -> Sequence[str]:
-        if len(copies) > MAX_COPIES:
-            self.answer.forget_older()
-            raise Unauthorised(clear_cookies=False)
-        return copies
-
     async def _handles_in(self, lifecycle: Lifecycle, carried: Credentials) -> list[str]:
-        """Every session that the request proves to hold, by tokens that may have expired.
-
-        However many copies there are: planted ones must not hide the session that a logout is to end.
-        """
-        handles: dict[str, None] = {}
-        if self._logged_in and self._access is not None:
-            handles[self._access.handle] = None
-        for text in carried.access:
-            access = await lifecycle.verifier.authentic(text)
-            if access is not None:
-                handles[access.handle] = None
-        for text in carried.refresh:
-            token = await lifecycle.refresher.authentic(text)
-            if token is not None:
-                handles[token.handle] = None
-        return list(handles)
+        """Every session that the request proves to hold, and that of a login on this very connection."""
+        own = [self._access.handle] if self._logged_in and self._access is not None else []
+        try:
+            return list(dict.fromkeys([*own, *await presented.handles(lifecycle, carried)]))
+        except TooManyCookies:
+            self.answer.forget_older()
+            raise
 
     def _supertokens_needs_id(self, carried: Credentials) -> None:
         # The old browser client takes the session for ended when this cookie is gone, and so must we.

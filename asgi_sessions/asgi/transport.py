@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from asgi_sessions.asgi import client_protocol
@@ -17,10 +18,14 @@ from asgi_sessions.protocol.cookies import (
     prefixed_name,
     values,
 )
+from asgi_sessions.protocol.planted_cookies import clear_planted
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.settings import SessionSettings
 
 RawHeaders = list[tuple[bytes, bytes]]
+
+MAX_COPIES = 8
+"""Of one cookie: more are an attack, not a browser's jar. So many are verified for one request and no more."""
 
 ACCESS_HEADER = b"st-access-token"
 REFRESH_HEADER = b"st-refresh-token"
@@ -37,7 +42,9 @@ class Credentials:
         refresh: Every refresh token.
         retry_marker: The retry marker, None if there is none.
         ids: Every ``sIdRefreshToken`` (client_protocol="supertokens").
-        names: The names of our cookies that came, whatever they hold.
+        names: The names of our cookies that came, earlier ones included, whatever they hold.
+        left_access: Access tokens of earlier cookies, which do not count beside the present ones. A logout ends theirs.
+        left_refresh: The same of refresh tokens.
     """
 
     bearer: bool
@@ -46,6 +53,8 @@ class Credentials:
     retry_marker: str | None = field(default=None, repr=False)
     ids: Sequence[str] = field(default=(), repr=False)
     names: Collection[str] = ()
+    left_access: Sequence[str] = field(default=(), repr=False)
+    left_refresh: Sequence[str] = field(default=(), repr=False)
 
     @property
     def empty(self) -> bool:
@@ -60,7 +69,7 @@ class Credentials:
     @property
     def holds_token(self) -> bool:
         """Whether the request carries a token, good or bad."""
-        return bool(self.access or self.refresh)
+        return bool(self.access or self.refresh or self.left_access or self.left_refresh)
 
 
 class Transport:
@@ -83,18 +92,26 @@ class Transport:
             else None
         )
         self._session_cookies = [self.access, self.refresh, *([self.id_refresh] if self.id_refresh else [])]
-        self._older = [
-            cookie.with_domain(domain).clear_header()
-            for cookie in self._session_cookies
-            for domain in settings.older_cookie_domains
-        ]
+        self._older = {
+            self.access: self._earlier(ACCESS_COOKIE, self.access),
+            self.refresh: self._earlier(REFRESH_COOKIE, self.refresh),
+        }
+        if self.id_refresh:
+            self._older[self.id_refresh] = self._earlier(ID_REFRESH_COOKIE, self.id_refresh)
+        self._all_older = [(cookie, older) for cookie in self._session_cookies for older in self._older[cookie]]
         self._names = {cookie: cookie.name.encode() for cookie in [*self._session_cookies, self.retry]}
+        # Names alone: a cookie of the same name and another domain or path comes as one more copy.
+        self._older_names = {
+            cookie: tuple(dict.fromkeys(one.name.encode() for one in older if one.name != cookie.name))
+            for cookie, older in self._older.items()
+        }
         self.vary = {"cookie": b"Cookie", "header": b"Authorization", "any": b"Authorization, Cookie"}[
             settings.token_transport
         ]
         self.vary_header = (b"vary", self.vary)
         alone = settings.token_transport == "cookie" and not (settings.speaks_supertokens or settings.uses_csrf_tokens)
-        self.names_alone = tuple(self._names.values()) if alone else None
+        others = (name for names in self._older_names.values() for name in names)
+        self.names_alone = (*self._names.values(), *others) if alone else None
 
     # -- in
 
@@ -115,6 +132,19 @@ class Transport:
             if self.settings.token_transport == "header":
                 return Credentials(bearer=False)
         found = {cookie: values(headers, name) for cookie, name in self._names.items()}
+        names = {cookie.name for cookie, copies in found.items() if copies}
+        left: dict[CookieSpec, list[str]] = {self.access: [], self.refresh: []}
+        # The refresh cookie first: beside a present one an earlier access cookie is a leftover.
+        for cookie in (self.refresh, self.access, *([self.id_refresh] if self.id_refresh else [])):
+            counts = not (found[cookie] or (cookie is self.access and self.refresh.name in names))
+            for name in self._older_names[cookie]:
+                copies = values(headers, name)
+                if copies:
+                    names.add(name.decode())
+                    if counts:
+                        found[cookie], counts = copies, False
+                    else:
+                        left.setdefault(cookie, []).extend(copies)
         markers = found[self.retry]
         return Credentials(
             bearer=False,
@@ -122,7 +152,9 @@ class Transport:
             refresh=found[self.refresh],
             retry_marker=markers[0] if markers else None,
             ids=found[self.id_refresh] if self.id_refresh else (),
-            names={cookie.name for cookie, copies in found.items() if copies},
+            names=names,
+            left_access=left[self.access],
+            left_refresh=left[self.refresh],
         )
 
     def answers_in_headers(self, headers: RawHeaders) -> bool:
@@ -134,8 +166,16 @@ class Transport:
 
     # -- out
 
-    def issued(self, tokens: TokenSet, *, now: int, in_headers: bool) -> RawHeaders:
-        """The response headers that hand out a new pair."""
+    def issued(self, tokens: TokenSet, carried: Credentials, path: str, *, now: int, in_headers: bool) -> RawHeaders:
+        """The response headers that hand out a new pair, in place of whatever earlier cookies are in the jar.
+
+        Args:
+            tokens: The pair.
+            carried: What the request carried.
+            path: The request's path as the browser sees it.
+            now: The time, ms.
+            in_headers: Whether the tokens travel in headers.
+        """
         out: RawHeaders = []
         if in_headers:
             out.append((ACCESS_HEADER, tokens.access_token.value.encode()))
@@ -146,7 +186,11 @@ class Transport:
             out.append(_set(self.refresh, tokens.refresh_token, now, until))
             if self.id_refresh is not None and tokens.id_refresh_token is not None:
                 out.append(_set(self.id_refresh, tokens.id_refresh_token, now, until))
-            out += self.older()
+            out += [
+                (b"set-cookie", older.clear_header())
+                for _, older in self._all_older
+                if older.name in carried.names or not _matches(path, older.path)
+            ]
         if tokens.anti_csrf_token is not None:
             out.append((b"anti-csrf", tokens.anti_csrf_token.value.encode()))
         if self.settings.speaks_supertokens:
@@ -184,17 +228,41 @@ class Transport:
         else:
             out += [
                 (b"set-cookie", cookie.clear_header())
-                for cookie in self._session_cookies
+                for cookie in (*self._session_cookies, *(older for _, older in self._all_older))
                 if cookie.name in carried.names or (carried.holds_token and not _matches(path, cookie.path))
             ]
-            out += self.older()
         if self.settings.speaks_supertokens:
             out += client_protocol.cleared(in_headers=in_headers)
         return out
 
-    def older(self) -> RawHeaders:
-        """The response headers that clear what earlier cookie domains have left behind."""
-        return [(b"set-cookie", header) for header in self._older]
+    def unambiguous(self, headers: RawHeaders, path: str) -> RawHeaders:
+        """The response headers that leave the present cookies alone in the jar, where several came and none counted.
+
+        Earlier ones are cleared where the present one came too. Of a cookie that came in more copies than count, so
+        that it is an attack, everything but ours is cleared: the next request has ours alone.
+
+        Args:
+            headers: ``scope["headers"]``.
+            path: The request's path as the browser sees it.
+        """
+        carried = self.read(headers)
+        out = [
+            (b"set-cookie", older.clear_header())
+            for cookie, older in self._all_older
+            if cookie.name in carried.names and older.name in carried.names
+        ]
+        host = _header(headers, b"host") or ""
+        for cookie in (self.access, self.refresh):
+            names = (cookie.name.encode(), *self._older_names[cookie])
+            if sum(len(set(values(headers, name))) for name in names) > MAX_COPIES:
+                kept = {cookie, *self._older[cookie]} if cookie.name not in carried.names else {cookie}
+                for name in names:
+                    out += [(b"set-cookie", line) for line in clear_planted(name.decode(), host, path, kept)]
+        return out
+
+    def may_hide_refresh(self, path: str) -> bool:
+        """Whether a refresh cookie of an earlier configuration may be in the jar that does not come to this path."""
+        return any(not _matches(path, older.path) for older in self._older[self.refresh])
 
     def retry_marker(self, marker: str, *, now: int, in_headers: bool) -> RawHeaders:
         """The response headers that mark a late parent's retry."""
@@ -211,19 +279,31 @@ class Transport:
 
     def _cookie(self, name: str, path: str, *, http_only: bool = True) -> CookieSpec:
         settings = self.settings
+        return self._spec(name, settings.cookie_prefix_in_use, settings.cookie_domain, path, http_only)
+
+    def _earlier(self, name: str, present: CookieSpec) -> list[CookieSpec]:
+        """The same cookie of earlier configurations: every combination with the present one, that left out."""
+        settings, found = self.settings, {}
+        for prefix, domain, path in product(
+            (settings.cookie_prefix_in_use, *settings.older_cookie_prefixes),
+            (present.domain, *settings.older_cookie_domains),
+            (present.path, *settings.older_cookie_paths),
+        ):
+            try:
+                cookie = self._spec(name, prefix, domain, path, present.http_only)
+            except ValueError:  # no browser took it then: the prefix was another
+                cookie = self._spec(name, None, domain, path, present.http_only)
+            found[cookie.name, domain, path] = cookie
+        return [cookie for cookie in found.values() if cookie != present]
+
+    def _spec(self, name: str, prefix: str | None, domain: str | None, path: str, http_only: bool) -> CookieSpec:
+        secure = self.settings.cookie_secure
         return CookieSpec(
-            name=prefixed_name(
-                name,
-                # That browser client's users know the names as the reference library wrote them.
-                "" if settings.cookie_prefix is None and settings.speaks_supertokens else settings.cookie_prefix,
-                secure=settings.cookie_secure,
-                domain=settings.cookie_domain,
-                path=path,
-            ),
+            name=prefixed_name(name, prefix, secure=secure, domain=domain, path=path),
             path=path,
-            domain=settings.cookie_domain,
-            secure=settings.cookie_secure,
-            samesite=settings.cookie_samesite,
+            domain=domain,
+            secure=secure,
+            samesite=self.settings.cookie_samesite,
             http_only=http_only,
         )
 

@@ -82,6 +82,10 @@ class Refresher:
         self._restored = OncePerMinute(_log, logging.CRITICAL, clock)
         self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
 
+    def looks_authentic(self, text: str) -> bool:
+        """Whether it takes a look at the MAC to tell that `text` is no refresh token of ours."""
+        return self._keys.refresh_tokens.looks_encoded(text)
+
     async def authentic(self, text: str) -> RefreshToken | None:
         """The refresh token that `text` is, None for anything that we did not issue.
 

@@ -67,6 +67,10 @@ class Verifier:
         self._seen: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._most_seen = max(LEAST_SEEN, settings.verified_token_memory // 2 // SEEN_BYTES)
 
+    def looks_authentic(self, text: str) -> bool:
+        """Whether it takes a look at the signature to tell that `text` is no access token of ours."""
+        return access_token.looks_signed(text, self._keys.keyring)
+
     async def authentic(self, text: object) -> AccessToken | None:
         """The access token that `text` is, perhaps expired; None for anything that we did not sign.
 

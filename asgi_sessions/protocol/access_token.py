@@ -20,7 +20,16 @@ from asgi_sessions.protocol.keyring import ALGORITHMS, TOKEN_TYPE, Keyring, Sign
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
 
-__all__ = ["AccessLineage", "AccessToken", "InvalidAccessToken", "LegacyAccessToken", "MAX_LENGTH", "sign", "verify"]
+__all__ = [
+    "AccessLineage",
+    "AccessToken",
+    "InvalidAccessToken",
+    "LegacyAccessToken",
+    "MAX_LENGTH",
+    "looks_signed",
+    "sign",
+    "verify",
+]
 
 MAX_LENGTH: Final = 4096
 """Characters, as many as a cookie holds."""
@@ -218,6 +227,17 @@ def verify(
         return _read(claims, audience, keyring.verifies_until(key, access_token_lifetime, overlap))
     except (PyJWTError, ValueError, TypeError, LookupError, RecursionError):
         raise InvalidAccessToken from None
+
+
+def looks_signed(text: str, keyring: Keyring) -> bool:
+    """Whether the text begins as a token of one of these keys does, or of one that another worker may have just made.
+
+    What does not is no token of ours, and costs no look at a signature.
+    """
+    if len(text) > MAX_LENGTH:
+        return False
+    header = text.partition(".")[0]
+    return keyring.by_header(header) is not None or _names_unknown_key(header, keyring)
 
 
 def _names_unknown_key(header: str, keyring: Keyring) -> bool:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from asgi_sessions.errors import PayloadTooLarge
@@ -254,18 +254,6 @@ class CookieSpec:
     def clear_header(self) -> bytes:
         """The value of a ``Set-Cookie`` header that makes the browser forget the cookie."""
         return self.set_header("", 0, 0)
-
-    def with_domain(self, domain: str | None) -> "CookieSpec":
-        """The same cookie of another domain, to clear what an earlier configuration has set there.
-
-        ``__Host-`` cookies have no domain: ``__Secure-`` takes its place, as ``prefixed_name`` chose then.
-        """
-        name = self.name
-        if domain is not None and name.startswith(_HOST):
-            name = _SECURE + name.removeprefix(_HOST)
-        elif domain is None and self.path == "/" and name.startswith(_SECURE):
-            name = _HOST + name.removeprefix(_SECURE)
-        return replace(self, name=name, domain=domain)
 
 
 def _http_date(seconds: int) -> str:

@@ -69,6 +69,10 @@ class Envelope:
             return None
         return signed[_HEAD_SIZE:]
 
+    def looks_wrapped(self, text: object) -> bool:
+        """Whether the text has the form of an envelope of this kind, whoever wrote it."""
+        return self._raw(text) is not None
+
     def unknown_key(self, text: object) -> bool:
         """Whether this looks like an envelope of a key that is not among these."""
         raw = self._raw(text)

@@ -180,6 +180,10 @@ class RefreshTokenCodec:
             grandparent_hash=grandparent if known & _HAS_GRANDPARENT else None,
         )
 
+    def looks_encoded(self, text: object) -> bool:
+        """Whether the text has the form of a refresh token; what has not costs no look at its MAC."""
+        return self._envelope.looks_wrapped(text)
+
     def unknown_key(self, text: object) -> bool:
         """Whether this looks like a refresh token of a key that another worker may have made meanwhile."""
         return self._envelope.unknown_key(text) or (self._legacy is not None and self._legacy.unknown_key(text))

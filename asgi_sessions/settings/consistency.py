@@ -32,6 +32,10 @@ def _prefix_begins(settings: "SessionSettings", *starts: str) -> bool:
     return (settings.cookie_prefix or "").lower().startswith(starts)
 
 
+def _older_prefixes_begin(settings: "SessionSettings", *starts: str) -> bool:
+    return any((prefix or "").lower().startswith(starts) for prefix in settings.older_cookie_prefixes)
+
+
 def _clears_its_own_cookies(settings: "SessionSettings") -> bool:
     return settings.cookie_domain in settings.older_cookie_domains
 
@@ -95,5 +99,20 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
         ("older_cookie_domains", "cookie_domain"),
         _clears_its_own_cookies,
         "must not name the present cookie_domain (host-only where that is none): it would clear new cookies",
+    ),
+    (
+        ("older_cookie_prefixes", "cookie_prefix", "client_protocol"),
+        lambda s: s.cookie_prefix_in_use in s.older_cookie_prefixes,
+        "must not name the present cookie_prefix (automatic where that is not set)",
+    ),
+    (
+        ("older_cookie_prefixes", "cookie_secure"),
+        lambda s: not s.cookie_secure and _older_prefixes_begin(s, "__host-", "__secure-", "__http-"),
+        "needs cookie_secure: without it browsers keep cookies of that name out of reach",
+    ),
+    (
+        ("older_cookie_paths", "access_token_path", "refresh", "refresh_path"),
+        lambda s: any(path == s.access_token_path == s.refresh_cookie_path for path in s.older_cookie_paths),
+        "must not name the present path of both cookies",
     ),
 )

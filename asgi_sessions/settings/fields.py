@@ -275,6 +275,22 @@ def _cookie_prefix(value: object) -> str:
     return "" if text.lower() == "none" else text
 
 
+def _older_prefix(value: object) -> str | None:
+    if isinstance(value, str) and value.strip().lower() == "automatic":
+        return None
+    try:
+        return _cookie_prefix(value)
+    except ValueError:
+        raise ValueError('each must be the first characters of a cookie\'s name, "none" or "automatic"') from None
+
+
+def _older_path(value: object) -> str:
+    try:
+        return _path(value)
+    except ValueError as error:
+        raise ValueError(f"each {error}") from None
+
+
 def _table_prefix(value: object) -> str:
     # Not empty: our alembic_version table would be the application's.
     if not isinstance(value, str) or not re.fullmatch(rf"[A-Za-z0-9_]{{1,{_LONGEST_TABLE_PREFIX}}}", value.strip()):
@@ -314,6 +330,10 @@ ChannelUrl: TypeAlias = Annotated[SecretStr | None, _optional(_channel_url)]
 Path: TypeAlias = Annotated[str, BeforeValidator(_path)]
 Domain: TypeAlias = Annotated[str | None, _optional(_domain)]
 OlderDomains: TypeAlias = Annotated[tuple[str | None, ...], BeforeValidator(lambda value: _words(value, _older_domain))]
+OlderPrefixes: TypeAlias = Annotated[
+    tuple[str | None, ...], BeforeValidator(lambda value: _words(value, _older_prefix))
+]
+OlderPaths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: _words(value, _older_path))]
 Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: _words(value, _origin))]
 CookiePrefix: TypeAlias = Annotated[str | None, BeforeValidator(_cookie_prefix)]
 TablePrefix: TypeAlias = Annotated[str, BeforeValidator(_table_prefix)]

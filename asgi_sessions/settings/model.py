@@ -150,8 +150,14 @@ class SessionSettings(BaseSettings):
     """None takes ``__Host-`` where its rules allow, else ``__Secure-``, and nothing where cookies are not
     secure. The empty text, or the word ``none``, means no prefix."""
     older_cookie_domains: fields.OlderDomains = ()
-    """Earlier values of ``cookie_domain``, whose cookies are cleared; the word ``host-only``, for which this
-    holds None, where there was none."""
+    """Earlier values of ``cookie_domain``; the word ``host-only``, for which this holds None, where there was none.
+    Cookies of earlier domains, prefixes and paths, in every combination with the present ones, go on counting where the
+    present one is missing, are replaced at the next refresh, and end at a login or sign-out."""
+    older_cookie_prefixes: fields.OlderPrefixes = ()
+    """Earlier values of ``cookie_prefix``; ``none``, or ``automatic``, for which this holds None."""
+    older_cookie_paths: fields.OlderPaths = ()
+    """Earlier paths of the cookies: of ``access_token_path``, of ``refresh_path``, and ``/`` where ``refresh`` was
+    ``inline``."""
 
     csrf: Annotated[Csrf, fields.one_of(Csrf)] = "fetch-metadata"
     """How requests of other sites' pages are told: by Fetch Metadata and Origin, a token, both, or not."""
@@ -271,6 +277,12 @@ class SessionSettings(BaseSettings):
     @property
     def speaks_supertokens(self) -> bool:
         return self.client_protocol == "supertokens"
+
+    @property
+    def cookie_prefix_in_use(self) -> str | None:
+        """``cookie_prefix``, None for the strongest that the cookie's attributes allow."""
+        # The supertokens client's users know the names as the reference library wrote them.
+        return "" if self.cookie_prefix is None and self.speaks_supertokens else self.cookie_prefix
 
     @property
     def refresh_cookie_path(self) -> str:

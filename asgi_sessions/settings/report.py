@@ -31,6 +31,9 @@ def policy_summary(settings: SessionSettings) -> dict[str, str]:
     if settings.cookie_prefix is None:
         summary["cookie_prefix"] = "automatic"
     summary["older_cookie_domains"] = _written([domain or "host-only" for domain in settings.older_cookie_domains])
+    summary["older_cookie_prefixes"] = _written(
+        ["automatic" if prefix is None else prefix or "none" for prefix in settings.older_cookie_prefixes]
+    )
     return summary
 
 
@@ -69,7 +72,15 @@ def _weakened(settings: SessionSettings) -> Iterator[str]:
     ):
         yield "cookie_prefix: without __Host- or __Secure- another host of the domain can plant cookies."
     if settings.cookie_domain is not None:
-        yield "cookie_domain: set, so every subdomain receives the cookies and can plant its own."
+        yield (
+            "cookie_domain: set, so every subdomain receives the cookies and can plant its own: whoever runs one can "
+            "log in a visitor who is logged out, as himself."
+        )
+    elif settings.cookie_secure and _earlier_can_be_planted(settings):
+        yield (
+            "older_cookie_domains: with this, older_cookie_prefixes or older_cookie_paths earlier cookies count that "
+            "another host of the domain can plant. Take them out after an idle_timeout."
+        )
     if settings.cookie_samesite == "none":
         yield "cookie_samesite: none, so the cookies go with requests of other sites."
     if settings.csrf == "off":
@@ -93,3 +104,10 @@ def _weakened(settings: SessionSettings) -> Iterator[str]:
         default: timedelta = SessionSettings.model_fields[name].default
         if getattr(settings, name) > default:
             yield f"{name}: above {format_duration(default)}, so {what}."
+
+
+def _earlier_can_be_planted(settings: SessionSettings) -> bool:
+    weak = any(
+        prefix is not None and not prefix.lower().startswith("__host-") for prefix in settings.older_cookie_prefixes
+    )
+    return weak or bool(settings.older_cookie_paths) or any(settings.older_cookie_domains)

@@ -43,6 +43,66 @@ def test_no_store_replaces_the_applications_own_cache_control(
     assert response.headers.get_list("cache-control") == ["no-store"]
 
 
+TARGETED = [
+    "CDN-Cache-Control",
+    "Cloudflare-CDN-Cache-Control",
+    "Vercel-CDN-Cache-Control",
+    "Netlify-CDN-Cache-Control",
+    "Akamai-Cache-Control",
+    "X-LiteSpeed-Cache-Control",
+    "Surrogate-Control",
+    "Edge-Control",
+    "X-Accel-Expires",
+    "Expires",
+]
+
+
+@pytest.mark.parametrize("name", TARGETED)
+@pytest.mark.parametrize("occasion", ["login", "refresh", "payload", "logout", "refusal"])
+def test_no_cache_of_any_kind_is_told_to_keep_an_answer_with_our_cookies(
+    name: str, occasion: str, open_client: OpenClient, sessions: SessionManager, clock: MovableClock
+) -> None:
+    async def answered(request: Request) -> Response:
+        if occasion == "login":
+            await sessions.create_new_session(request, "bob")
+        elif occasion == "refusal":
+            await get_optional_session(request)
+        else:
+            session = await get_session(request)
+            if occasion == "payload":
+                await session.update_jwt_payload({})
+            elif occasion == "logout":
+                await session.revoke_session()
+        return JSONResponse({}, headers={name: "max-age=60", name.lower(): "public, max-age=60"})
+
+    client = open_client(application(sessions, Route("/answered", answered)))
+    client.post("/login")
+    if occasion == "refresh":
+        clock.advance(LIFETIME)
+    elif occasion == "refusal":
+        assert client.portal is not None
+        client.portal.call(sessions.revoke_all_sessions_for_user, "alice")
+    response = client.get("/answered")
+    assert cookies_set(response)
+    assert response.headers.get_list("cache-control") == ["no-store"]
+    assert response.headers.get_list("cdn-cache-control") == ["no-store"]
+    if name != "CDN-Cache-Control":
+        assert name not in response.headers
+
+
+def test_an_answer_without_our_cookies_keeps_what_the_application_says_to_caches(
+    open_client: OpenClient, sessions: SessionManager
+) -> None:
+    async def answered(request: Request) -> Response:
+        await get_session(request)
+        return JSONResponse({}, headers=dict.fromkeys(TARGETED, "max-age=60"))
+
+    client = open_client(application(sessions, Route("/answered", answered)))
+    client.post("/login")
+    response = client.get("/answered")
+    assert [response.headers.get_list(name) for name in TARGETED] == [["max-age=60"]] * len(TARGETED)
+
+
 def test_a_verified_request_sets_no_cookie_and_keeps_the_applications_cache_control(
     open_client: OpenClient, sessions: SessionManager
 ) -> None:

@@ -1,4 +1,3 @@
-import dataclasses
 import email.utils
 import http.cookies
 import time
@@ -175,19 +174,6 @@ def test_values_with_other_characters_are_refused(value: str) -> None:
 def test_a_cookie_that_browsers_refuse_cannot_be_described(attributes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="cookie"):
         CookieSpec(**{"name": "a", **attributes})
-
-
-def test_a_cookie_of_another_domain_keeps_everything_else() -> None:
-    spec = CookieSpec(name="a", domain="example.com", path="/x")
-    older = spec.with_domain(".example.org")
-    assert older == dataclasses.replace(spec, domain=".example.org")
-    assert older.clear_header().startswith(b"a=; Domain=.example.org; Path=/x; ")
-    assert spec.with_domain(None).clear_header().startswith(b"a=; Path=/x; ")
-
-
-def test_a_host_cookie_of_another_domain_has_the_prefix_it_had_there() -> None:
-    older = CookieSpec(name="__Host-a").with_domain("example.com")
-    assert older.clear_header().startswith(b"__Secure-a=; Domain=example.com; Path=/; ")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from asgi_sessions.asgi.exchange import MAX_COPIES
+from asgi_sessions.asgi.transport import MAX_COPIES
 from tests.security.browser import Answer, Browser
 from tests.security.conftest import OpenShop
 from tests.security.shop import ACCESS, REFRESH, Shop
@@ -120,6 +120,49 @@ async def test_7_2_4_garbage_of_the_same_names_does_no_harm(plain_shop: Shop, ga
     planted = [(name, garbage) for name in victim.cookies]
     for jar in ([*planted, *pairs(victim)], [*pairs(victim), *planted]):
         assert (await victim.get("/me", cookies=jar)).json()["user"] == "alice"
+
+
+# -- a pair, where cookie_domain shares the cookies: what holds and what does not (docs/security.md)
+
+SHARED = {"cookie_domain": "shop.example"}
+
+
+async def test_7_2_4_with_a_shared_domain_a_planted_pair_is_its_owners_session_and_nobody_elses(
+    opening: OpenShop,
+) -> None:
+    async with opening(**SHARED) as shop:
+        mallory, visitor = await shop.login("mallory"), shop.browser()
+        answer = await visitor.get("/me", cookies=pairs(mallory))
+        assert answer.json()["user"] == "mallory"  # told in the documents and at start
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["planted first", "planted last"])
+@pytest.mark.parametrize("minutes", [0, 6, 24 * 60], ids=["fresh", "expired", "a day later"])
+async def test_7_2_4_with_a_shared_domain_a_planted_pair_neither_replaces_nor_hides_a_live_session(
+    opening: OpenShop, order: int, minutes: int
+) -> None:
+    async with opening(**SHARED) as shop:
+        mallory, victim = await shop.login("mallory"), await shop.login("alice")
+        shop.clock.forward(minutes=minutes)
+        both = [*pairs(mallory), *pairs(victim)][::order]
+        for method, path in (("GET", "/me"), ("POST", "/me"), ("GET", "/perhaps"), ("POST", "/auth/session/refresh")):
+            answer = await victim.copy().send(method, path, cookies=both)
+            assert "mallory" not in answer.body.decode()
+            assert answer.set_cookies == []
+        assert (await victim.copy().get("/me")).json()["user"] == "alice"
+        assert (await victim.copy().post("/auth/signout", cookies=both)).status == 200
+        for browser in (victim, mallory):
+            assert (await browser.copy().post("/auth/session/refresh")).status == 401
+
+
+async def test_7_2_4_with_a_shared_domain_the_users_own_login_ends_the_planted_session(opening: OpenShop) -> None:
+    async with opening(**SHARED) as shop:
+        mallory, visitor = await shop.login("mallory"), shop.browser()
+        answer = await visitor.post("/login/alice", cookies=pairs(mallory))
+        assert not set(answer.set_values.values()) & set(mallory.cookies.values())
+        assert (await visitor.get("/me")).json()["user"] == "alice"
+        assert (await mallory.copy().get("/me")).status == 401
+        assert (await mallory.post("/auth/session/refresh")).status == 401
 
 
 # -- planted refresh cookies: property 5

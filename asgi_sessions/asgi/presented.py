@@ -1,0 +1,98 @@
+"""Which of the tokens that a request carries count.
+
+Browsers send every cookie of a name that matches, and say of none whose it is: where no prefix protects the name, a
+subdomain can add to them. So of one kind at most `MAX_COPIES` are verified for a request, whatever it carries, and what
+cannot be told apart counts for nobody. More copies than that are not searched for the right one: their order is the
+attacker's. They are refused, and the answer clears all but ours.
+"""
+
+from collections.abc import Callable, Iterable
+
+from asgi_sessions.asgi.transport import MAX_COPIES, Credentials
+from asgi_sessions.errors import TooManyCookies, Unauthorised
+from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.refresh_token import RefreshToken
+
+
+class Ambiguous(Unauthorised):
+    """Several tokens came, and nothing tells which is the user's. Nothing happens to any of their sessions."""
+
+    def __init__(self) -> None:
+        super().__init__(clear_cookies=False)
+
+
+async def access_token(lifecycle: Lifecycle, carried: Credentials) -> AccessToken | None:
+    """The authentic access token that the request carries, perhaps expired.
+
+    Raises:
+        Ambiguous: It carries those of several sessions, of two domains or paths, or too many.
+    """
+    found: AccessToken | None = None
+    for access in await _authentic_access(lifecycle, carried.access, Ambiguous):
+        if found is not None and access.handle != found.handle:
+            raise Ambiguous
+        if found is None or access.issued_at > found.issued_at:
+            found = access
+    return found
+
+
+async def refresh_token(lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None) -> RefreshToken:
+    """The one refresh token that counts.
+
+    Where ``__Host-`` does not protect the cookie, a subdomain can plant one. So only that of the access cookie's
+    session counts; what does not match, or cannot be told apart, is refused without consequences.
+
+    Raises:
+        Unauthorised: There is none.
+        Ambiguous: There are several, or too many.
+    """
+    found = await _authentic_refresh(lifecycle, carried.refresh, Ambiguous)
+    if access is not None:
+        matching = [token for token in found if token.handle == access.handle]
+        if not matching and carried.refresh:
+            raise Unauthorised(clear_cookies=False)
+        found = matching
+    elif len(found) > 1:
+        raise Ambiguous
+    if not found:
+        raise Unauthorised
+    return max(found, key=lambda token: (token.generation, token.issued_at))
+
+
+async def handles(lifecycle: Lifecycle, carried: Credentials) -> list[str]:
+    """Every session that the request proves to hold, by tokens that may have expired; leftovers of earlier cookies too.
+
+    Raises:
+        TooManyCookies: There may be more, so that a logout must not say that it has ended all.
+    """
+    access = await _authentic_access(lifecycle, [*carried.access, *carried.left_access], TooManyCookies)
+    refresh = await _authentic_refresh(lifecycle, [*carried.refresh, *carried.left_refresh], TooManyCookies)
+    return list(dict.fromkeys([*(token.handle for token in access), *(token.handle for token in refresh)]))
+
+
+async def _authentic_access(
+    lifecycle: Lifecycle, copies: Iterable[str], too_many: type[Exception]
+) -> list[AccessToken]:
+    verifier = lifecycle.verifier
+    found = [await verifier.authentic(text) for text in _few(copies, verifier.looks_authentic, too_many)]
+    return [access for access in found if access is not None]
+
+
+async def _authentic_refresh(
+    lifecycle: Lifecycle, copies: Iterable[str], too_many: type[Exception]
+) -> list[RefreshToken]:
+    refresher = lifecycle.refresher
+    found = [await refresher.authentic(text) for text in _few(copies, refresher.looks_authentic, too_many)]
+    return [token for token in found if token is not None]
+
+
+def _few(copies: Iterable[str], looks_authentic: Callable[[str], bool], too_many: type[Exception]) -> list[str]:
+    """The copies to verify: each once, and only those that cannot be told to be none of ours without that."""
+    few: list[str] = []
+    for text in dict.fromkeys(copies):
+        if looks_authentic(text):
+            if len(few) == MAX_COPIES:
+                raise too_many
+            few.append(text)
+    return few

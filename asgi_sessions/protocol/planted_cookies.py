@@ -1,0 +1,65 @@
+"""Clearing cookies that somebody else has put beside ours under the same name.
+
+A request says nothing of a cookie but its name and value. Which domains and paths it can have come from is known: those
+that match the request (RFC 6265, sections 5.1.3 and 5.1.4). Clearing all of them but ours leaves ours.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+
+from asgi_sessions.protocol.cookies import CookieSpec
+
+__all__ = ["MOST", "clear_planted"]
+
+MOST = 40
+"""Headers for one name: a path of any number of parts must not make an answer that proxies refuse."""
+
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")
+_PATH = re.compile(r"/[!-:<-~]{0,200}")
+
+
+def clear_planted(name: str, host: str, path: str, kept: Collection[CookieSpec]) -> list[bytes]:
+    """``Set-Cookie`` values that clear every cookie of a name that comes with such a request, but ours.
+
+    Args:
+        name: The cookies'.
+        host: The request's Host header, whatever it is.
+        path: The request's path as the browser sees it; where it is no plain text only the path ``/`` is looked at.
+        kept: The cookies to keep.
+
+    Returns:
+        At most ``MOST``, those of the widest domains and the shortest paths first, where most cookies are.
+    """
+    if name.lower().startswith(("__host-", "__http-")):
+        return []  # nobody but this host's server sets them
+    ours = {(cookie.domain, cookie.path) for cookie in kept if cookie.name == name}
+    secure = "; Secure" if any(cookie.secure for cookie in kept) else ""
+    found = [
+        f"{name}=;{f' Domain={domain};' if domain else ''} Path={each}; Max-Age=0{secure}".encode("ascii")
+        for each in _paths(path)
+        for domain in _domains(host)
+        if (domain, each) not in ours
+    ]
+    return found[:MOST]
+
+
+def _domains(host: str) -> Iterator[str | None]:
+    """Every domain whose cookies come to this host; None for the host alone."""
+    labels = host.lower().partition(":")[0].rstrip(".").split(".")
+    known = _HOST.fullmatch(".".join(labels)) is not None and not labels[-1].isdigit()
+    # Not the last label alone: browsers take no cookie for a whole top-level domain.
+    for start in range(len(labels) - 2, -1, -1) if known else ():
+        yield ".".join(labels[start:])
+    yield None
+
+
+def _paths(path: str) -> Iterator[str]:
+    """Every path whose cookies come to this one."""
+    yield "/"
+    if not _PATH.fullmatch(path) or path == "/":
+        return
+    parts = path.strip("/").split("/")
+    for end in range(1, len(parts) + 1):
+        yield "/" + "/".join(parts[:end])
+        if end < len(parts) or path.endswith("/"):
+            yield "/" + "/".join(parts[:end]) + "/"

@@ -1,0 +1,203 @@
+"""Another domain, prefix or path of the cookies, or another way to refresh: nobody is logged out, nothing is hidden."""
+
+from collections.abc import Callable
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from asgi_sessions import SessionManager, SessionSettings, session_routes
+from asgi_sessions.asgi.transport import Transport
+from tests.asgi.apps import LIFETIME, application, new_manager
+from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
+
+HOST = "https://app.shop.example"
+DOMAIN = {"cookie_domain": "shop.example"}
+ENDPOINT: dict[str, Any] = {"refresh": "endpoint"}
+REFRESH_PATH = "/auth/session/refresh"
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "shared with subdomains": ({}, DOMAIN | {"older_cookie_domains": "host-only"}),
+    "no longer shared": (DOMAIN, {"older_cookie_domains": "shop.example"}),
+    "shared more widely": (
+        {"cookie_domain": "app.shop.example"},
+        DOMAIN | {"older_cookie_domains": "app.shop.example"},
+    ),
+    "another prefix": ({}, {"cookie_prefix": "__Secure-shop-", "older_cookie_prefixes": "automatic"}),
+    "from no prefix": ({"cookie_prefix": "none"}, {"older_cookie_prefixes": "none"}),
+    "to no prefix": ({}, {"cookie_prefix": "none", "older_cookie_prefixes": "automatic"}),
+    "domain and prefix": (
+        DOMAIN | {"cookie_prefix": "none"},
+        {"older_cookie_domains": "shop.example", "older_cookie_prefixes": "none"},
+    ),
+    "another path": ({}, {"access_token_path": "/a", "older_cookie_paths": "/"}),
+    "from another path": ({"access_token_path": "/a"}, {"older_cookie_paths": "/a"}),
+    "to the endpoint": ({}, ENDPOINT | {"older_cookie_paths": "/"}),
+    "to the endpoint, no prefix": (
+        {"cookie_prefix": "none"},
+        ENDPOINT | {"cookie_prefix": "none", "older_cookie_paths": "/"},
+    ),
+    "from the endpoint": (ENDPOINT, {"older_cookie_paths": REFRESH_PATH}),
+    "from the endpoint, no prefix": (
+        ENDPOINT | {"cookie_prefix": "none"},
+        {"cookie_prefix": "none", "older_cookie_paths": REFRESH_PATH},
+    ),
+    "supertokens": (
+        {"client_protocol": "supertokens"},
+        DOMAIN | {"client_protocol": "supertokens", "older_cookie_domains": "host-only"},
+    ),
+}
+
+
+class Deployment:
+    """One database, the application with the settings before a change and after it, and one browser."""
+
+    def __init__(self, open_client: OpenClient, before: SessionManager, after: SessionManager) -> None:
+        self._clients = {
+            "before": open_client(_application(before), base_url=HOST),
+            "after": open_client(_application(after), base_url=HOST),
+        }
+        self.after = after
+        self.jar = CookieJar()
+        for client in self._clients.values():
+            client.cookies.jar = self.jar
+
+    @property
+    def old(self) -> TestClient:
+        return self._clients["before"]
+
+    @property
+    def new(self) -> TestClient:
+        return self._clients["after"]
+
+    def cookies(self) -> set[tuple[str, str, str]]:
+        return {(cookie.name, cookie.domain, cookie.path) for cookie in self.jar}
+
+
+def _application(manager: SessionManager) -> Any:
+    return application(manager, Mount("/auth", routes=session_routes()), Mount("/a", application(manager)))
+
+
+@pytest.fixture(params=CHANGES)
+def change(request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+    return CHANGES[request.param]
+
+
+@pytest.fixture
+def deploy(open_client: OpenClient, clock: MovableClock, tmp_path: Path) -> Callable[..., Deployment]:
+    def deployed(before: dict[str, Any], after: dict[str, Any]) -> Deployment:
+        where = {
+            "database_url": f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}",
+            "revocation_check": "database",  # so that the two need not wait for each other's news
+        }
+        return Deployment(open_client, new_manager(clock, **where, **before), new_manager(clock, **where, **after))
+
+    return deployed
+
+
+@pytest.fixture
+def changed(deploy: Callable[..., Deployment], change: tuple[dict[str, Any], dict[str, Any]]) -> Deployment:
+    """A browser that logged in before the change."""
+    deployed = deploy(*change)
+    assert deployed.old.post("/a/login").status_code == 200
+    return deployed
+
+
+def own(manager: SessionManager) -> set[tuple[str, str]]:
+    transport = Transport(manager.settings)
+    cookies = [transport.access, transport.refresh, *([transport.id_refresh] if transport.id_refresh else [])]
+    return {(cookie.name, cookie.path) for cookie in cookies}
+
+
+def test_nobody_is_logged_out(changed: Deployment) -> None:
+    assert changed.new.get("/a/me").status_code == 200
+
+
+def test_the_next_refresh_moves_all_cookies_over(changed: Deployment, clock: MovableClock) -> None:
+    clock.advance(LIFETIME)
+    answer = changed.new.post(REFRESH_PATH)
+    assert answer.status_code == 200
+    assert {(name, path) for name, _, path in changed.cookies()} == own(changed.after)
+    assert len(changed.cookies()) == len(own(changed.after))
+    clock.advance(LIFETIME)
+    assert changed.new.post(REFRESH_PATH).status_code == 200
+    assert changed.new.get("/a/me").status_code == 200
+
+
+def test_a_page_is_refreshed_inline_or_told_where_to_ask(
+    changed: Deployment, clock: MovableClock, change: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    if "client_protocol" in change[1]:
+        pytest.skip("the client refreshes by itself")
+    clock.advance(LIFETIME)
+    answer = changed.new.get("/a/me")
+    if answer.status_code != 200:  # the refresh cookie did not come
+        assert answer.json()["code"] == "try_refresh_token"
+        assert "set-cookie" not in answer.headers
+        assert changed.new.post(REFRESH_PATH).status_code == 200
+    assert changed.new.get("/a/me").status_code == 200
+
+
+@pytest.mark.parametrize("later", [0.0, LIFETIME], ids=["fresh", "expired"])
+def test_a_sign_out_ends_the_session_and_empties_the_jar(
+    changed: Deployment, clock: MovableClock, later: float
+) -> None:
+    clock.advance(later)
+    kept = [(cookie.name, cookie.value) for cookie in changed.jar]
+    path = "/a/logout" if "/a" in str(changed.cookies()) else "/auth/signout"
+    assert changed.new.post(path).status_code in {200, 401}
+    if path == "/a/logout" and later:
+        changed.new.post("/auth/signout")
+    assert changed.cookies() == set()
+    changed.old.cookies.clear()
+    header = {"cookie": "; ".join(f"{name}={value}" for name, value in kept)}
+    for client in (changed.old, changed.new):  # after a rollback too
+        assert client.get("/a/me", headers=header).status_code == 401
+        assert client.post(REFRESH_PATH, headers=header).status_code == 401
+
+
+def test_a_login_ends_the_session_and_leaves_its_own_cookies_alone(changed: Deployment) -> None:
+    kept = [(cookie.name, cookie.value) for cookie in changed.jar]
+    assert changed.new.post("/a/login?user=bob").status_code == 200
+    assert {(name, path) for name, _, path in changed.cookies()} == own(changed.after)
+    assert len(changed.cookies()) == len(own(changed.after))
+    changed.jar.clear()
+    header = {"cookie": "; ".join(f"{name}={value}" for name, value in kept)}
+    assert changed.old.post(REFRESH_PATH, headers=header).status_code == 401
+
+
+def test_beside_earlier_cookies_the_present_ones_count_and_both_end_at_the_sign_out(
+    deploy: Callable[..., Deployment],
+) -> None:
+    deployed = deploy(*CHANGES["shared with subdomains"])
+    client = deployed.new
+    old = deployed.old.post("/login?user=alice", headers={"cookie": "none=1"})
+    kept = [header.partition(";")[0] for header in old.headers.get_list("set-cookie")]
+    deployed.jar.clear()
+    assert client.post("/login?user=bob").status_code == 200
+    present = [f"{cookie.name}={cookie.value}" for cookie in deployed.jar]
+    deployed.jar.clear()
+    for order in ([*kept, *present], [*present, *kept]):
+        header = {"cookie": "; ".join(order)}
+        assert client.get("/me", headers=header).json()["user"] == "bob"
+    assert client.post("/auth/signout", headers=header).status_code == 200
+    for jar in (kept, present):
+        assert client.post(REFRESH_PATH, headers={"cookie": "; ".join(jar)}).status_code == 401
+
+
+def test_without_the_setting_earlier_cookies_do_not_count(deploy: Callable[..., Deployment]) -> None:
+    deployed = deploy({}, DOMAIN)
+    deployed.old.post("/login")
+    assert deployed.new.get("/me").status_code == 401
+
+
+def test_a_request_with_the_present_cookie_looks_for_no_other() -> None:
+    plain = Transport(SessionSettings(cookie_domain="shop.example"))
+    changed = Transport(SessionSettings(**CHANGES["shared with subdomains"][1]))
+    assert plain.names_alone is not None
+    assert changed.names_alone is not None
+    assert changed.names_alone[: len(plain.names_alone)] == plain.names_alone
+    assert set(changed.names_alone) - set(plain.names_alone) == {b"__Host-sAccessToken", b"__Host-sRefreshToken"}

@@ -1,0 +1,56 @@
+"""What clears planted cookies reaches every cookie that can have come with the request, and spares ours."""
+
+import itertools
+
+import pytest
+
+from asgi_sessions.protocol.cookies import CookieSpec
+from asgi_sessions.protocol.planted_cookies import MOST, clear_planted
+
+NAME = "__Secure-sAccessToken"
+DOMAINS = (None, "app.shop.example", "shop.example")
+PATHS = ("/", "/auth", "/auth/", "/auth/signout")
+
+
+def attributes(line: bytes) -> tuple[str | None, str]:
+    parts = dict(part.strip().partition("=")[::2] for part in line.decode().split(";"))
+    assert parts[NAME] == ""
+    assert parts["Max-Age"] == "0"
+    assert "Secure" in parts
+    return parts.get("Domain"), parts["Path"]
+
+
+@pytest.mark.parametrize(("domain", "path"), list(itertools.product(DOMAINS, PATHS)))
+def test_everything_that_comes_is_cleared_but_ours(domain: str | None, path: str) -> None:
+    ours = CookieSpec(name=NAME, domain=domain, path=path)
+    found = [attributes(line) for line in clear_planted(NAME, "app.shop.example:8443", "/auth/signout", [ours])]
+    assert len(found) == len(set(found))
+    assert set(found) == set(itertools.product(DOMAINS, PATHS)) - {(domain, path)}
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "", "a b", "x\r\nset-cookie: y", "é.example"]
+)
+def test_a_host_without_parent_domains_has_only_cookies_of_its_own(host: str) -> None:
+    ours = CookieSpec(name=NAME)
+    assert {attributes(line) for line in clear_planted(NAME, host, "/me", [ours])} == {(None, "/me")}
+
+
+@pytest.mark.parametrize("path", ["", "/", "*", "/a;b", "/é", "/a b", "/" + "x" * 300, "/a\r\nb"])
+def test_a_path_that_no_cookie_is_set_for_is_left_out(path: str) -> None:
+    found = clear_planted(NAME, "shop.example", path, [CookieSpec(name=NAME)])
+    assert {attributes(line) for line in found} == {("shop.example", "/")}
+
+
+def test_a_path_ending_in_a_slash_has_cookies_of_both_spellings() -> None:
+    found = {attributes(line)[1] for line in clear_planted(NAME, "localhost", "/a/", [CookieSpec(name=NAME)])}
+    assert found == {"/a", "/a/"}
+
+
+def test_a_long_path_makes_no_long_answer() -> None:
+    found = clear_planted(NAME, "a.b.c.d.shop.example", "/a" * 90, [CookieSpec(name=NAME)])
+    assert len(found) == MOST
+
+
+def test_a_cookie_that_only_the_host_itself_can_set_is_not_planted() -> None:
+    assert clear_planted("__Host-sAccessToken", "shop.example", "/me", [CookieSpec(name="__Host-sAccessToken")]) == []
