@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from asgi_sessions import SessionManager, session_routes
 from asgi_sessions.asgi.transport import MAX_COPIES
+from asgi_sessions.protocol.keyring import SigningKey
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from tests.asgi.apps import LIFETIME, application, new_manager
 from tests.asgi.conftest import OpenClient
@@ -28,6 +29,20 @@ def sessions(request: pytest.FixtureRequest, clock: MovableClock) -> SessionMana
 @pytest.fixture
 def client(open_client: OpenClient, sessions: SessionManager) -> TestClient:
     return open_client(application(sessions, Mount("/auth", routes=session_routes())))
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Every signature that was looked at."""
+    seen: list[bytes] = []
+    verifies = SigningKey.verifies
+
+    def noted(self: SigningKey, signed: bytes, signature: bytes) -> bool:
+        seen.append(signature)
+        return verifies(self, signed, signature)
+
+    monkeypatch.setattr(SigningKey, "verifies", noted)
+    return seen
 
 
 @pytest.fixture
@@ -74,7 +89,7 @@ def lives(client: TestClient, jar: dict[str, str]) -> bool:
 def test_few_of_them_are_verified(
     client: TestClient,
     clock: MovableClock,
-    verified: list[object],
+    verified: list[bytes],
     opened: list[object],
     path: str,
     count: int,
@@ -89,7 +104,17 @@ def test_few_of_them_are_verified(
     assert len(opened) <= MAX_COPIES
 
 
-def test_identical_copies_count_once(client: TestClient, verified: list[object], opened: list[object]) -> None:
+def test_up_to_the_bound_all_of_them_are_verified(
+    client: TestClient, verified: list[bytes], opened: list[object]
+) -> None:
+    jar = log_in(client, "alice")
+    verified.clear()
+    opened.clear()
+    client.post("/auth/signout", headers=header(*forged(jar, MAX_COPIES - 1), *jar.items()))
+    assert (len(verified), len(opened)) == (MAX_COPIES, MAX_COPIES)
+
+
+def test_identical_copies_count_once(client: TestClient, verified: list[bytes], opened: list[object]) -> None:
     jar, planted = log_in(client, "alice"), log_in(client, "mallory")
     verified.clear()
     opened.clear()
@@ -101,7 +126,7 @@ def test_identical_copies_count_once(client: TestClient, verified: list[object],
 
 @pytest.mark.parametrize("junk", ["x", "x" * 238, "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "AAAA" * 200])
 def test_what_is_no_token_at_first_sight_does_not_count(
-    client: TestClient, verified: list[object], opened: list[object], junk: str
+    client: TestClient, verified: list[bytes], opened: list[object], junk: str
 ) -> None:
     jar = log_in(client, "alice")
     verified.clear()
@@ -150,7 +175,7 @@ def test_a_page_that_asks_is_refused_and_clears_the_planted_ones_too(client: Tes
 
 
 def test_a_bearer_is_one_token_however_many_headers_there_are(
-    open_client: OpenClient, clock: MovableClock, verified: list[object]
+    open_client: OpenClient, clock: MovableClock, verified: list[bytes]
 ) -> None:
     manager = new_manager(clock, token_transport="any", verified_token_memory=0)
     client = open_client(application(manager, Mount("/auth", routes=session_routes())))

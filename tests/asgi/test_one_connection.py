@@ -319,7 +319,7 @@ def test_a_host_only_cookie_of_before_is_cleared_by_the_name_that_it_had(
 ) -> None:
     sessions = new_manager(clock, cookie_domain="testserver.local", older_cookie_domains="host-only")
     client = open_client(application(sessions), base_url="https://testserver.local")
-    response = client.post("/login")
+    response = client.post("/login", headers={"cookie": "; ".join(f"{name}=old" for name in PAIR)})
     cleared = {name for name, value in cookies_set(response).items() if not value}
     assert cleared == PAIR
     for header in response.headers.get_list("set-cookie"):
