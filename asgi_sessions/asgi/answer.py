@@ -5,7 +5,7 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from asgi_sessions.asgi.presented import Ambiguous
-from asgi_sessions.asgi.transport import RawHeaders, Transport, request_path
+from asgi_sessions.asgi.transport import Credentials, RawHeaders, Transport, request_path
 from asgi_sessions.errors import TokenTheftDetected, Unauthorised
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.session import IssuedToken
@@ -47,6 +47,7 @@ class Answer:
     _clear = False
     _forget_marker = False
     _forget_older = False
+    _credentials: Credentials | None = None
     _marker: str | None = None
     _made_at: int | None = None  # what leaves: the oldest of it
     _payload_changes: int | None = None
@@ -188,14 +189,13 @@ class Answer:
         transport, now, in_headers = self._transport, self._clock(), self._leaves_in_headers()
         path = request_path(self._scope)
         if self._clear:
-            return transport.cleared(transport.read(self._scope["headers"]), path, in_headers=in_headers)
+            return transport.cleared(self._carried(), path, in_headers=in_headers)
         out: RawHeaders = []
         tokens = self.tokens
         if tokens is not None:
             if self._access is not None:  # the payload was changed after the pair was made
                 tokens = tokens.with_access(*self._access)
-            carried = transport.read(self._scope["headers"])
-            out += transport.issued(tokens, carried, path, now=now, in_headers=in_headers)
+            out += transport.issued(tokens, self._carried(), path, now=now, in_headers=in_headers)
             if self._forget_marker:
                 out += transport.retry_marker_cleared(in_headers=in_headers)
         elif self._access is not None:
@@ -203,7 +203,7 @@ class Answer:
         if self._marker is not None:
             out += transport.retry_marker(self._marker, now=now, in_headers=in_headers)
         if self._forget_older and tokens is None:
-            out += transport.unambiguous(self._scope["headers"], path)
+            out += transport.unambiguous(self._carried(), self._scope["headers"], path)
         return out
 
     def _replaced(self, session_handle: str | None) -> bool:
@@ -217,8 +217,13 @@ class Answer:
             return True  # a new login: where its tokens go is for the client to say
         # What came in cookies leaves in cookies, whatever the request asks for: any script of the page could
         # otherwise have its HttpOnly cookies read out to it.
-        carried = self._transport.read(self._scope["headers"])
+        carried = self._carried()
         return carried.bearer or carried.empty
+
+    def _carried(self) -> Credentials:
+        if self._credentials is None:  # read once: a request may carry thousands of cookies
+            self._credentials = self._transport.read(self._scope["headers"])
+        return self._credentials
 
     def _warn_if_started(self, consequence: str) -> None:
         if self.started:

@@ -235,17 +235,17 @@ class Transport:
             out += client_protocol.cleared(in_headers=in_headers)
         return out
 
-    def unambiguous(self, headers: RawHeaders, path: str) -> RawHeaders:
+    def unambiguous(self, carried: Credentials, headers: RawHeaders, path: str) -> RawHeaders:
         """The response headers that leave the present cookies alone in the jar, where several came and none counted.
 
         Earlier ones are cleared where the present one came too. Of a cookie that came in more copies than count, so
         that it is an attack, everything but ours is cleared: the next request has ours alone.
 
         Args:
+            carried: What the request carried.
             headers: ``scope["headers"]``.
             path: The request's path as the browser sees it.
         """
-        carried = self.read(headers)
         out = [
             (b"set-cookie", older.clear_header())
             for cookie, older in self._all_older

@@ -34,6 +34,8 @@ __all__ = [
 MAX_LENGTH: Final = 4096
 """Characters, as many as a cookie holds."""
 
+_LEAST_LENGTH: Final = 100  # the header alone has some 90, the signature 43 or more
+
 _ISSUER: Final = "asgi_sessions"
 _LEGACY_AUDIENCE: Final = "asgi_sessions"  # of every manager, before managers had audiences of their own
 _LARGEST_VERSION: Final = 2**63 - 1  # as large as its column
@@ -234,7 +236,7 @@ def looks_signed(text: str, keyring: Keyring) -> bool:
 
     What does not is no token of ours, and costs no look at a signature.
     """
-    if len(text) > MAX_LENGTH:
+    if not _LEAST_LENGTH <= len(text) <= MAX_LENGTH:
         return False
     header = text.partition(".")[0]
     return keyring.by_header(header) is not None or _names_unknown_key(header, keyring)
