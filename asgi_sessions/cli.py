@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, TextIO, TypeAlias
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager import SessionManager, SessionRecord
+from asgi_sessions.manager.session import read_cursor
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.user_id import UserId
@@ -31,6 +32,7 @@ WRONG_USE: Final = 2
 STORE_UNAVAILABLE: Final = 3
 
 _SHOWN = 80
+_PAGE = 100
 _INTEGER = re.compile(r"-?[0-9]+\Z")
 
 _Command: TypeAlias = Callable[[SessionManager, argparse.Namespace], Awaitable[int]]
@@ -81,11 +83,14 @@ async def _run(arguments: argparse.Namespace) -> int:
 async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
     user: UserId = arguments.user
     async with manager:
-        records = await manager.list_sessions_for_user(user)
+        records = await manager.list_sessions_for_user(user, limit=arguments.limit + 1, after=arguments.after)
+    more, records = records[arguments.limit :], records[: arguments.limit]
     if arguments.json:
         _say(json.dumps([_as_json(record) for record in records], indent=2))
     elif records:
         _table([_HEADINGS, *(_as_cells(record) for record in records)])
+    if more:
+        _say(f"There are more: --limit {arguments.limit} --after {records[-1].cursor}", sys.stderr)
     if not records:
         _say(f"User {_shown(user)} has no live session.", sys.stderr)
         return NOTHING_FOUND
@@ -180,6 +185,8 @@ def _parser() -> argparse.ArgumentParser:
     listing = add("list", _list, "Show the live sessions of a user, newest first.")
     _add_user(listing)
     listing.add_argument("--json", action="store_true", help="as JSON, for programs")
+    listing.add_argument("--limit", type=_page, default=_PAGE, metavar="N", help=f"at most so many (default: {_PAGE})")
+    listing.add_argument("--after", type=_cursor, metavar="CURSOR", help="the next page, as the last one says")
 
     revoking = add("revoke", _revoke, "End sessions on every device and worker.")
     revoking.add_argument("handles", nargs="+", metavar="HANDLE", help="as shown by list")
@@ -231,6 +238,20 @@ def _handle(text: str) -> str:
     if not is_handle(text):
         # The manager would take it for "keep none".
         raise argparse.ArgumentTypeError(f"{_shown(text)} is no session handle, 32 of the characters 0-9 and a-f")
+    return text
+
+
+def _page(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not int(text):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is no whole number from 1 to 999")
+    return int(text)
+
+
+def _cursor(text: str) -> str:
+    try:
+        read_cursor(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is no cursor of a list") from None
     return text
 
 

@@ -6,7 +6,7 @@ No ``from __future__ import annotations`` here: FastAPI reads these annotations 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, Field
 
@@ -19,7 +19,7 @@ from asgi_sessions.asgi.dependency import (
 )
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
 from asgi_sessions.asgi.routes import AsciiJSONResponse, describe_record, describe_session
-from asgi_sessions.manager.session import Session
+from asgi_sessions.manager.session import CURSOR, Session
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE
 
 __all__ = [
@@ -140,9 +140,16 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
         return _shown(session)
 
     @router.get("/sessions", summary="My devices", responses={**_LOGIN_NEEDED})
-    async def my_devices(session: CurrentSession, request: Request) -> list[DeviceView]:
-        """Where the caller is logged in, newest first."""
-        records = await operations.my_sessions(session, request)
+    async def my_devices(
+        session: CurrentSession,
+        request: Request,
+        response: Response,
+        limit: Annotated[int, Query(ge=1, le=operations.PAGE, description="How many at most.")] = operations.PAGE,
+        cursor: Annotated[str | None, Query(pattern=CURSOR, description="From the link to the next page.")] = None,
+    ) -> list[DeviceView]:
+        """Where the caller is logged in, newest first. Where there are more, the header `Link` has the next page."""
+        records, headers = await operations.my_sessions(session, request, limit=limit, cursor=cursor)
+        response.headers.update(headers)
         return [DeviceView.model_validate(describe_record(record, session)) for record in records]
 
     @router.post(

@@ -12,6 +12,4 @@ async def log_out_device(session: MemberSession, session_handle: str) -> bool:
     if session_handle == session.session_handle:
         await session.revoke_session()
         return True
-    if session_handle not in await sessions.get_all_session_handles_for_user(session.user_id):
-        return False
-    return await sessions.revoke_session_using_session_handle(session_handle)
+    return await sessions.revoke_session_using_session_handle(session_handle, user_id=session.user_id)

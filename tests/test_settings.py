@@ -63,7 +63,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.csrf == "fetch-metadata"
     assert settings.token_transport == "cookie"
     assert settings.expired_status_code == 401
-    assert settings.max_sessions_per_user is None
+    assert settings.max_sessions_per_user == 100
     assert settings.max_sessions_action == "evict_oldest"
     assert settings.purge_interval == timedelta(hours=1)
     assert settings.table_prefix == "asgi_sessions_"
@@ -139,7 +139,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch, na
     assert getattr(SessionSettings(), name) == SessionSettings.model_fields[name].default
 
 
-@pytest.mark.parametrize("name", list(SessionSettings.model_fields))
+@pytest.mark.parametrize("name", [name for name in SessionSettings.model_fields if name != "max_sessions_per_user"])
 def test_none_means_the_default(name: str) -> None:
     assert getattr(SessionSettings(**{name: None}), name) == SessionSettings.model_fields[name].default
 
@@ -556,6 +556,14 @@ def test_a_trusted_origin_that_is_not_exact_is_refused(origin: str) -> None:
 def test_the_expired_status_is_a_client_error(status: object) -> None:
     (problem,) = problems_of(expired_status_code=status)
     assert problem.startswith("expired_status_code: ")
+
+
+@pytest.mark.parametrize("none", [None, "none", "None"])
+def test_any_number_of_sessions_can_be_said(none: str | None) -> None:
+    settings = SessionSettings(max_sessions_per_user=none)
+    assert settings.max_sessions_per_user is None
+    assert "max_sessions_per_user" in settings.model_fields_set
+    assert "max_sessions_per_user" not in SessionSettings(max_sessions_action="reject").model_fields_set
 
 
 @pytest.mark.parametrize("count", [0, -1, True, "many", 1.5])

@@ -1,10 +1,12 @@
 """The session endpoints for Starlette: ``routes=[Mount("/auth", routes=session_routes())]``."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -73,7 +75,15 @@ async def _who_am_i(request: Request) -> Response:
 
 async def _my_devices(request: Request) -> Response:
     session = await get_session(request)
-    return JSONResponse([describe_record(record, session) for record in await operations.my_sessions(session, request)])
+    limit = request.query_params.get("limit", str(operations.PAGE))
+    if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= operations.PAGE:
+        raise HTTPException(400, f"limit: must be a whole number from 1 to {operations.PAGE}.")
+    cursor = request.query_params.get("cursor")
+    try:
+        records, headers = await operations.my_sessions(session, request, limit=int(limit), cursor=cursor)
+    except ValueError:
+        raise HTTPException(400, "cursor: is none of a list of sessions.") from None
+    return JSONResponse([describe_record(record, session) for record in records], headers=headers)
 
 
 async def _jwks(request: Request) -> Response:

@@ -8,6 +8,9 @@ from starlette.requests import Request
 from asgi_sessions.manager.connection import innermost
 from asgi_sessions.manager.session import Session, SessionRecord
 
+PAGE = 100
+"""The most sessions on one page of "my devices"."""
+
 
 async def refresh(request: Request) -> Session[Any, Any]:
     """Rotate the tokens of this jar."""
@@ -23,9 +26,27 @@ async def sign_out(request: Request) -> bool:
     return await exchange.sign_out()
 
 
-async def my_sessions(session: Session[Any, Any], request: Request) -> list[SessionRecord[Any]]:
-    """The devices on which this user is logged in."""
-    return await innermost(request.scope).manager.list_sessions_for_user(session.user_id)
+async def my_sessions(
+    session: Session[Any, Any], request: Request, *, limit: int = PAGE, cursor: str | None = None
+) -> tuple[list[SessionRecord[Any]], dict[str, str]]:
+    """A page of the devices on which this user is logged in, and the response headers that link to the next one.
+
+    Args:
+        session: Whose.
+        request: What asks.
+        limit: How many at most, 1 to `PAGE`.
+        cursor: From the link on the page before.
+
+    Raises:
+        ValueError: It is none.
+    """
+    manager = innermost(request.scope).manager
+    records = await manager.list_sessions_for_user(session.user_id, limit=limit + 1, after=cursor)
+    page = records[:limit]
+    if len(records) == len(page):
+        return page, {}
+    # Relative to whatever address the client has used (RFC 8288, RFC 3986 section 4.2).
+    return page, {"Link": f'<?limit={limit}&cursor={page[-1].cursor}>; rel="next"'}
 
 
 async def revoke_mine(session: Session[Any, Any], request: Request, session_handle: str) -> None:
@@ -38,9 +59,7 @@ async def revoke_mine(session: Session[Any, Any], request: Request, session_hand
         await session.revoke_session()
         return
     manager = innermost(request.scope).manager
-    if session_handle not in await manager.get_all_session_handles_for_user(session.user_id):
-        raise HTTPException(404, "No such session.")
-    if not await manager.revoke_session_using_session_handle(session_handle):
+    if not await manager.revoke_session_using_session_handle(session_handle, user_id=session.user_id):
         raise HTTPException(404, "No such session.")
 
 

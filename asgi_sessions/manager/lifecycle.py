@@ -2,18 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from asgi_sessions.errors import SessionLimitReached, Unauthorised
+from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.installation import Installation
 from asgi_sessions.manager.issuing import Issuer, TokenSet
+from asgi_sessions.manager.limiting import SessionLimit
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
-from asgi_sessions.manager.session import IssuedToken, SessionRecord
+from asgi_sessions.manager.session import IssuedToken, SessionRecord, read_cursor
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import REPLACED, Standing
 from asgi_sessions.manager.token_times import TokenTimes
@@ -28,12 +31,12 @@ from asgi_sessions.protocol.session_handle import is_handle, new_handle
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.repository import SessionRepository, SessionRow
+from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
 
 EARLIER = 0.05
 """By which part of its lifetime a connection may be ended before it."""
-LEAVING_SECONDS = 0.02
-"""What logins that race for the last places give each other to leave."""
+MAX_PAGE = 1000
+"""Sessions that one call lists."""
 MAX_INFO_BYTES = 1024 * 1024
 """Session info is read and written whole; what is larger belongs into the application's own tables."""
 
@@ -76,6 +79,7 @@ class Lifecycle:
         clock: Clocks,
         times: TokenTimes,
         announce: Callable[[], None],
+        installation: Installation,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -87,7 +91,9 @@ class Lifecycle:
         self._watchers = watchers
         self._events = events
         self.revoker = Revoker(sessions, feed, watchers, events, clock, announce)
-        self._unclaimed = UnclaimedSessions(self.revoker)
+        self._beside = Beside()
+        self._unclaimed = UnclaimedSessions(self.revoker, self._beside)
+        self._limit = SessionLimit(settings, installation, sessions, self.revoker, clock, self._beside)
         self._standing = Standing(settings, sessions, feed, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, events, clock)
         self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock, times)
@@ -148,14 +154,11 @@ class Lifecycle:
 
     async def _begin(self, row: SessionRow, replaced: frozenset[str]) -> None:
         """Store a new session, within the limit, and end those that it replaces."""
-        limit = self.settings.max_sessions_per_user
-        if limit is not None:
-            row = await self._make_room(row, limit, replaced)
+        row = await self._limit.before(row, replaced)
         for handle in replaced:
             await self.revoker.revoke(handle, reason=REPLACED)
         await self._sessions.insert(row)
-        if limit is not None:
-            await self._enforce_limit(row, limit)
+        await self._limit.after(row)
 
     def abandon(self, session_handle: str) -> None:
         """End a session whose tokens have never left, beside whatever is going on: nobody holds it."""
@@ -163,12 +166,19 @@ class Lifecycle:
 
     async def close(self) -> None:
         """Finish what is done beside requests."""
-        await self._unclaimed.close()
+        await self._beside.close()
 
-    async def list_of(self, owner: user_id.UserId) -> list[SessionRecord]:
-        """A user's live sessions, newest first."""
+    async def list_of(
+        self, owner: user_id.UserId, *, limit: int = PAGE, after: str | None = None
+    ) -> list[SessionRecord]:
+        """A page of a user's live sessions, newest first; see `SessionManager.list_sessions_for_user`."""
+        if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+            raise ValueError(f"limit: must be a whole number from 1 to {MAX_PAGE}")
+        position = None if after is None else read_cursor(after)
         stored = user_id.storable(owner)
-        rows: Sequence[SessionRow] = () if stored is None else await self._sessions.list_of(stored, now=self.clock())
+        if stored is None:
+            return []
+        rows = await self._sessions.list_of(stored, now=self.clock(), limit=limit, after=position)
         return [_record(row) for row in rows]
 
     async def handles_of(self, owner: user_id.UserId) -> list[str]:
@@ -297,38 +307,6 @@ class Lifecycle:
             except Unauthorised as error:
                 return error
         return Unauthorised()
-
-    async def _make_room(self, row: SessionRow, limit: int, replaced: frozenset[str]) -> SessionRow:
-        """End what is too many before the insert, and return the row as the newest of its user's."""
-        live = [session for session in await self._live_oldest_first(row.user_id) if session.handle not in replaced]
-        too_many = live[: max(0, len(live) - limit + 1)]
-        if too_many and self.settings.max_sessions_action == "reject":
-            raise SessionLimitReached
-        for session in too_many:
-            await self.revoker.revoke(session.handle, reason="evicted")
-        # The order of logins decides who goes, so no clock that is behind may put this one before the others.
-        return replace(row, created_at=max(row.created_at, live[-1].created_at + 1)) if live else row
-
-    async def _enforce_limit(self, row: SessionRow, limit: int) -> None:
-        # Once more after the insert: of logins that race, each sees the others' rows or is seen by them.
-        if self.settings.max_sessions_action == "evict_oldest":
-            for session in (await self._live_oldest_first(row.user_id))[:-limit]:
-                await self.revoker.revoke(session.handle, reason="evicted")
-            return
-        # A login stays once it sees no more than the limit: of all that stay, the last one to look saw the others.
-        # While there are too many the last in order leave first, one more place at each look, so that not all do.
-        for place_to_leave in range(limit, -1, -1):
-            handles = [session.handle for session in await self._live_oldest_first(row.user_id)]
-            if len(handles) <= limit:
-                return
-            if row.handle in handles[place_to_leave:]:
-                await self.revoker.revoke(row.handle, reason="rejected")
-                raise SessionLimitReached
-            await asyncio.sleep(LEAVING_SECONDS)
-
-    async def _live_oldest_first(self, owner: bytes) -> list[SessionRow]:
-        live = await self._sessions.list_of(owner, now=self.clock())
-        return sorted(live, key=lambda session: (session.created_at, session.handle))
 
 
 def _info_json(info: Any) -> str:

@@ -25,6 +25,7 @@ from asgi_sessions.protocol.user_id import UserId
 from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
+from asgi_sessions.store.repository import PAGE
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -252,13 +253,17 @@ class SessionManager:
 
     # -- by session handle and by user; these touch no cookie
 
-    async def revoke_session_using_session_handle(self, session_handle: str) -> bool:
+    async def revoke_session_using_session_handle(self, session_handle: str, *, user_id: UserId | None = None) -> bool:
         """End one session on every device and worker. Touches no cookie.
 
+        Args:
+            session_handle: Which one.
+            user_id: Only if it is this user's: for a handle that comes from a client. None asks nobody.
+
         Returns:
-            False if there is no such session, or it has already ended.
+            False if there is no such session (of this user), or it has already ended.
         """
-        return await self.lifecycle.revoker.revoke(session_handle)
+        return await self.lifecycle.revoker.revoke(session_handle, owner=user_id)
 
     async def revoke_all_sessions_for_user(self, user_id: UserId, *, except_handle: str | None = None) -> int:
         """End all of a user's sessions, in one statement. Touches no cookie.
@@ -283,9 +288,22 @@ class SessionManager:
         """The handles of a user's live sessions."""
         return await self.lifecycle.handles_of(user_id)
 
-    async def list_sessions_for_user(self, user_id: UserT) -> list[SessionRecord[UserT]]:
-        """A user's live sessions for a page "your devices", newest first. Never a secret."""
-        return await self.lifecycle.list_of(user_id)
+    async def list_sessions_for_user(
+        self, user_id: UserT, *, limit: int = PAGE, after: str | None = None
+    ) -> list[SessionRecord[UserT]]:
+        """A user's live sessions for a page "your devices", newest first. Never a secret.
+
+        Sessions that begin or end meanwhile neither repeat nor hide others: a page begins where the last one ended.
+
+        Args:
+            user_id: Whose.
+            limit: How many at most, 1 to 1000.
+            after: For the next page the last one's end, ``records[-1].cursor``. An empty page is the end.
+
+        Raises:
+            ValueError: No such limit, or no cursor.
+        """
+        return await self.lifecycle.list_of(user_id, limit=limit, after=after)
 
     async def get_session_info(self, session_handle: str) -> Any:
         """The server-side data of a session.

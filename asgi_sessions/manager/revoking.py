@@ -42,23 +42,24 @@ class Revoker:
         self._clock = clock
         self._announce = announce
 
-    async def revoke(self, session_handle: Any, *, reason: str = "logout") -> bool:
-        """End one session. False for what is no handle, no session, or already ended."""
-        if not is_handle(session_handle):
+    async def revoke(self, session_handle: Any, *, reason: str = "logout", owner: user_id.UserId | None = None) -> bool:
+        """End one session, or only one of this user's. False for no handle, no such session, or an ended one."""
+        stored = None if owner is None else user_id.storable(owner)
+        if not is_handle(session_handle) or (owner is not None and stored is None):
             return False
-        revoked = await self._end(session_handle, reason)
+        revoked = await self._end(session_handle, reason, stored)
         if revoked:
-            self._events.happened(Event.REVOKED, session_handle=session_handle, reason=reason)
+            self._events.happened(Event.REVOKED, session_handle=session_handle, user_id=owner, reason=reason)
         return revoked
 
-    async def revoke_many(self, session_handles: Iterable[Any]) -> int:
+    async def revoke_many(self, session_handles: Iterable[Any], *, reason: str = "logout") -> int:
         """End several sessions; returns how many of them were still alive."""
         handles = list(dict.fromkeys(handle for handle in session_handles if is_handle(handle)))
-        count = await self._sessions.revoke_many(handles, "logout", now=self._ended_before()) if handles else 0
+        count = await self._sessions.revoke_many(handles, reason, now=self._ended_before()) if handles else 0
         self._over(handles)  # none of them is alive now, whoever has ended it
         if count:
             self._announce()
-            self._events.happened(Event.REVOKED, reason="logout", count=count, session_handles=handles)
+            self._events.happened(Event.REVOKED, reason=reason, count=count, session_handles=handles)
         return count
 
     async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
@@ -90,8 +91,8 @@ class Revoker:
             Event.THEFT, session_handle=row.handle, user_id=user_id.decode(row.user_id), reason=verdict
         )
 
-    async def _end(self, handle: str, reason: str) -> bool:
-        revoked = await self._sessions.revoke(handle, reason, now=self._ended_before())
+    async def _end(self, handle: str, reason: str, owner: bytes | None = None) -> bool:
+        revoked = await self._sessions.revoke(handle, reason, now=self._ended_before(), user_id=owner)
         if revoked:
             self._announce()
             self._over((handle,))

@@ -97,7 +97,16 @@ class Runtime:
                 await self._feed.start()
             announce = self._join_channel(database, opened)
             self.lifecycle = Lifecycle(
-                settings, keys, self._sessions, self._feed, watchers, self._events, self._clocks, self._times, announce
+                settings,
+                keys,
+                self._sessions,
+                self._feed,
+                watchers,
+                self._events,
+                self._clocks,
+                self._times,
+                announce,
+                self._installation,
             )
             opened.push_async_callback(self.lifecycle.close)
             if settings.purge_interval_ms:

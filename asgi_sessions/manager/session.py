@@ -1,5 +1,6 @@
 """What an application holds in its hands: a Session, and what came out when one was issued or listed."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol
@@ -8,7 +9,7 @@ from typing_extensions import TypeVar
 
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.lifetimes import from_ms
+from asgi_sessions.protocol.lifetimes import datetime_to_ms, from_ms
 from asgi_sessions.protocol.user_id import UserId
 
 if TYPE_CHECKING:
@@ -256,6 +257,27 @@ class SessionRecord(Generic[UserIdT]):
     expires_at: datetime
     device_label: str
     ip_address: str | None
+
+    @property
+    def cursor(self) -> str:
+        """Where the next page of `list_sessions_for_user` begins: ``after=records[-1].cursor``. No secret."""
+        return f"{datetime_to_ms(self.created_at)}-{self.session_handle}"
+
+
+CURSOR = "^([0-9]{1,15})-([0-9a-f]{32})$"
+"""The form of a cursor, for whoever describes an interface."""
+
+
+def read_cursor(cursor: Any) -> tuple[int, str]:
+    """The time of creation, ms, and the handle that a `SessionRecord.cursor` says.
+
+    Raises:
+        ValueError: It is none.
+    """
+    match = re.fullmatch(CURSOR, cursor) if isinstance(cursor, str) else None
+    if match is None:
+        raise ValueError("after: is no cursor of a list of sessions")
+    return int(match[1]), match[2]
 
 
 @dataclass(frozen=True, slots=True)

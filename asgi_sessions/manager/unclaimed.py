@@ -6,25 +6,23 @@ from collections.abc import Coroutine
 from typing import Any
 
 from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.revoking import Revoker
-from asgi_sessions.store.cancellation import end_task
 
 UNCLAIMED = "unclaimed"
 """The reason in the tombstone of a session whose tokens have reached nobody."""
 PAUSES_SECONDS = (1.0, 5.0)
 """After which the end is tried again where the database did not answer, or may yet do what it was asked before."""
-CLOSE_SECONDS = 5.0
-"""For so long a stop waits for what is under way."""
 
 _log = logging.getLogger(__name__)
 
 
 class UnclaimedSessions:
-    """Ends them beside the requests that began them. One event loop's."""
+    """Ends them beside the requests that began them."""
 
-    def __init__(self, revoker: Revoker) -> None:
+    def __init__(self, revoker: Revoker, beside: Beside) -> None:
         self._revoker = revoker
-        self._running: set[asyncio.Task[Any]] = set()
+        self._beside = beside
 
     async def whole(self, beginning: Coroutine[Any, Any, None], session_handle: str) -> None:
         """Begin a session wholly or not at all: whoever is cancelled here, or fails, leaves none.
@@ -36,34 +34,21 @@ class UnclaimedSessions:
             beginning: What stores it.
             session_handle: The session that it stores.
         """
-        task = self._start(beginning)
+        task = self._beside.start(beginning)
         try:
             await asyncio.wait([task])
         except BaseException:
-            self._start(self._end_after(task, session_handle))
+            self._beside.start(self._end_after(task, session_handle))
             raise
         error = task.exception()
         if error is not None:
             if isinstance(error, StoreUnavailable):  # it may be there all the same
-                self._start(self._end(session_handle, unsure=True))
+                self._beside.start(self._end(session_handle, unsure=True))
             raise error
 
     def end(self, session_handle: str) -> None:
         """End a session soon, without waiting for it."""
-        self._start(self._end(session_handle, unsure=False))
-
-    async def close(self) -> None:
-        """Wait for what is under way, but not for ever."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
-        for task in list(self._running):
-            await end_task(task)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
+        self._beside.start(self._end(session_handle, unsure=False))
 
     async def _end_after(self, beginning: "asyncio.Task[None]", session_handle: str) -> None:
         await asyncio.wait([beginning])

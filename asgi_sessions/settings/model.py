@@ -43,6 +43,8 @@ POLICIES: Mapping[str, Mapping[str, timedelta]] = MappingProxyType(
 _ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
 _MIN_REFRESH_AGE = timedelta(seconds=240)
 _CLOCKS_APART_TWICE = timedelta(seconds=60)
+_NONE_SAYS_SOMETHING = frozenset({"max_sessions_per_user"})
+"""Settings for which None is no other way to say the default."""
 
 
 class SessionSettings(BaseSettings):
@@ -172,8 +174,8 @@ class SessionSettings(BaseSettings):
     expired_status_code: fields.StatusCode = 401
     """The status that asks the client to refresh, 400 to 499."""
 
-    max_sessions_per_user: fields.OptionalCount = None
-    """None for any number."""
+    max_sessions_per_user: fields.OptionalCount = 100
+    """None for any number. Where an older version began the installation, that is the default."""
     max_sessions_action: Annotated[MaxSessionsAction, fields.one_of(MaxSessionsAction)] = "evict_oldest"
     """What a login beyond ``max_sessions_per_user`` does: end the oldest session, or be refused."""
     max_clock_difference: _Lifetime = timedelta(seconds=30)
@@ -191,7 +193,7 @@ class SessionSettings(BaseSettings):
     def _all_mistakes_at_once(
         cls, data: dict[str, Any], handler: ModelWrapValidatorHandler["SessionSettings"]
     ) -> "SessionSettings":
-        given = {name: value for name, value in data.items() if value is not None}
+        given = {name: value for name, value in data.items() if value is not None or name in _NONE_SAYS_SOMETHING}
         bad: dict[str, list[str]] = {}
         try:
             settings = handler(_with_derived_defaults(given))

@@ -31,6 +31,7 @@ No error carries a value.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -60,6 +61,8 @@ PURGE_BATCH = 1000
 """Larger deletes make live statements wait."""
 REVOKE_BATCH = 500
 LIVING_BATCH = 500
+PAGE = 100
+"""Of a list of sessions."""
 
 _HANDLE = re.compile(r"[!-~]{1,32}\Z")
 
@@ -152,12 +155,20 @@ class SessionRepository:
         of_user = s.user_id == bindparam("p_user_id")
         live = and_(s.revoked_at.is_(None), s.expires_at > now, s.idle_expires_at > now)
         row = tuple(s[name] for name in _READ)
-        newest_first = (s.created_at.desc(), s.handle)
+        newest_first = (s.created_at.desc(), s.handle.desc())
+        page_size = bindparam("size", type_=BigInteger)
+        created_at = bindparam("created_at", type_=BigInteger)
+        older = or_(s.created_at < created_at, and_(s.created_at == created_at, s.handle < bindparam("p_after")))
         end = update(sessions).values(revoked_at=database_now(), revoked_reason=bindparam("reason"))
 
         self._insert = prepared(insert(sessions).values({name: bindparam(name) for name in _COLUMNS}))
         self._find = prepared(select(*row).where(of_handle))
-        self._list_of = prepared(select(*row).where(of_user, live).order_by(*newest_first))
+        page = select(*row).where(of_user, live).order_by(*newest_first).limit(page_size)
+        self._list_of = prepared(page)
+        self._list_older = prepared(page.where(older))
+        self._newest_of = prepared(
+            select(s.handle, s.created_at).where(of_user, live).order_by(*newest_first).limit(page_size)
+        )
         self._living = select(s.handle).where(s.handle.in_(bindparam("handles", expanding=True)), live)
         self._handles_of = prepared(select(s.handle).where(of_user, live).order_by(*newest_first))
         self._get_info = prepared(select(s.session_info).where(of_handle, live))
@@ -168,6 +179,7 @@ class SessionRepository:
             new_payload.where(of_handle, live, s.payload_version == bindparam("version", type_=BigInteger))
         )
         self._revoke = prepared(end.where(of_handle, live))
+        self._revoke_own = prepared(end.where(of_handle, of_user, live))
         self._revoke_many = end.where(s.handle.in_(bindparam("handles", expanding=True)), live)
         self._revoke_all = prepared(end.where(of_user, live))
         self._revoke_others = prepared(end.where(of_user, live, s.handle != bindparam("except_handle")))
@@ -344,12 +356,14 @@ class SessionRepository:
             values = {"p_handle": handle, "now": now, "idle": idle_expires_at, "unless_since": unless_since}
             await self._run(self._touch, values)
 
-    async def revoke(self, handle: str, reason: str, now: int) -> bool:
-        """End a session. False if it was not live."""
+    async def revoke(self, handle: str, reason: str, now: int, *, user_id: bytes | None = None) -> bool:
+        """End a session, or only one of this user's. False if it was not live, or not this user's."""
         if not _storable(handle):
             return False
-        outcome = await self._run(self._revoke, {"p_handle": handle, "reason": reason, "now": now})
-        return outcome.rowcount == 1
+        values: dict[str, Any] = {"p_handle": handle, "reason": reason, "now": now}
+        if user_id is None:
+            return (await self._run(self._revoke, values)).rowcount == 1
+        return (await self._run(self._revoke_own, values | {"p_user_id": user_id})).rowcount == 1
 
     async def revoke_many(self, handles: Iterable[str], reason: str, now: int) -> int:
         """End these sessions, and return how many of them were live."""
@@ -373,10 +387,30 @@ class SessionRepository:
         outcome = await self._run(self._handles_of, {"p_user_id": user_id, "now": now})
         return [handle for (handle,) in outcome.rows]
 
-    async def list_of(self, user_id: bytes, now: int) -> list[SessionRow]:
-        """Return a user's live sessions, newest first."""
-        outcome = await self._run(self._list_of, {"p_user_id": user_id, "now": now})
+    async def list_of(
+        self, user_id: bytes, now: int, *, limit: int = PAGE, after: tuple[int, str] | None = None
+    ) -> list[SessionRow]:
+        """Return a page of a user's live sessions, newest first.
+
+        Args:
+            user_id: Whose.
+            now: ms.
+            limit: How many at most.
+            after: ``created_at`` and ``handle`` of the last one on the page before, which may have ended meanwhile.
+        """
+        values: dict[str, Any] = {"p_user_id": user_id, "now": now, "size": limit}
+        if after is None:
+            outcome = await self._run(self._list_of, values)
+        elif not _storable(after[1]):
+            raise ValueError("a page begins after a handle of 1 to 32 printable ASCII characters")
+        else:
+            outcome = await self._run(self._list_older, values | {"created_at": after[0], "p_after": after[1]})
         return [SessionRow(*row) for row in outcome.rows]
+
+    async def newest_of(self, user_id: bytes, now: int, *, limit: int) -> list[tuple[str, int]]:
+        """Return handles and times of creation of a user's newest live sessions, newest first."""
+        outcome = await self._run(self._newest_of, {"p_user_id": user_id, "now": now, "size": limit})
+        return [(handle, created_at) for handle, created_at in outcome.rows]
 
     async def living(self, handles: Sequence[str], now: int) -> set[str]:
         """Return which of these sessions are live, at the strongest consistency: the others are to be ended."""

@@ -204,6 +204,54 @@ def test_a_symmetric_key_is_not_published(client: TestClient) -> None:
     assert client.get("/auth/jwks.json").status_code == 404
 
 
+def test_devices_come_in_pages_of_at_most_a_hundred_and_link_to_the_next(
+    build: Any, open_client: OpenClient, clock: MovableClock
+) -> None:
+    sessions = new_manager(clock, max_sessions_per_user=None)
+    client = open_client(build(sessions))
+
+    async def log_in_often() -> None:
+        for _ in range(130):
+            await sessions.create_new_session_without_request("alice")
+
+    client.portal.call(log_in_often)  # type: ignore[union-attr]  # it runs
+    jar = logged_in(client)
+    path: str | None = "/auth/sessions"
+    pages = []
+    while path is not None:
+        response = client.get(path, headers=jar.header)
+        assert response.status_code == 200
+        pages.append([device["session_handle"] for device in response.json()])
+        following = response.links.get("next")
+        path = str(response.url.join(following["url"])) if following else None
+    assert [len(page) for page in pages] == [100, 31]
+    assert len({handle for page in pages for handle in page}) == 131
+    assert len(client.get("/auth/sessions?limit=7", headers=jar.header).json()) == 7
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(f"limit={limit}" for limit in ("0", "101", "-1", "1e1", "many", "", "%F0%9F%98%80", "9" * 5000)),
+        *(f"cursor={cursor}" for cursor in ("", "1", "-", "x-" + "a" * 32, "1-" + "A" * 32, "1-" + "a" * 33, "%00")),
+        "cursor=" + "9" * 16 + "-" + "a" * 32,
+        "cursor=1-" + "a" * 32 + "%0A",
+        "cursor=%D9%A1-" + "a" * 32,
+    ],
+)
+def test_a_bad_page_is_the_clients_mistake(query: str, client: TestClient) -> None:
+    jar = logged_in(client)
+    response = client.get(f"/auth/sessions?{query}", headers=jar.header)
+    assert response.status_code in (400, 422)
+    assert "limit" in response.text or "cursor" in response.text
+
+
+def test_a_page_after_the_last_session_is_empty(client: TestClient) -> None:
+    jar = logged_in(client)
+    response = client.get(f"/auth/sessions?cursor=0-{'0' * 32}", headers=jar.header)
+    assert (response.status_code, response.json(), response.links) == (200, [], {})
+
+
 def test_a_uuid_is_shown_as_text(build: Any, open_client: OpenClient, sessions: SessionManager) -> None:
     user = uuid.uuid4()
     client = open_client(build(sessions))

@@ -43,6 +43,18 @@ def test_list_as_json_tells_everything_and_no_secret(database: str, shell: Shell
     assert abs(age) < timedelta(minutes=5)
 
 
+def test_list_shows_pages_and_says_how_to_go_on(database: str, shell: Shell) -> None:
+    handles = log_in("42", "42", "42")
+    done = shell("list", "42", "--limit", "2")
+    assert done.code == 0
+    assert "There are more: --limit 2 --after " in done.err
+    first = [line.split()[0] for line in done.out.splitlines()[1:]]
+    done = shell("list", "42", "--json", *done.err.split(":", 1)[1].split())
+    assert (done.code, done.err) == (0, "")
+    assert {*first, *(record["session_handle"] for record in json.loads(done.out))} == set(handles)
+    assert len(first) == 2
+
+
 def test_list_finds_nothing_for_a_user_without_sessions(database: str, shell: Shell) -> None:
     done = shell("list", "42")
     assert (done.code, done.out) == (1, "")

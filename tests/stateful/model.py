@@ -293,7 +293,7 @@ class Model:
     def devices(self, worker: int, user: str) -> list[Row]:
         """A user's live sessions, newest first."""
         live = [row for row in self.rows.values() if row.user == user and row.live(self.time.at(worker))]
-        return sorted(live, key=lambda row: (-row.created_at, row.login.handle))
+        return sorted(live, key=lambda row: (row.created_at, row.login.handle), reverse=True)
 
     def info(self, worker: int, login: Login) -> Any:
         return self.standing(worker, login).info

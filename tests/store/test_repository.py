@@ -123,6 +123,37 @@ async def test_live_sessions_are_listed_newest_first(sessions: SessionRepository
     assert [row.handle for row in await sessions.list_of(ALICE, NOW)] == ["new", "middle", "old"]
 
 
+async def test_a_list_comes_in_pages_that_sessions_which_begin_or_end_meanwhile_do_not_disturb(
+    sessions: SessionRepository,
+) -> None:
+    for number in range(10):  # four times, so that pages end among equal ones
+        await sessions.insert(session_row(f"h{number}", created_at=NOW + number // 3))
+    everything = [row.handle for row in await sessions.list_of(ALICE, NOW)]
+    assert everything == [f"h{number}" for number in range(9, -1, -1)]
+    seen: list[str] = []
+    after: tuple[int, str] | None = None
+    while page := await sessions.list_of(ALICE, NOW, limit=2, after=after):
+        assert len(page) <= 2
+        seen += [row.handle for row in page]
+        after = page[-1].created_at, page[-1].handle
+        await sessions.revoke(page[-1].handle, "logout", NOW)  # what a page ends with may be gone for the next
+        await sessions.insert(session_row(f"new{len(seen)}", created_at=NOW + 100))
+    assert seen == everything
+
+
+async def test_the_newest_are_listed_with_their_times_and_no_more_than_asked_for(sessions: SessionRepository) -> None:
+    for number in range(4):
+        await sessions.insert(session_row(f"h{number}", created_at=NOW + number))
+    await sessions.revoke("h3", "logout", NOW)
+    assert await sessions.newest_of(ALICE, NOW, limit=2) == [("h2", NOW + 2), ("h1", NOW + 1)]
+
+
+async def test_a_session_can_be_ended_only_if_it_is_a_certain_users(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row())
+    assert not await sessions.revoke("h1", "logout", NOW, user_id=BOB)
+    assert await sessions.revoke("h1", "logout", NOW, user_id=ALICE)
+
+
 async def test_ended_sessions_are_not_live(sessions: SessionRepository) -> None:
     await sessions.insert(session_row("revoked", revoked_at=NOW - HOUR, revoked_reason="logout"))
     await sessions.insert(session_row("idle", idle_expires_at=NOW))
