@@ -198,9 +198,9 @@ class TimedTombstones(TombstoneStore):
         super().__init__(database, tables)
         self._clocks = clocks
 
-    async def page(self, after: Position) -> Page:
+    async def page(self, before: Position, since: int, *, strong: bool = False) -> Page:
         """As `TombstoneStore.page`."""
         asked = self._clocks.read()
-        page = await super().page(after)
+        page = await super().page(before, since, strong=strong)
         self._clocks.heard(asked, page.now)
         return page

@@ -3,9 +3,7 @@
 What must hold
 ==============
 
-*No tombstone is missed.* ``revoked_at`` is set when a statement begins and seen when it has been committed, perhaps on
-another node. So each poll reads again whatever is younger than the last good poll less `OVERLAP_MS`, and every
-`FULL_READ_SECONDS` all that is still needed is read. Only a poll that went through to its end moves the mark.
+*No tombstone is missed*, and none is forgotten by the poll: see `reading`.
 
 *Nobody is served on old news.* Freshness counts from the start of the last good poll, by a clock that nobody can set.
 Before the first one there is none. How old it may be depends on why it is:
@@ -34,34 +32,28 @@ Source: the design of OAuth Status Lists and of certificate revocation; none of 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.revocation.clocks import ClockAlarm
 from asgi_sessions.revocation.memory import RevokedHandles
 from asgi_sessions.revocation.pulse import Pulse, machine_seconds
+from asgi_sessions.revocation.reading import Reader
 from asgi_sessions.revocation.roll_call import RollCall
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
-from asgi_sessions.store.tombstones import Page, Position, TombstoneStore
+from asgi_sessions.store.tombstones import TombstoneStore
 
 __all__ = ["RevocationFeed"]
 
-REPLICATION_LAG_MS = 10_000
-"""A replica that is further behind is found by the full read."""
-OVERLAP_MS = round(STATEMENT_TIMEOUT_SECONDS * 1000) + REPLICATION_LAG_MS + 5_000
-FULL_READ_SECONDS = 30.0
-PAGES_PER_SECOND = 8
-"""Of the full read: more than a million tombstones in half a minute, and a tenth of a worker's time."""
 THAW_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1.0
 """For so long a request waits after a freeze until the database has given something: a second more than it may take."""
 WAKE_UP_SECONDS = 1.0
 """For so long it waits where no freeze has made the news old: a database that hangs would take all its time."""
-CLOCK_ALARM_MS = 5_000
-"""A worker whose clock differs from the database's by more says so in its log."""
 
 _log = logging.getLogger(__name__)
 
@@ -93,25 +85,23 @@ class RevocationFeed:
         self._watchers = watchers
         self._roll_call = roll_call
         self._tombstones = tombstones
-        self._clock = clock
         self._monotonic = monotonic
         self._interval = settings.revocation_poll_interval_ms / 1000
         self._most_stale = settings.revocation_max_staleness_ms / 1000
         self._kept_ms = kept_ms
         self._revoked = RevokedHandles(settings.revocation_memory)
-        self._mark = 0  # the database's time at the last good poll, ms
+        self._unread: set[str] = set()  # what this worker knows by itself, and has not read yet
+        self._reader = Reader(tombstones, self._learn, self._kept_ms, self._interval, self._now)
+        self._alarm = ClockAlarm(tombstones, clock, self._now)
         self._fresh_at = float("-inf")
-        self._full_at = float("-inf")
         self._wanted_from = float("-inf")  # only what a poll that began then, or later, has found is good enough
         self._good_until = float("-inf")
-        self._pulse = Pulse(monotonic, self._beaten)
+        self._pulse = Pulse(self._now, self._beaten)
         self._thawed_at = float("-inf")
         self._suspects: dict[bytes, int] = {}  # by user, the first poll that will have begun since
         self._freezes = self._pages = 0
-        self._again: Position | None = None  # how far the full read has come
-        self._pages_again = max(1, round(PAGES_PER_SECOND * self._interval))
         self._aged_at = monotonic()
-        self._failing = self._refusing = self._clock_differs = self._overflowing = False
+        self._failing = self._refusing = self._overflowing = False
         self._wake = asyncio.Event()
         self._polling = asyncio.Lock()
         self._begun = self._done = self._missed = 0  # polls, counted from 1
@@ -158,6 +148,7 @@ class RevocationFeed:
     def add(self, handle: str) -> None:
         """A session that this worker has ended: it counts at once."""
         self._revoked.add(handle)
+        self._unread.add(handle)
 
     def suspect(self, owner: bytes) -> None:
         """A user of whose sessions this worker has ended some, without knowing which. It counts at once.
@@ -264,41 +255,26 @@ class RevocationFeed:
     async def _read(self) -> None:
         began = self._monotonic()
         self._forget(began)
-        first = not self._mark
-        mark = self._mark or await self._tombstones.now()
-        place: Position | None = Position.before(mark - (self._kept_ms if first else OVERLAP_MS))
-        now: int | None = None
-        while place is not None:
-            page = await self._learn(place)
-            if now is None:
-                now = page.now
-                self._compare_clocks(now)  # here, for the other pages take their time
-            place = page.next
-        if now is not None:
-            self._mark = now
+        known, pages = self._unread, self._pages
+        self._unread = set(known)
+        strong = bool(self._suspects) or self._wanted_from > self._fresh_at
+        newest = await self._reader.read(strong=strong)
+        self._unread -= known
         self._fresh_at = began
         self._judge()
-        if first:
-            self._full_at = began
+        if self._pages - pages > 1 and self._now() - began > self._interval:
+            self.wake()  # it has taken long, and the next one will not
         with suppress(StoreUnavailable):  # the news is fresh all the same, and the next poll goes on
-            await self._read_again(began)
+            await self._alarm.look(newest)
+            await self._reader.tidy(newest)
             await self._roll_call.go_on(began)
 
-    async def _read_again(self, began: float) -> None:
-        """Go on with the full read by some pages: a poll must not take the time that a million tombstones take."""
-        if self._again is None and began - self._full_at >= FULL_READ_SECONDS:
-            self._again = Position.before(self._mark - self._kept_ms)
-            self._full_at = began
-        for _ in range(self._pages_again):
-            if self._again is None:
-                return
-            self._again = (await self._learn(self._again)).next
-
-    async def _learn(self, place: Position) -> Page:
-        page = await self._tombstones.page(place)
+    def _learn(self, handles: Sequence[str]) -> bool:
         self._pages += 1
-        self._watchers.tell([handle for handle in page.handles if self._revoked.add(handle)])
-        return page
+        new = [handle for handle in handles if self._revoked.add(handle)]
+        self._watchers.tell(new)
+        # What this worker has ended itself may stand between what it has not read: it ends no reading.
+        return bool(new) or not self._unread.isdisjoint(handles)
 
     def _forget(self, now: float) -> None:
         if now - self._aged_at > self._kept_ms / 1000:
@@ -313,6 +289,9 @@ class RevocationFeed:
             self._wake.clear()  # not before: who wakes it during a poll may come too late for that one
             with suppress(StoreUnavailable):  # it has been logged
                 await self.poll()
+
+    def _now(self) -> float:
+        return self._monotonic()
 
     # -- what the news is good for
 
@@ -366,10 +345,3 @@ class RevocationFeed:
                 _log.error("More sessions were revoked than revocation_memory holds: requests ask the database.")
             else:
                 _log.warning("The revoked sessions fit into revocation_memory again.")
-
-    def _compare_clocks(self, database_now: int) -> None:
-        apart = self._clock() - database_now
-        differs = abs(apart) > CLOCK_ALARM_MS
-        if differs and not self._clock_differs:
-            _log.error("This worker's clock is %+.1f s off the database's: keep clocks synchronised.", apart / 1000)
-        self._clock_differs = differs

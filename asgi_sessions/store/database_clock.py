@@ -1,13 +1,16 @@
-"""The database's own time as an SQL expression: the one clock that all workers share."""
+"""The database's own time as an SQL expression, and the name of the node that gives it.
+
+It is the one clock that all workers share, where the database is one node. The clocks of several nodes may differ.
+"""
 
 from typing import Any
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, String
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-__all__ = ["database_now"]
+__all__ = ["database_node", "database_now", "greatest"]
 
 
 class database_now(GenericFunction[int]):  # noqa: N801 - an SQL function, named as they are
@@ -38,3 +41,39 @@ def _postgresql(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
 def _sqlite(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
     # unixepoch('subsec') needs SQLite 3.42. Both 'now' of one statement are the same moment.
     return "(CAST(STRFTIME('%s', 'now') AS INTEGER) * 1000 + CAST(SUBSTR(STRFTIME('%f', 'now'), 4) AS INTEGER))"
+
+
+class database_node(GenericFunction[str]):  # noqa: N801 - likewise
+    """What the node that runs the statement is called."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(database_node, "mysql")
+@compiles(database_node, "mariadb")
+def _mysql_node(element: database_node, compiler: SQLCompiler, **_: Any) -> str:
+    return "CONCAT(@@hostname, ':', @@port)"
+
+
+@compiles(database_node, "postgresql")
+def _postgresql_node(element: database_node, compiler: SQLCompiler, **_: Any) -> str:
+    # Over a socket of the same machine there is no address.
+    return "COALESCE(HOST(INET_SERVER_ADDR()) || ':' || INET_SERVER_PORT(), 'localhost')"
+
+
+@compiles(database_node, "sqlite")
+def _sqlite_node(element: database_node, compiler: SQLCompiler, **_: Any) -> str:
+    return "'localhost'"
+
+
+class greatest(GenericFunction[int]):  # noqa: N801 - likewise
+    """The greater one of two numbers, none of which is NULL."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(greatest, "sqlite")
+def _sqlite_greatest(element: greatest, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"MAX({compiler.process(element.clauses, **kwargs)})"

@@ -9,7 +9,8 @@ compare-and-swap decides every race.
 
 *Live* means: not revoked, and ``expires_at`` and ``idle_expires_at`` both later than ``now``. ``now`` is the
 caller's clock in ms; ``revoked_at`` is the database's, since the workers that read the tombstones share no
-other.
+other, and never below the revocation clock, since the database's nodes may not share one either
+(``store/tombstones.py``).
 
 *Absent is ordinary.* A handle that was never issued, of any length and any characters, gives None, False or
 0, never an error; where no handle can look like it, not even a statement. Handles and user ids are compared
@@ -49,11 +50,12 @@ from sqlalchemy import (
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.rotation import Chain, Lineage, Served
-from asgi_sessions.store.database_clock import database_now
+from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.tombstones import revocation_clock
 
 __all__ = ["SessionRepository", "SessionRow"]
 
@@ -159,7 +161,10 @@ class SessionRepository:
         page_size = bindparam("size", type_=BigInteger)
         created_at = bindparam("created_at", type_=BigInteger)
         older = or_(s.created_at < created_at, and_(s.created_at == created_at, s.handle < bindparam("p_after")))
-        end = update(sessions).values(revoked_at=database_now(), revoked_reason=bindparam("reason"))
+        # A consistent read takes no lock on the clock's row (READ COMMITTED): no revocation waits for another one.
+        end = update(sessions).values(
+            revoked_at=greatest(database_now(), revocation_clock(tables)), revoked_reason=bindparam("reason")
+        )
 
         self._insert = prepared(insert(sessions).values({name: bindparam(name) for name in _COLUMNS}))
         self._find = prepared(select(*row).where(of_handle))

@@ -43,5 +43,9 @@ class StateStore:
         known = await self.settle(name, value)
         if known >= value:
             return known
-        await self._run(self._raise, {"p_name": name, "p_value": value})
+        await self.lift(name, value)
         return max(value, (await self.all()).get(name, value))
+
+    async def lift(self, name: str, value: int) -> None:
+        """Make a number that is there at least as high, with one statement."""
+        await self._run(self._raise, {"p_name": name, "p_value": value})

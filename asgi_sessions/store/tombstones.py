@@ -1,27 +1,53 @@
-"""The tombstones in the database, in the order in which they were written: what the revocation feed reads."""
+"""The tombstones in the database, newest first: what the revocation feed reads.
+
+The order of tombstones hangs on no single clock
+================================================
+
+``revoked_at`` is the database's time, but never less than the *revocation clock*, a number in the state table that is
+only ever raised, to the highest ``revoked_at`` that a worker has seen. So whatever the nodes of a cluster take for the
+time: once a worker has read the number V, every revocation that begins later, on whichever node, lies at V or above
+(`REPLICATION_LAG_MS` later on a node that lags). In a system at rest nothing is written.
+
+The *revocation floor* is what the clock was when the oldest tombstone that is still needed was written: a worker that
+starts reads down to it.
+
+Source: L. Lamport, Time, Clocks and the Ordering of Events in a Distributed System (1978).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, literal, null, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, null, or_, select, tuple_
 
-from asgi_sessions.store.database_clock import database_now
+from asgi_sessions.store.database_clock import database_node, database_now
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.state import StateStore
 
-__all__ = ["PAGE_SIZE", "Page", "Position", "TombstoneStore"]
+__all__ = ["PAGE_SIZE", "TOP", "Page", "Position", "TombstoneStore", "revocation_clock"]
 
 PAGE_SIZE = 5_000
 """Few enough to be read in some tens of milliseconds, so that a worker goes on serving in between."""
+NODES_APART_MS = 60_000
+"""By which the clocks of nodes may differ at the very first start, when there is no revocation clock yet."""
+CLOCK, FLOOR = "revocation_clock", "revocation_floor"
+NEEDED = "revocation_needed"
+"""The longest time for which any worker has needed tombstones, ms."""
+
+
+def revocation_clock(tables: Tables) -> ColumnElement[int]:
+    """What no new tombstone may lie below, ms; 0 before any worker has read tombstones."""
+    state = tables.state.c
+    return func.coalesce(select(state.value).where(state.name == literal(CLOCK)).scalar_subquery(), 0)
 
 
 class Position(NamedTuple):
     """A place in the order of the tombstones, which is that of their index.
 
     Attributes:
-        revoked_at: By the database's clock, ms.
+        revoked_at: ms.
         idle_expires_at: ms.
         handle: The session's.
     """
@@ -30,10 +56,9 @@ class Position(NamedTuple):
     idle_expires_at: int
     handle: str
 
-    @classmethod
-    def before(cls, revoked_at: int) -> "Position":
-        """The place before all tombstones of this time, ms, or later."""
-        return cls(revoked_at, -1, "")
+
+TOP = Position(2**63 - 1, 2**63 - 1, "")
+"""The place above all tombstones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +67,19 @@ class Page:
 
     Attributes:
         now: The database's time, ms.
+        clock: The revocation clock, ms.
         handles: Of the sessions revoked, in no particular order.
         next: Where to read on; None where there is nothing more.
+        newest: The highest ``revoked_at`` among them; None where there are none.
+        above_clock: How many of them are not below the revocation clock.
     """
 
     now: int
+    clock: int
     handles: Sequence[str]
     next: Position | None
+    newest: int | None
+    above_clock: int
 
 
 class TombstoneStore:
@@ -56,30 +87,70 @@ class TombstoneStore:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self._run = database.run
+        self._state = StateStore(database, tables)
         s = tables.sessions.c
         columns = s.revoked_at, s.idle_expires_at, s.handle
-        later = _later_mysql(*columns) if database.dialect == "mysql" else _later(*columns)
+        earlier = _earlier_mysql(*columns) if database.dialect == "mysql" else _earlier(*columns)
         page = (
             select(*columns)
-            .where(s.revoked_at >= bindparam("revoked_at", type_=BigInteger), later)
-            .order_by(*columns)
+            .where(s.revoked_at >= bindparam("since", type_=BigInteger), s.revoked_at <= _bound("revoked_at"), earlier)
+            .order_by(*(column.desc() for column in columns))
             .limit(bindparam("size", type_=BigInteger))
             .subquery()
         )
         # The time comes along in a row of its own, for there may be no other.
-        time = select(database_now().label("revoked_at"), literal(0, BigInteger), null())
+        time = select(database_now().label("revoked_at"), revocation_clock(tables), null())
         self._page = prepared(time.union_all(select(page.c.revoked_at, page.c.idle_expires_at, page.c.handle)))
-        self._now = select(database_now())
+        self._now = select(database_now(), database_node())
 
     async def now(self) -> int:
         """The database's time, ms."""
-        return int((await self._run(self._now)).rows[0][0])
+        return (await self.node())[0]
 
-    async def page(self, after: Position) -> Page:
-        """The next tombstones.
+    async def node(self) -> tuple[int, str]:
+        """The time, ms, on one of the database's nodes, and how that node is called."""
+        ((now, name),) = (await self._run(self._now)).rows
+        return int(now), str(name)
+
+    async def floor(self, lifetime_ms: int) -> int:
+        """Down to where a worker that starts must read, ms. The first one that ever does so starts the clock as well.
 
         Args:
-            after: Where to begin.
+            lifetime_ms: For how long a tombstone is needed.
+
+        Raises:
+            StoreUnavailable: The database did not answer.
+        """
+        state = await self._state.all()
+        if state.get(NEEDED, -1) < lifetime_ms:
+            await self._state.raise_to(NEEDED, lifetime_ms)
+        if CLOCK in state and FLOOR in state:
+            return state[FLOOR]
+        clock = await self._state.settle(CLOCK, await self.now())
+        return await self._state.settle(FLOOR, clock - lifetime_ms - NODES_APART_MS)
+
+    async def raise_clock(self, value: int) -> None:
+        """Have no later revocation lie below this, ms."""
+        await self._state.lift(CLOCK, value)
+
+    async def raise_floor(self, value: int, lifetime_ms: int) -> None:
+        """Have no worker that starts read below this, ms.
+
+        Args:
+            value: What the clock was when the oldest tombstone was written that is still needed.
+            lifetime_ms: For how long that is, as far as the caller knows. Nothing is done where another worker needs
+                them for longer: it has come later, with other settings.
+        """
+        if (await self._state.all()).get(NEEDED, lifetime_ms) <= lifetime_ms:
+            await self._state.lift(FLOOR, value)
+
+    async def page(self, before: Position, since: int, *, strong: bool = False) -> Page:
+        """The next tombstones, from the newest to the oldest.
+
+        Args:
+            before: Where to begin.
+            since: The lowest ``revoked_at`` that is wanted, ms.
+            strong: See `Database.run`.
 
         Raises:
             StoreUnavailable: The database did not answer.
@@ -87,35 +158,39 @@ class TombstoneStore:
         outcome = await self._run(
             self._page,
             {
-                "revoked_at": after.revoked_at,
-                "idle_expires_at": after.idle_expires_at,
-                "p_handle": after.handle,
+                "since": since,
+                "revoked_at": before.revoked_at,
+                "idle_expires_at": before.idle_expires_at,
+                "p_handle": before.handle,
                 "size": PAGE_SIZE,
             },
+            strong=strong,
         )
         # Up to a million of these are read at a start: nothing is made of a row that is not needed.
-        now = next(int(row[0]) for row in outcome.rows if row[2] is None)
+        now, clock = next((int(row[0]), int(row[1])) for row in outcome.rows if row[2] is None)
         handles = [row[2] for row in outcome.rows if row[2] is not None]
+        times = [row[0] for row in outcome.rows if row[2] is not None]
         last = None
         if len(handles) >= PAGE_SIZE:  # a union keeps no order
-            last = Position(*max(row for row in outcome.rows if row[2] is not None))
-        return Page(now, handles, last)
+            last = Position(*min(row for row in outcome.rows if row[2] is not None))
+        above_clock = sum(time >= clock for time in times)
+        return Page(now, clock, handles, last, max(times, default=None), above_clock)
 
 
 def _bound(name: str) -> Any:
     return bindparam(name) if name == "p_handle" else bindparam(name, type_=BigInteger)
 
 
-def _later(revoked_at: Any, idle_expires_at: Any, handle: Any) -> ColumnElement[bool]:
+def _earlier(revoked_at: Any, idle_expires_at: Any, handle: Any) -> ColumnElement[bool]:
     place = tuple_(_bound("revoked_at"), _bound("idle_expires_at"), _bound("p_handle"))
-    return tuple_(revoked_at, idle_expires_at, handle) > place
+    return tuple_(revoked_at, idle_expires_at, handle) < place
 
 
-def _later_mysql(revoked_at: Any, idle_expires_at: Any, handle: Any) -> ColumnElement[bool]:
+def _earlier_mysql(revoked_at: Any, idle_expires_at: Any, handle: Any) -> ColumnElement[bool]:
     # MySQL does not use an index for a comparison of rows; these are three ranges of it.
     same_time = revoked_at == _bound("revoked_at")
     return or_(
-        revoked_at > _bound("revoked_at"),
-        and_(same_time, idle_expires_at > _bound("idle_expires_at")),
-        and_(same_time, idle_expires_at == _bound("idle_expires_at"), handle > _bound("p_handle")),
+        revoked_at < _bound("revoked_at"),
+        and_(same_time, idle_expires_at < _bound("idle_expires_at")),
+        and_(same_time, idle_expires_at == _bound("idle_expires_at"), handle < _bound("p_handle")),
     )

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asgi_sessions.store.tombstones import Position
+from asgi_sessions.store.tombstones import TOP
 from benchmarks.store.population import (
     FIRST_TOMBSTONE,
     HOUR,
@@ -127,8 +127,8 @@ async def _purge(stores: Stores, batch: str) -> int:
     return await stores.sessions.purge(NOW, 0, limit=PURGE_BATCH)
 
 
-async def _poll(stores: Stores, position: Position) -> int:
-    return len((await stores.tombstones.page(position)).handles) + 1
+async def _poll(stores: Stores, since: int) -> int:
+    return len((await stores.tombstones.page(TOP, since)).handles) + 1
 
 
 def _tokens(turn: Turn) -> list[Any]:
@@ -156,7 +156,7 @@ def _forget(turn: Turn, inputs: Sequence[Any]) -> list[str]:
 
 
 def _newest_tombstones(turn: Turn) -> list[Any]:
-    return [Position.before(turn.population.last_tombstone - NEWS + 1)] * len(turn.users)
+    return [turn.population.last_tombstone - NEWS + 1] * len(turn.users)
 
 
 OPERATIONS = (

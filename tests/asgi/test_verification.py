@@ -259,14 +259,10 @@ def test_an_open_websocket_outlives_its_access_token_but_not_its_session(
         clock.advance(LIFETIME)
         ask()
         client.portal.call(sessions.revoke_all_sessions_for_user, "alice")  # type: ignore[union-attr]
-        if revocation_check == "none":  # which sessions the statement has ended, nobody here knows
-            ask()
-            websocket.send_text("enough")
-        else:
-            with pytest.raises(WebSocketDisconnect) as closed:
-                websocket.receive_text()
-            assert closed.value.code == 4401
-    assert answers == ["alice", "alice", *(["gone"] if revocation_check == "none" else [])]
+        with pytest.raises(WebSocketDisconnect) as closed:
+            websocket.receive_text()
+        assert closed.value.code == 4401
+    assert answers == ["alice", "alice"]
 
 
 def test_an_open_websocket_sees_the_end_of_the_session(open_client: OpenClient, clock: MovableClock) -> None:

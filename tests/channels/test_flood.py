@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from asgi_sessions.revocation.channel import SHORTEST_GAP_SECONDS, Channel, WakeUps
-from asgi_sessions.store.tombstones import Page, Position, TombstoneStore
+from asgi_sessions.store.tombstones import Page, TombstoneStore
 from tests.channels.conftest import GIVEN_UP_SECONDS, Wire, new_worker, until
 
 MESSAGES = 5_000
@@ -17,9 +18,9 @@ async def test_a_flood_of_messages_becomes_few_polls(wire: Wire, monkeypatch: py
     heard = 0
     page, hear = TombstoneStore.page, WakeUps._heard
 
-    async def counted_page(self: TombstoneStore, after: Position) -> Page:
+    async def counted_page(self: TombstoneStore, *arguments: Any, **options: Any) -> Page:
         polls.append(asyncio.get_running_loop().time())
-        return await page(self, after)
+        return await page(self, *arguments, **options)
 
     def counted(self: WakeUps) -> None:
         nonlocal heard

@@ -1,11 +1,12 @@
 """A message that comes while a poll is under way is about what that poll may have missed."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from asgi_sessions.revocation.feed import RevocationFeed
-from asgi_sessions.store.tombstones import Page, Position, TombstoneStore
+from asgi_sessions.store.tombstones import Page, TombstoneStore
 from tests.channels.conftest import Wire, new_worker, until
 from tests.channels.test_wake_up import Client
 
@@ -21,8 +22,8 @@ async def test_a_message_during_a_poll_brings_another_poll(wire: Wire, monkeypat
         wakes += 1
         wake(self)
 
-    async def slow_page(self: TombstoneStore, after: Position) -> Page:
-        found = await page(self, after)
+    async def slow_page(self: TombstoneStore, *arguments: Any, **options: Any) -> Page:
+        found = await page(self, *arguments, **options)
         read.set()
         await go_on.wait()
         return found

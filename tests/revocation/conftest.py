@@ -33,20 +33,26 @@ class ReadStore(TombstoneStore):
 
     Attributes:
         places: Where each page was to begin.
+        bounds: Down to which time each was to go, ms.
+        strong: Whether each was to be read at the strongest consistency.
         failures: What to raise in place of the pages to come, the next one first; None lets a page through.
     """
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, build_tables())
         self.places: list[Position] = []
+        self.bounds: list[int] = []
+        self.strong: list[bool] = []
         self.failures: list[BaseException | None] = []
 
-    async def page(self, after: Position) -> Any:
-        self.places.append(after)
+    async def page(self, before: Position, since: int, *, strong: bool = False) -> Any:
+        self.places.append(before)
+        self.bounds.append(since)
+        self.strong.append(strong)
         failure = self.failures.pop(0) if self.failures else None
         if failure is not None:
             raise failure
-        return await super().page(after)
+        return await super().page(before, since, strong=strong)
 
 
 @dataclass

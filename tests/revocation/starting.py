@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from asgi_sessions import SessionManager, SessionSettings
-from asgi_sessions.revocation.feed import FULL_READ_SECONDS
+from asgi_sessions.revocation.reading import FULL_READ_SECONDS
 from asgi_sessions.store.engine import Database, Outcome, open_database
 from asgi_sessions.store.migrations import upgrade
 from tests.revocation.polling import feed_of, stop_polling

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from asgi_sessions import StoreUnavailable
-from asgi_sessions.store.tombstones import Position
 from tests.revocation.conftest import Worker
 from tests.revocation.tombstones import Cemetery, some_handle
 
@@ -20,8 +19,8 @@ class Gate:
         self.open = asyncio.Event()
         monkeypatch.setattr(worker.store, "page", self._held)
 
-    async def _held(self, after: Position) -> Any:
-        found = await self._page(after)
+    async def _held(self, *arguments: Any, **options: Any) -> Any:
+        found = await self._page(*arguments, **options)
         self.waiting.set()
         await self.open.wait()
         return found

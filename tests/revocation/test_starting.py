@@ -14,6 +14,7 @@ async def test_a_start_among_many_tombstones_reads_them_in_pages(database_url: s
     took = await start(database_url)
     print(took)
     assert took.known == COUNT
-    assert took.statements == COUNT // PAGE_SIZE + 1, "the pages, and the empty one at the end"
+    pages = COUNT // PAGE_SIZE + 1
+    assert pages <= took.statements <= 2 * pages, "the empty one at the end, and the first one again meanwhile"
     assert took.most_rows == PAGE_SIZE + 1
     assert took.megabytes < 64

@@ -4,8 +4,9 @@ import pytest
 
 from asgi_sessions.store import tombstones
 from asgi_sessions.store.engine import Database
+from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
-from asgi_sessions.store.tombstones import Page, Position, TombstoneStore
+from asgi_sessions.store.tombstones import TOP, Page, Position, TombstoneStore
 from tests.revocation.tombstones import Cemetery, some_handle
 from tests.security.statements import counted
 
@@ -21,11 +22,11 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
     return 7
 
 
-async def read(store: TombstoneStore, after: Position) -> list[Page]:
+async def read(store: TombstoneStore, since: int) -> list[Page]:
     pages = []
-    place: Position | None = after
+    place: Position | None = TOP
     while place is not None:
-        pages.append(await store.page(place))
+        pages.append(await store.page(place, since))
         place = pages[-1].next
     return pages
 
@@ -33,32 +34,37 @@ async def read(store: TombstoneStore, after: Position) -> list[Page]:
 async def test_where_nobody_was_revoked_there_is_only_the_time(store: TombstoneStore, cemetery: Cemetery) -> None:
     await cemetery.live(some_handle())
     before = await cemetery.now()
-    page = await store.page(Position.before(0))
-    assert (list(page.handles), page.next) == ([], None)
+    page = await store.page(TOP, 0)
+    assert (list(page.handles), page.next, page.newest, page.above_clock) == ([], None, None, 0)
     assert before <= page.now <= await cemetery.now()
     assert before <= await store.now() <= await cemetery.now()
+    assert (await store.node())[1] != ""
 
 
-async def test_tombstones_come_in_the_order_of_their_time(store: TombstoneStore, cemetery: Cemetery) -> None:
+async def test_the_newest_tombstones_come_first(
+    store: TombstoneStore, cemetery: Cemetery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tombstones, "PAGE_SIZE", 1)
     now = await cemetery.now()
     first, second, third = some_handle(), some_handle(), some_handle()
     await cemetery.bury(third, at=now)
     await cemetery.bury(first, at=now - 2)
     await cemetery.bury(second, at=now - 1)
-    page = await store.page(Position.before(now - 2))
-    assert list(page.handles) == [first, second, third]
-    assert page.now >= now
+    pages = await read(store, now - 2)
+    assert [list(page.handles) for page in pages] == [[third], [second], [first], []]
+    assert [page.newest for page in pages] == [now, now - 1, now - 2, None]
+    assert pages[0].now >= now
 
 
-async def test_reading_begins_at_the_given_time_and_not_before(store: TombstoneStore, cemetery: Cemetery) -> None:
+async def test_reading_ends_at_the_given_time_and_not_before(store: TombstoneStore, cemetery: Cemetery) -> None:
     now = await cemetery.now()
     early, exact = some_handle(), some_handle()
     await cemetery.bury(early, at=now - 1)
     await cemetery.bury(exact, at=now, idle_expires_at=0)
-    assert list((await store.page(Position.before(now))).handles) == [exact]
+    assert list((await store.page(TOP, now)).handles) == [exact]
 
 
-async def test_reading_goes_on_after_a_place_in_each_column(store: TombstoneStore, cemetery: Cemetery) -> None:
+async def test_reading_goes_on_before_a_place_in_each_column(store: TombstoneStore, cemetery: Cemetery) -> None:
     now = await cemetery.now()
     places = [
         Position(now - 1, 9, "f" * 32),
@@ -71,8 +77,8 @@ async def test_reading_goes_on_after_a_place_in_each_column(store: TombstoneStor
     for place in places:
         await cemetery.bury(place.handle, at=place.revoked_at, idle_expires_at=place.idle_expires_at)
     for number, place in enumerate(places):
-        page = await store.page(place)
-        assert list(page.handles) == [later.handle for later in places[number + 1 :]]
+        page = await store.page(place, 0)
+        assert sorted(page.handles) == sorted(earlier.handle for earlier in places[:number])
 
 
 async def test_pages_hold_everything_once(store: TombstoneStore, cemetery: Cemetery, small_pages: int) -> None:
@@ -80,7 +86,7 @@ async def test_pages_hold_everything_once(store: TombstoneStore, cemetery: Cemet
     handles = [some_handle() for _ in range(3 * small_pages)]
     for number, handle in enumerate(handles):
         await cemetery.bury(handle, at=now + number // 4)
-    pages = await read(store, Position.before(now))
+    pages = await read(store, now)
     assert [len(page.handles) for page in pages] == [7, 7, 7, 0]
     assert sorted(handle for page in pages for handle in page.handles) == sorted(handles)
 
@@ -93,7 +99,7 @@ async def test_a_user_with_many_sessions_ended_at_once_is_read_through(
     now = await cemetery.now()
     handles = [some_handle() for _ in range(count)]
     await cemetery.bury(*handles, at=now, idle_expires_at=now if alike else None)
-    pages = await read(store, Position.before(now))
+    pages = await read(store, now)
     read_handles = [handle for page in pages for handle in page.handles]
     assert sorted(read_handles) == sorted(handles)
     assert all(len(page.handles) <= small_pages for page in pages)
@@ -115,7 +121,82 @@ async def test_a_page_is_one_statement_and_never_more_rows_than_it_says(
 
     store._run = counting  # type: ignore[assignment]
     with counted() as statements:
-        pages = await read(store, Position.before(0))
+        pages = await read(store, 0)
     assert len(statements) == len(pages) == 5
     assert rows == [5001, 5001, 5001, 5001, 1]
     assert sorted(handle for page in pages for handle in page.handles) == sorted(await cemetery.handles())
+
+
+# -- the revocation clock
+
+
+async def test_the_first_worker_starts_the_clock_and_all_begin_at_one_floor(
+    store: TombstoneStore, cemetery: Cemetery, database: Database
+) -> None:
+    assert (await store.page(TOP, 0)).clock == 0, "nobody has read tombstones yet"
+    now = await cemetery.now()
+    floor = await store.floor(600_000)
+    assert now - 660_000 <= floor <= await cemetery.now() - 660_000
+    clock = (await store.page(TOP, 0)).clock
+    assert now <= clock <= await cemetery.now()
+    assert await TombstoneStore(database, build_tables()).floor(1_000) == floor
+    await store.raise_floor(floor + 5, 600_000)
+    assert await store.floor(600_000) == floor + 5
+
+
+async def test_the_clock_and_the_floor_are_never_lowered(store: TombstoneStore) -> None:
+    floor = await store.floor(600_000)
+    clock = (await store.page(TOP, 0)).clock
+    await store.raise_clock(clock - 1)
+    await store.raise_floor(floor - 1, 600_000)
+    assert (await store.page(TOP, 0)).clock == clock
+    assert await store.floor(600_000) == floor
+    await store.raise_clock(clock + 1_000_000)
+    assert (await store.page(TOP, 0)).clock == clock + 1_000_000
+
+
+async def test_who_needs_tombstones_for_a_short_time_raises_no_floor_under_those_who_need_them_for_longer(
+    store: TombstoneStore,
+) -> None:
+    floor = await store.floor(600_000)
+    assert await store.floor(7_200_000) == floor, "its tokens are younger than it is"
+    await store.raise_floor(floor + 5, 600_000)
+    assert await store.floor(600_000) == floor
+    await store.raise_floor(floor + 5, 7_200_000)
+    assert await store.floor(600_000) == floor + 5
+
+
+async def test_no_revocation_lies_below_the_clock_in_whichever_form(
+    store: TombstoneStore, cemetery: Cemetery, database: Database
+) -> None:
+    sessions = SessionRepository(database, build_tables())
+    await store.floor(600_000)
+    ahead = await cemetery.now() + 3_600_000
+    handles = [some_handle() for _ in range(4)]
+    for number, handle in enumerate(handles):
+        await cemetery.live(handle, user_id=b"s:%d" % number)
+    await store.raise_clock(ahead)
+    assert await sessions.revoke(handles[0], "logout", 0)
+    assert await sessions.revoke_many([handles[1]], "logout", 0) == 1
+    assert await sessions.revoke_all(b"s:2", "logout", 0) == 1
+    assert await sessions.revoke_all(b"s:3", "logout", 0, except_handle="0" * 32) == 1
+    page = await store.page(TOP, 0)
+    assert sorted(page.handles) == sorted(handles)
+    assert (page.newest, page.above_clock) == (ahead, 4)
+    assert len((await store.page(TOP, ahead)).handles) == 4
+
+
+async def test_where_the_clock_is_behind_or_was_never_started_revocations_have_the_databases_time(
+    store: TombstoneStore, cemetery: Cemetery, database: Database
+) -> None:
+    sessions = SessionRepository(database, build_tables())
+    for start in (False, True):
+        if start:
+            await store.floor(600_000)
+        handle = some_handle()
+        await cemetery.live(handle)
+        before = await cemetery.now()
+        assert await sessions.revoke(handle, "logout", 0)
+        newest = (await store.page(TOP, 0)).newest
+        assert newest is not None
+        assert before <= newest <= await cemetery.now()

@@ -13,7 +13,7 @@ from asgi_sessions.manager.clocks import Reading
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.pulse import machine_seconds
 from asgi_sessions.store.repository import SessionRepository, SessionRow
-from asgi_sessions.store.tombstones import Position, TombstoneStore
+from asgi_sessions.store.tombstones import TombstoneStore
 from tests.revocation.polling import grow_old, poll, stop_polling
 from tests.security.conftest import OpenShop
 from tests.security.forging import claims
@@ -235,7 +235,7 @@ async def test_feed_a_very_late_commit_is_found_within_half_a_minute(any_url: st
 
 
 async def test_feed_nothing_is_served_before_the_first_poll(any_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def down(*_: Any) -> Any:
+    async def down(*_: Any, **__: Any) -> Any:
         raise StoreUnavailable
 
     monkeypatch.setattr(TombstoneStore, "page", down)
@@ -251,12 +251,12 @@ async def test_feed_old_news_is_no_news_and_its_age_counts_from_the_start_of_a_p
     await stop_polling(any_shop.manager)
     page = TombstoneStore.page
 
-    async def slow(self: TombstoneStore, after: Position) -> Any:
-        found = await page(self, after)
+    async def slow(self: TombstoneStore, *arguments: Any, **options: Any) -> Any:
+        found = await page(self, *arguments, **options)
         grow_old(any_shop.manager, 29)  # it has taken so long
         return found
 
-    async def down(*_: Any) -> Any:
+    async def down(*_: Any, **__: Any) -> Any:
         raise StoreUnavailable
 
     monkeypatch.setattr(TombstoneStore, "page", slow)

@@ -1,0 +1,207 @@
+"""What a poll reads: newest first, down to what was read before, so that it costs what is new and not what is there.
+
+What must hold
+==============
+
+*No tombstone is missed.* A statement that ends sessions begins at one time and is seen later, when it has been
+committed, perhaps on another node. But by the revocation clock (``store/tombstones.py``) it writes no ``revoked_at``
+below what a poll had read `OVERLAP_MS` before. So each poll looks at everything down to there: the newest page, then
+further for as long as a page holds news. What lies deeper was read by polls before; it is read again in pieces, a page
+at each poll, and every `FULL_READ_SECONDS` so is all that is still needed.
+
+*Only what has been read to its end counts.* Reading that was cut off leaves a gap, the place where it has to go on.
+While there are gaps there is no news.
+
+*A long read hides no short news.* A hundred thousand tombstones take a second. Meanwhile the top is looked at again.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
+from asgi_sessions.store.tombstones import TOP, Page, Position, TombstoneStore
+
+__all__ = ["FULL_READ_SECONDS", "OVERLAP_MS", "Reader"]
+
+REPLICATION_LAG_MS = 10_000
+"""A replica that is further behind is found by the full read."""
+OVERLAP_MS = round(STATEMENT_TIMEOUT_SECONDS * 1000) + REPLICATION_LAG_MS + 5_000
+FULL_READ_SECONDS = 30.0
+PAGES_PER_SECOND = 8
+"""Of the full read: more than a million tombstones in half a minute, and a tenth of a worker's time."""
+TOP_SECONDS = 0.25
+"""So long after it has been looked at, the top is looked at again while more is being read."""
+CLOCK_STEP_MS = 10_000
+CLOCK_STEP_ROWS = 1_000
+"""The revocation clock is raised when the newest tombstone is so far above it, or so many are: each poll reads them."""
+MOST_GAPS = 8
+
+
+@dataclass
+class _Gap:
+    """Where tombstones are still to be read.
+
+    Attributes:
+        place: From where.
+        to_the_end: Whether all the way down; else down to a page without news.
+    """
+
+    place: Position
+    to_the_end: bool = False
+
+
+class Reader:
+    """One event loop's.
+
+    Args:
+        tombstones: Where.
+        learn: Takes the handles of a page, and tells whether one of them is news.
+        kept_ms: For how long a tombstone is needed.
+        interval: Between polls, seconds.
+        monotonic: Seconds by a clock that nobody can set.
+    """
+
+    def __init__(
+        self,
+        tombstones: TombstoneStore,
+        learn: Callable[[Sequence[str]], bool],
+        kept_ms: int,
+        interval: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._tombstones = tombstones
+        self._learn = learn
+        self._needed_seconds = (kept_ms + OVERLAP_MS) / 1000
+        self._kept_ms = kept_ms
+        self._monotonic = monotonic
+        self._pages_again = max(1, round(PAGES_PER_SECOND * interval))
+        self._good_at = self._full_at = float("-inf")
+        self._clocks: deque[tuple[float, int]] = deque()  # what the revocation clock was, and when that was read
+        self._floor = 0  # as this worker knows it
+        self._since = 0
+        self._gaps = [_Gap(TOP, to_the_end=True)]
+        self._deeper: Position | None = None  # of the overlap, how far its pieces have come
+        self._again: Position | None = None  # of the full read
+        self._again_since = 0
+
+    async def read(self, *, strong: bool = False) -> Page:
+        """Read all that could have appeared since the last complete read.
+
+        Args:
+            strong: See `Database.run`.
+
+        Returns:
+            The newest page.
+
+        Raises:
+            StoreUnavailable: The database did not answer; nothing that was read is lost.
+        """
+        began = self._monotonic()
+        if not self._clocks:
+            self._floor = await self._tombstones.floor(self._kept_ms)
+            self._clocks.append((float("-inf"), self._floor))
+            self._since = self._floor
+        since = self._clock_at(self._good_at - OVERLAP_MS / 1000)
+        self._since = min(since, self._since) if self._gaps else since
+        first = self._good_at == float("-inf")
+        newest = await self._look_at_the_top(strong)
+        looked_at = self._monotonic()
+        while self._gaps:
+            await self._go_on_with_a_gap(strong)
+            if self._gaps and self._monotonic() - looked_at >= TOP_SECONDS:
+                await self._look_at_the_top(strong)
+                looked_at = self._monotonic()
+        self._good_at = began
+        if first:
+            self._full_at = began
+        return newest
+
+    async def tidy(self, newest: Page) -> None:
+        """What may as well wait for the next poll: the pieces, the revocation clock, the floor.
+
+        Args:
+            newest: What `read` has returned.
+
+        Raises:
+            StoreUnavailable: The database did not answer; the next call goes on.
+        """
+        await self._raise_clock(newest)
+        if self._deeper is None:
+            self._deeper = newest.next
+        if self._deeper is not None:
+            self._deeper = (await self._page(self._deeper, self._since)).next
+        await self._read_again()
+
+    # -- the descent
+
+    async def _look_at_the_top(self, strong: bool) -> Page:
+        asked_at = self._monotonic()
+        page, news = await self._read_page(TOP, self._since, strong)
+        if page.clock > self._clocks[-1][1]:  # less on a node that lags
+            self._clocks.append((asked_at, page.clock))
+        if page.next is None:
+            self._gaps.clear()
+        elif self._gaps and self._gaps[-1].place == TOP:
+            self._gaps[-1].place = page.next
+        elif news:
+            self._gaps.append(_Gap(page.next))
+            if len(self._gaps) > MOST_GAPS:
+                self._gaps = [_Gap(page.next, to_the_end=True)]
+        return page
+
+    async def _go_on_with_a_gap(self, strong: bool) -> None:
+        gap = self._gaps[-1]  # the newest one, above all others
+        page, news = await self._read_page(gap.place, self._since, strong)
+        if page.next is None:
+            self._gaps.clear()
+        elif not news and not gap.to_the_end:
+            self._gaps.pop()
+        else:
+            gap.place = page.next
+            while len(self._gaps) > 1 and gap.place <= self._gaps[-2].place:  # it has come to the one below
+                gap.to_the_end |= self._gaps.pop(-2).to_the_end
+
+    async def _read_page(self, place: Position, since: int, strong: bool) -> tuple[Page, bool]:
+        page = await self._tombstones.page(place, since, strong=strong)
+        return page, self._learn(page.handles)
+
+    # -- what is read again
+
+    async def _page(self, place: Position, since: int) -> Page:
+        return (await self._read_page(place, since, False))[0]
+
+    async def _read_again(self) -> None:
+        """Go on with the full read by some pages: a poll must not take the time that a million tombstones take."""
+        now = self._monotonic()
+        if self._again is None and now - self._full_at >= FULL_READ_SECONDS:
+            self._again, self._again_since = TOP, self._clock_at(now - self._needed_seconds)
+            self._full_at = now
+            self._forget_clocks(now)
+            if self._again_since - self._floor > CLOCK_STEP_MS:
+                await self._tombstones.raise_floor(self._again_since, self._kept_ms)
+                self._floor = self._again_since
+        for _ in range(self._pages_again):
+            if self._again is None:
+                return
+            self._again = (await self._page(self._again, self._again_since)).next
+
+    # -- the revocation clock
+
+    def _clock_at(self, moment: float) -> int:
+        """The revocation clock as it was read at a moment, or last before it."""
+        return next(value for read_at, value in reversed(self._clocks) if read_at <= moment or read_at == float("-inf"))
+
+    def _forget_clocks(self, now: float) -> None:
+        while len(self._clocks) > 1 and self._clocks[1][0] <= now - self._needed_seconds:
+            self._clocks.popleft()
+        if self._clocks[0][0] <= now - self._needed_seconds:
+            self._clocks[0] = (float("-inf"), self._clocks[0][1])
+
+    async def _raise_clock(self, page: Page) -> None:
+        newest = page.newest
+        if newest is not None and (newest - page.clock > CLOCK_STEP_MS or page.above_clock >= CLOCK_STEP_ROWS):
+            with suppress(StoreUnavailable):  # the next poll tries again
+                await self._tombstones.raise_clock(newest + 1)
