@@ -98,6 +98,8 @@ class Transport:
         }
         if self.id_refresh:
             self._older[self.id_refresh] = self._earlier(ID_REFRESH_COOKIE, self.id_refresh)
+        # Where the prefix says so; a cookie of an earlier name, domain or path may be anybody's.
+        self.only_host_sets_refresh = self.refresh.name.lower().startswith("__host-") and not self._older[self.refresh]
         self._all_older = [(cookie, older) for cookie in self._session_cookies for older in self._older[cookie]]
         self._names = {cookie: cookie.name.encode() for cookie in [*self._session_cookies, self.retry]}
         # Names alone: a cookie of the same name and another domain or path comes as one more copy.

@@ -74,10 +74,11 @@ class Worker:
         ]
         app = application(sessions, *routes, WebSocketRoute("/socket", self._socket))
         self.app = app
-        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=BASE_URL)
 
-    async def ask(self, path: str, jar: Jar) -> httpx2.Response:
-        return await self.client.post(path, headers=jar.header)
+    async def ask(self, path: str, jar: Jar, **headers: str) -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=self.app)
+        async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:  # with no jar of its own
+            return await client.post(path, headers=jar.header | headers)
 
     async def begin(self, do: Do, jar: Jar, query: str = "") -> Held:
         """Ask, and return when the handler has done its work."""
@@ -261,11 +262,11 @@ async def test_tokens_in_headers_obey_the_same_rule(url: str, clock: MovableCloc
     async with workers_on(url, clock, 1, token_transport="header") as (worker,):
 
         async def ask(seconds: float) -> set[str]:
-            answer = await worker.client.post("/login?user=alice")
-            bearer = {"authorization": f"Bearer {answer.headers['st-access-token']}"}
+            answer = await worker.ask("/login?user=alice", Jar())
+            bearer = f"Bearer {answer.headers['st-access-token']}"
             held = worker.held["h"] = Held()
             path = "/slow/change_payload?held=h&role=admin"
-            request = asyncio.create_task(worker.client.post(path, headers=bearer))
+            request = asyncio.create_task(worker.ask(path, Jar(), authorization=bearer))
             await held.made.wait()
             clock.advance(seconds)
             held.go.set()
@@ -273,6 +274,47 @@ async def test_tokens_in_headers_obey_the_same_rule(url: str, clock: MovableCloc
 
         assert await ask(30) == {"st-access-token"}
         assert await ask(TOO_LATE) == set()
+
+
+# -- a jar in which an older version's late answer has left an ended session's access cookie
+
+
+async def mixed_jar(worker: Worker, *, ended: bool) -> Jar:
+    alices, bobs = await logged_in(worker), await logged_in(worker, "bob")
+    if ended:
+        await worker.ask("/logout", alices.copy())
+    return Jar({ACCESS: alices.cookies[ACCESS], REFRESH: bobs.cookies[REFRESH]})
+
+
+@pytest.mark.parametrize("expired", [False, True])
+async def test_an_ended_sessions_access_cookie_hides_nobodys_session(
+    expired: bool, worker: Worker, clock: MovableClock
+) -> None:
+    jar = await mixed_jar(worker, ended=True)
+    if expired:
+        clock.advance(LIFETIME)
+    answer = await worker.ask("/me", jar)
+    assert answer.json()["user"] == "bob"
+    assert cookies_set(answer).keys() == PAIR
+
+
+async def test_an_access_cookie_of_a_living_session_beside_anothers_refresh_cookie_is_401_and_clears_nothing(
+    worker: Worker, clock: MovableClock
+) -> None:
+    jar = await mixed_jar(worker, ended=False)
+    clock.advance(LIFETIME)
+    answer = await worker.ask("/me", jar)
+    assert (answer.status_code, cookies_set(answer)) == (401, {})
+
+
+async def test_where_a_subdomain_can_plant_a_refresh_cookie_it_never_counts_beside_an_ended_session(
+    url: str, clock: MovableClock
+) -> None:
+    async with workers_on(url, clock, 1, cookie_prefix="") as (worker,):
+        jars = [await logged_in(worker, user) for user in ("alice", "mallory")]
+        await worker.ask("/logout", jars[0].copy())
+        jar = Jar({"sAccessToken": jars[0].cookies["sAccessToken"], "sRefreshToken": jars[1].cookies["sRefreshToken"]})
+        assert (await worker.ask("/me", jar)).status_code == 401
 
 
 # -- the newest payload
@@ -324,7 +366,7 @@ async def test_a_refreshed_answer_that_a_payload_overtook_keeps_its_anti_csrf_to
         jar = Jar({ACCESS: issued.access_token.value, REFRESH: issued.refresh_token.value})
         clock.advance(LIFETIME)
         held = worker.held["h"] = Held()
-        request = asyncio.create_task(worker.client.post("/slow/refresh?held=h", headers=jar.header))
+        request = asyncio.create_task(worker.ask("/slow/refresh?held=h", jar))
         await held.made.wait()
         await issued.session.update_jwt_payload({"role": "user"})
         held.go.set()

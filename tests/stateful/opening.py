@@ -86,6 +86,12 @@ def tampered_requests(machine: SessionMachine) -> None:
         machine.refresh_at_the_endpoint(at=Occasion(0, 0, how=how))
 
 
+def what_an_ended_session_leaves_over(machine: SessionMachine) -> None:
+    machine.steal(number=0)
+    machine.log_out(at=ALICE, where="/auth/signout", which=0, after=None)
+    machine.open_a_page(at=Occasion(2, 0, pause=ACCESS, how=Tampering.PLANTED_ALONE), where=READING[0])
+
+
 def answers_that_go_astray(machine: SessionMachine) -> None:
     for fate in (*Fate, *Fate):
         machine.refresh_at_the_endpoint(at=Occasion(0, 0, pause=YOUNG - 60_000, fate=fate))
@@ -164,6 +170,7 @@ STORIES: tuple[Callable[[SessionMachine], None], ...] = (
     access_tokens_left_behind,
     slow_answers,
     tampered_requests,
+    what_an_ended_session_leaves_over,
     answers_that_go_astray,
     logins_and_logouts,
     changes_after_the_end,

@@ -170,6 +170,9 @@ class Visit:
             except TryRefresh:
                 if not (inline and self.carried.refresh):
                     raise
+            except Refused:
+                if not (inline and self._is_left_over(access)):
+                    raise
         if not inline:
             if self.carried.access or self.carried.refresh:
                 raise TryRefresh
@@ -201,7 +204,7 @@ class Visit:
 
     def _token_for(self, access: Access | None) -> Token:
         found = [token for token in self.carried.refresh if token is not None]
-        if access is not None:
+        if access is not None and not self._is_left_over(access):
             matching = [token for token in found if token.login is access.login]
             if len(matching) < len(found):
                 self.model.note(Event.PLANTED)
@@ -214,6 +217,18 @@ class Visit:
         if not found:
             raise Refused
         return max(found, key=lambda token: (token.generation, token.issued_at))
+
+    def _is_left_over(self, access: Access) -> bool:
+        """Whether it is of an ended session, beside another one's refresh token, which nobody can have planted."""
+        others = [token for token in self.carried.refresh if token is not None]
+        if self.model.profile.endpoint or len(others) != 1 or others[0].login is access.login:
+            return False
+        try:
+            self.model.standing(self.worker, access.login)
+        except Refused:
+            self.model.note(Event.LEFT_OVER)
+            return True
+        return False
 
     def _logins(self) -> list[Login]:
         """Every session that the request holds, by tokens of any age."""
