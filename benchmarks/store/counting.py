@@ -83,7 +83,7 @@ async def lifecycle(url: str, server: Server | None, database: str) -> list[Coun
         database: Its name there.
     """
     found: list[Count] = []
-    settings = SessionSettings(database_url=url, secret_key=SECRET, purge_interval=0)
+    settings = SessionSettings(database_url=url, secret_key=SECRET, purge_interval=0, max_sessions_per_user=None)
     # PostgreSQL writes a log for connections that come later.
     with observed(server, database) as take:
         async with SessionManager(settings) as sessions:
