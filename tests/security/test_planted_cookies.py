@@ -6,6 +6,7 @@ them in the Cookie header, as it likes.
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -314,9 +315,9 @@ async def test_property_5_the_answer_of_a_slow_address_overwrites_nothing(
     slow = victim.copy()
     list_sessions = shop.manager.list_sessions_for_user
 
-    async def slowly(user_id: str) -> object:
+    async def slowly(user_id: str, **options: Any) -> object:
         shop.clock.forward(seconds=31)
-        return await list_sessions(user_id)
+        return await list_sessions(user_id, **options)
 
     monkeypatch.setattr(shop.manager, "list_sessions_for_user", slowly)
     answer = await slow.get("/auth/sessions", HOSTILE_NAVIGATION)
