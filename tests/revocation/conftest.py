@@ -80,13 +80,16 @@ class Worker:
 NewWorker = Callable[..., Worker]
 
 
-def build_worker(database: Database, seconds: Seconds, *, clock_ahead: int = 0, **settings: Any) -> Worker:
+def build_worker(
+    database: Database, seconds: Seconds, *, clock_ahead: int = 0, kept_ms: int = KEPT_MS, **settings: Any
+) -> Worker:
     """A feed on a database.
 
     Args:
         database: Where.
         seconds: Its monotonic clock.
         clock_ahead: How far the worker's own clock is ahead, ms.
+        kept_ms: For how long tombstones are needed.
         **settings: Beside the defaults.
     """
     import time
@@ -95,7 +98,7 @@ def build_worker(database: Database, seconds: Seconds, *, clock_ahead: int = 0, 
     known = SessionSettings(database_url="sqlite+aiosqlite://", **settings)
     clock = lambda: time.time_ns() // 1_000_000 + clock_ahead  # noqa: E731 - a clock is a function without arguments
     roll_call = RollCall(SessionRepository(database, build_tables()), watchers, clock)
-    feed = RevocationFeed(known, store, watchers, roll_call, clock, kept_ms=KEPT_MS, monotonic=seconds)
+    feed = RevocationFeed(known, store, watchers, roll_call, clock, kept_ms=kept_ms, monotonic=seconds)
     return Worker(feed, store, seconds, watchers)
 
 

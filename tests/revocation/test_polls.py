@@ -284,8 +284,8 @@ async def test_a_start_without_the_database_fails_and_leaves_no_task(worker: Wor
 async def test_nothing_is_forgotten_within_the_lifetime_of_a_tombstone(
     new_worker: NewWorker, cemetery: Cemetery, seconds: Seconds
 ) -> None:
-    worker = new_worker(access_token_lifetime="1m", revocation_max_staleness="10s")
     lifetime = 130.0
+    worker = new_worker(kept_ms=130_000)
     await worker.feed.poll()
     handles = {}
     for _ in range(60):  # at every phase of the forgetting

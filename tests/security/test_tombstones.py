@@ -14,7 +14,7 @@ from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.pulse import machine_seconds
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 from asgi_sessions.store.tombstones import TombstoneStore
-from tests.revocation.polling import grow_old, poll, stop_polling
+from tests.revocation.polling import feed_of, grow_old, poll, stop_polling
 from tests.security.conftest import OpenShop
 from tests.security.forging import claims
 from tests.security.shop import ACCESS, Clock, Shop, open_shop
@@ -168,7 +168,8 @@ async def test_tombstones_a_stale_read_refresh_cannot_outlive_its_revocation(
     any_shop.clock.forward(minutes=6)
     with monkeypatch.context() as patch:
         patch.setattr(SessionRepository, "find", from_a_lagging_replica)
-        patch.setattr(RevocationFeed, "__contains__", lambda *_: False)  # nor has the worker heard of it
+        for memory in ("__contains__", "suspects"):
+            patch.setattr(RevocationFeed, memory, lambda *_: False)  # nor has the worker heard of it
         refreshed = await browser.post("/auth/session/refresh")
     # At worst the replica gives out a pair once; it is good nowhere, for as long as its access token says.
     assert refreshed.status == (200 if refreshes == 0 else 401)
@@ -224,6 +225,11 @@ async def test_feed_a_very_late_commit_is_found_within_half_a_minute(any_url: st
     async with AsyncExitStack() as stack:
         one, two = await _two_workers(stack, any_url)
         browser = await one.login()
+        tombstones = feed_of(two.manager)._tombstones
+        await tombstones.raise_clock(await tombstones.now())
+        await poll(two.manager)
+        grow_old(two.manager, 20)
+        await poll(two.manager)  # what was under way when it read the clock has been committed by now, or never is
         await browser.copy().post("/logout")
         await _backdate(one, 300_000)
         browser.app = two.app
