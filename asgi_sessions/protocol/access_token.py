@@ -278,12 +278,6 @@ def _read(claims: Any, audience: str, verifies_until: int | None) -> AccessToken
     )
 
 
-def _version(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= _LARGEST_VERSION:
-        raise ValueError("not a version")
-    return value
-
-
 def _read_lineage(generation: int, lineage: Any) -> AccessLineage:
     token_hash, issued_at, parent_hash, parent_issued_at, grandparent_hash, *promoted = lineage
     if type(lineage) is not list or type(issued_at) is not int or type(parent_issued_at) not in {int, type(None)}:
