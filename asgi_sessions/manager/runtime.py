@@ -92,7 +92,7 @@ class Runtime:
                 roll_call = RollCall(self._sessions, watchers, self._clocks)
                 polled = TimedTombstones(database, tables, self._clocks)
                 kept_ms = self._times.tombstone_lifetime
-                self._feed = RevocationFeed(settings, polled, watchers, roll_call, self._clock, kept_ms=kept_ms)
+                self._feed = RevocationFeed(settings, polled, watchers, roll_call, system_clock, kept_ms=kept_ms)
                 opened.push_async_callback(self._feed.stop)
                 await self._feed.start()
             announce = self._join_channel(database, opened)
