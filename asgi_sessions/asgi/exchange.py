@@ -225,9 +225,12 @@ class Exchange:
         Every answer with tokens goes this way, whichever call made them. The jar may hold another session's by now,
         nothing after a logout, or those of a newer answer; late cookies would overwrite that.
         """
-        answer, lifecycle = self.answer, self.manager.lifecycle
+        answer = self.answer
         access = answer.access
-        if access is None or not answer.needs_a_look(lifecycle.payload_changes):
+        if access is None:
+            return
+        lifecycle = self.manager.lifecycle
+        if not answer.needs_a_look(lifecycle.payload_changes):
             return
         if answer.too_late:
             if answer.logged_in:
