@@ -24,8 +24,8 @@ class Installation:
         upgraded_at: When a version that keeps state first opened a database that was in use already, ms by the
             database's clock; 0 for a database that was new then. The same for all workers, for good.
         longest_lifetime: The longest ``access_token_lifetime`` that any worker has had, ms. It never shrinks.
-        longest_delay: For how long a token may be taken for good beyond its lifetime, after any worker's settings: news
-            of a revocation may be so old, and two clocks so far apart, ms. It never shrinks.
+        longest_delay: For how long a token may be taken for good beyond two lifetimes, after any worker's settings: news
+            of a revocation may be so old, and two clocks further apart than a lifetime, ms. It never shrinks.
     """
 
     upgraded_at: int
@@ -47,7 +47,8 @@ class Installation:
         """How long a revoked session is remembered, in the database and by every worker, ms.
 
         Until no access token of it can be good any more: neither one of before the revocation, nor one that a stale
-        read has let through, whatever the settings are, or were when it was issued.
+        read has let through, whatever the settings are, or were when it was issued. The second lifetime is for the
+        stale read and for what two workers' clocks differ; where lifetimes are shorter than that, the delay adds it.
         """
         return 2 * self.longest_lifetime + self.longest_delay
 
@@ -67,8 +68,9 @@ async def look_at_installation(
     if upgraded_at is None:
         in_use = await keys.load(REFRESH)  # every installation has made one, also where a provider has the others
         upgraded_at = await state.settle(UPGRADED_AT, await tombstones.now() if in_use else 0)
-    delay = settings.revocation_max_staleness_ms + 2 * settings.max_clock_difference_ms
-    longest = {LONGEST_LIFETIME: settings.access_token_lifetime_ms, LONGEST_DELAY: delay}
+    lifetime = settings.access_token_lifetime_ms
+    delay = settings.revocation_max_staleness_ms + max(0, 2 * settings.max_clock_difference_ms - lifetime)
+    longest = {LONGEST_LIFETIME: lifetime, LONGEST_DELAY: delay}
     for name, here in longest.items():
         longest[name] = known.get(name, -1)
         if longest[name] < here:

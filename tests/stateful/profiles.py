@@ -21,8 +21,8 @@ TOUCHED = ACCESS // 2
 """A session that was active so short a time ago is not touched again."""
 CLOCKS_APART = 60_000
 """A revocation reaches what has expired by this worker's clock for so long."""
-KEPT = 2 * ACCESS + 30_000 + 60_000
-"""How long a tombstone stays: two access lifetimes, `revocation_max_staleness` and what clocks may differ."""
+KEPT = 2 * ACCESS + 30_000
+"""How long a tombstone stays: two access lifetimes and `revocation_max_staleness`."""
 FRESH_ANSWER = 100
 LONGEST_ANSWER = 30_000
 
