@@ -6,11 +6,9 @@ from asgi_sessions.manager.signing import REFRESH
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.signing_keys import SigningKeyStore
 from asgi_sessions.store.state import StateStore
-from asgi_sessions.store.tombstones import TombstoneStore
+from asgi_sessions.store.tombstones import LONGEST_DELAY, LONGEST_LIFETIME, TombstoneStore, tombstone_lifetime
 
 UPGRADED_AT = "upgraded_at"
-LONGEST_LIFETIME = "longest_access_token_lifetime"
-LONGEST_DELAY = "longest_revocation_delay"
 
 ROLLING_RESTART_MS = 24 * 3600 * 1000
 """For so long after the first worker of this version, workers of the older one may still issue tokens."""
@@ -24,8 +22,8 @@ class Installation:
         upgraded_at: When a version that keeps state first opened a database that was in use already, ms by the
             database's clock; 0 for a database that was new then. The same for all workers, for good.
         longest_lifetime: The longest ``access_token_lifetime`` that any worker has had, ms. It never shrinks.
-        longest_delay: For how long a token may be taken for good beyond two lifetimes, after any worker's settings: news
-            of a revocation may be so old, and two clocks further apart than a lifetime, ms. It never shrinks.
+        longest_delay: For how long a token may be taken for good beyond two lifetimes, after any worker's settings:
+            news of a revocation may be so old, and two clocks further apart than a lifetime, ms. It never shrinks.
     """
 
     upgraded_at: int
@@ -44,13 +42,8 @@ class Installation:
 
     @property
     def tombstone_lifetime(self) -> int:
-        """How long a revoked session is remembered, in the database and by every worker, ms.
-
-        Until no access token of it can be good any more: neither one of before the revocation, nor one that a stale
-        read has let through, whatever the settings are, or were when it was issued. The second lifetime is for the
-        stale read and for what two workers' clocks differ; where lifetimes are shorter than that, the delay adds it.
-        """
-        return 2 * self.longest_lifetime + self.longest_delay
+        """How long a revoked session is remembered, in the database and by every worker, ms."""
+        return tombstone_lifetime({LONGEST_LIFETIME: self.longest_lifetime, LONGEST_DELAY: self.longest_delay})
 
 
 async def look_at_installation(

@@ -77,7 +77,8 @@ class Runtime:
             tables = build_tables(settings.table_prefix)
             self._sessions = SessionRepository(database, tables)
             self._leases = LeaseStore(database, tables)
-            key_store, tombstones = SigningKeyStore(database, tables), TombstoneStore(database, tables)
+            key_store = SigningKeyStore(database, tables)
+            self._tombstones = tombstones = TombstoneStore(database, tables)
             self._clocks = Clocks(settings, self._clock, tombstones.now)
             await self._compare_clocks()
             state = StateStore(database, tables)
@@ -92,7 +93,7 @@ class Runtime:
                 roll_call = RollCall(self._sessions, watchers, self._clocks)
                 polled = TimedTombstones(database, tables, self._clocks)
                 kept_ms = self._times.tombstone_lifetime
-                self._feed = RevocationFeed(settings, polled, watchers, roll_call, system_clock, kept_ms=kept_ms)
+                self._feed = RevocationFeed(settings, polled, watchers, roll_call, self._clock, kept_ms=kept_ms)
                 opened.push_async_callback(self._feed.stop)
                 await self._feed.start()
             announce = self._join_channel(database, opened)
@@ -137,7 +138,7 @@ class Runtime:
             return 0
         await self._times.look()
         now = self._clocks.database_time()
-        tombstones_before = now - self._times.tombstone_lifetime
+        tombstones_before = await self._tombstones.purgeable(now, self._times.tombstone_lifetime)
         count = await self._sessions.purge(now=now, tombstones_before=tombstones_before, limit=limit)
         await self.lifecycle.keys.forget_old()
         return count

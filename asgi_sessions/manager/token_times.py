@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from asgi_sessions.manager.installation import LONGEST_DELAY, LONGEST_LIFETIME, Installation
+from asgi_sessions.manager.installation import Installation
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.state import StateStore
+from asgi_sessions.store.tombstones import LONGEST_DELAY, LONGEST_LIFETIME
 
 __all__ = ["TokenTimes"]
 

@@ -66,7 +66,7 @@ class RevocationFeed:
         tombstones: Where.
         watchers: Who wants to know at once.
         roll_call: Of those watched.
-        clock: The machine's time, ms: compared with the database's, and used for nothing else.
+        clock: The time, ms: compared with the database's, and used for nothing else.
         kept_ms: For how long tombstones are needed.
         monotonic: Seconds by a clock that nobody can set.
     """

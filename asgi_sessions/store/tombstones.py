@@ -14,7 +14,7 @@ starts reads down to it.
 Source: L. Lamport, Time, Clocks and the Ordering of Events in a Distributed System (1978).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,15 +26,38 @@ from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
 from asgi_sessions.store.state import StateStore
 
-__all__ = ["PAGE_SIZE", "TOP", "Page", "Position", "TombstoneStore", "revocation_clock"]
+__all__ = [
+    "LONGEST_DELAY",
+    "LONGEST_LIFETIME",
+    "PAGE_SIZE",
+    "TOP",
+    "Page",
+    "Position",
+    "TombstoneStore",
+    "revocation_clock",
+    "tombstone_lifetime",
+]
 
 PAGE_SIZE = 5_000
 """Few enough to be read in some tens of milliseconds, so that a worker goes on serving in between."""
 NODES_APART_MS = 60_000
 """By which the clocks of nodes may differ at the very first start, when there is no revocation clock yet."""
 CLOCK, FLOOR = "revocation_clock", "revocation_floor"
-NEEDED = "revocation_needed"
-"""The longest time for which any worker has needed tombstones, ms."""
+LONGEST_LIFETIME = "longest_access_token_lifetime"
+LONGEST_DELAY = "longest_revocation_delay"
+
+
+def tombstone_lifetime(state: Mapping[str, int]) -> int:
+    """How long a revoked session is remembered, in the database and by every worker, ms.
+
+    Until no access token of it can be good any more: neither one of before the revocation, nor one that a stale read
+    has let through, whatever any worker's settings are, or were when it was issued. The second lifetime is for the
+    stale read and for what two workers' clocks differ; where lifetimes are shorter than that, the delay adds it.
+
+    Args:
+        state: The numbers that all workers share.
+    """
+    return 2 * state.get(LONGEST_LIFETIME, 0) + state.get(LONGEST_DELAY, 0)
 
 
 def revocation_clock(tables: Tables) -> ColumnElement[int]:
@@ -122,8 +145,6 @@ class TombstoneStore:
             StoreUnavailable: The database did not answer.
         """
         state = await self._state.all()
-        if state.get(NEEDED, -1) < lifetime_ms:
-            await self._state.raise_to(NEEDED, lifetime_ms)
         if CLOCK in state and FLOOR in state:
             return state[FLOOR]
         clock = await self._state.settle(CLOCK, await self.now())
@@ -138,11 +159,23 @@ class TombstoneStore:
 
         Args:
             value: What the clock was when the oldest tombstone was written that is still needed.
-            lifetime_ms: For how long that is, as far as the caller knows. Nothing is done where another worker needs
-                them for longer: it has come later, with other settings.
+            lifetime_ms: For how long that is, as far as the caller knows. Nothing is done where it is longer by now:
+                another worker has come with other settings.
         """
-        if (await self._state.all()).get(NEEDED, lifetime_ms) <= lifetime_ms:
+        if tombstone_lifetime(await self._state.all()) <= lifetime_ms:
             await self._state.lift(FLOOR, value)
+
+    async def purgeable(self, now: int, lifetime_ms: int) -> int:
+        """Below which ``revoked_at`` tombstones are no longer needed, ms.
+
+        By the database's time; or by how far down the workers read, where a node that was ahead once has set the
+        revocation clock, and so all later tombstones, to a time that the others reach only later.
+
+        Args:
+            now: The database's time, ms.
+            lifetime_ms: For how long a tombstone is needed.
+        """
+        return max(now - lifetime_ms, (await self._state.all()).get(FLOOR, 0))
 
     async def page(self, before: Position, since: int, *, strong: bool = False) -> Page:
         """The next tombstones, from the newest to the oldest.

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from asgi_sessions import SessionManager, TryRefreshToken
-from asgi_sessions.manager.installation import LONGEST_DELAY, LONGEST_LIFETIME
 from asgi_sessions.protocol.access_token import AccessToken, sign
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.store.state import StateStore
+from asgi_sessions.store.tombstones import LONGEST_DELAY, LONGEST_LIFETIME
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
 from tests.manager.test_signing_keys import accepts
@@ -109,7 +109,7 @@ async def test_a_purge_knows_of_a_longer_lifetime_that_came_up_meanwhile(
         row = await two.lifecycle._sessions.find(issued.session.session_handle)
         assert row is not None
         assert row.revoked_at is not None
-        clock.now = row.revoked_at + 2 * HOUR + 90_000
+        clock.now = row.revoked_at + 2 * HOUR + 30_000
         assert await one.purge_expired_sessions() == 0
         clock.advance(0.001)
         assert await one.purge_expired_sessions() == 1
@@ -126,7 +126,13 @@ async def test_the_longest_lifetime_never_shrinks(new_manager: NewManager) -> No
             numbers = await known(sessions)
             longest.append((numbers[LONGEST_LIFETIME] // MINUTE, numbers[LONGEST_DELAY] / MINUTE))
             assert sessions.lifecycle.verifier._times.covered == numbers[LONGEST_LIFETIME]
-    assert longest == [(5, 1.5), (60, 1.5), (60, 11), (60, 11)]
+    assert longest == [(5, 0.5), (60, 0.5), (60, 10), (60, 10)]
+
+
+async def test_lifetimes_shorter_than_clocks_may_differ_add_that_to_the_delay(new_manager: NewManager) -> None:
+    async with new_manager(access_token_lifetime="20s", revocation_max_staleness="30s") as sessions:
+        times = sessions.lifecycle.verifier._times
+        assert times.tombstone_lifetime == 2 * 20_000 + 30_000 + (60_000 - 20_000)
 
 
 async def test_a_second_start_costs_one_read_and_one_of_the_feed(new_manager: NewManager, looks: list[str]) -> None:

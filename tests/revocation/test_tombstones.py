@@ -6,7 +6,8 @@ from asgi_sessions.store import tombstones
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
-from asgi_sessions.store.tombstones import TOP, Page, Position, TombstoneStore
+from asgi_sessions.store.state import StateStore
+from asgi_sessions.store.tombstones import LONGEST_DELAY, LONGEST_LIFETIME, TOP, Page, Position, TombstoneStore
 from tests.revocation.tombstones import Cemetery, some_handle
 from tests.security.statements import counted
 
@@ -144,6 +145,27 @@ async def test_the_first_worker_starts_the_clock_and_all_begin_at_one_floor(
     assert await store.floor(600_000) == floor + 5
 
 
+async def test_the_floor_stays_while_another_worker_needs_tombstones_for_longer(
+    store: TombstoneStore, database: Database
+) -> None:
+    floor = await store.floor(600_000)
+    state = StateStore(database, build_tables())
+    await state.raise_to(LONGEST_LIFETIME, 300_000)
+    await state.raise_to(LONGEST_DELAY, 0)
+    await store.raise_floor(floor + 5, 600_000)
+    await state.raise_to(LONGEST_LIFETIME, 300_001)  # also of a worker that has no feed
+    await store.raise_floor(floor + 10, 600_000)
+    assert await store.floor(600_002) == floor + 5
+
+
+async def test_what_lies_below_the_floor_may_go_whatever_the_time_is(store: TombstoneStore) -> None:
+    floor = await store.floor(600_000)
+    assert await store.purgeable(floor + 900_000, 600_000) == floor + 300_000
+    a_year_ahead = floor + 365 * 86_400_000
+    await store.raise_floor(a_year_ahead, 600_000)
+    assert await store.purgeable(floor + 900_000, 600_000) == a_year_ahead
+
+
 async def test_the_clock_and_the_floor_are_never_lowered(store: TombstoneStore) -> None:
     floor = await store.floor(600_000)
     clock = (await store.page(TOP, 0)).clock
@@ -153,17 +175,6 @@ async def test_the_clock_and_the_floor_are_never_lowered(store: TombstoneStore) 
     assert await store.floor(600_000) == floor
     await store.raise_clock(clock + 1_000_000)
     assert (await store.page(TOP, 0)).clock == clock + 1_000_000
-
-
-async def test_who_needs_tombstones_for_a_short_time_raises_no_floor_under_those_who_need_them_for_longer(
-    store: TombstoneStore,
-) -> None:
-    floor = await store.floor(600_000)
-    assert await store.floor(7_200_000) == floor, "its tokens are younger than it is"
-    await store.raise_floor(floor + 5, 600_000)
-    assert await store.floor(600_000) == floor
-    await store.raise_floor(floor + 5, 7_200_000)
-    assert await store.floor(600_000) == floor + 5
 
 
 async def test_no_revocation_lies_below_the_clock_in_whichever_form(
