@@ -181,8 +181,11 @@ class RefreshTokenCodec:
         )
 
     def looks_encoded(self, text: object) -> bool:
-        """Whether the text has the form of a refresh token; what has not costs no look at its MAC."""
-        return self._envelope.looks_wrapped(text)
+        """Whether the text has the form of a refresh token; what has not costs no look at its MAC.
+
+        An older version's form counts too while those may be good: what `decode` reads always looks encoded.
+        """
+        return self._envelope.looks_wrapped(text) or (self._legacy is not None and self._legacy.looks_wrapped(text))
 
     def unknown_key(self, text: object) -> bool:
         """Whether this looks like a refresh token of a key that another worker may have made meanwhile."""

@@ -3,21 +3,22 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asgi_sessions import IssuedSession, SessionManager, SessionSettings, TryRefreshToken, Unauthorised
+from asgi_sessions import SessionManager, SessionSettings, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.installation import ROLLING_RESTART_MS
 from asgi_sessions.manager.issuing import COUNTER_GROWTH
-from asgi_sessions.protocol import access_token, refresh_token, retry_marker
+from asgi_sessions.manager.refreshing import Refresher
+from asgi_sessions.manager.verifying import Verifier
+from asgi_sessions.protocol import access_token
 from asgi_sessions.protocol.clock import system_clock
 from asgi_sessions.protocol.cookies import MAX_SIZE
-from asgi_sessions.protocol.envelope import Envelope
-from asgi_sessions.protocol.sealing import derive
 from tests.clocks import MovableClock
+from tests.older_version import as_an_older_version
 
 KEY = "one-key-of-the-house-for-all-managers-0123456789"
 CUSTOMERS, STAFF = "customers_", "staff_"
@@ -97,43 +98,6 @@ async def test_managers_of_one_audience_on_one_key_take_each_others_access_token
 # -- the upgrade
 
 
-@dataclass
-class Older:
-    """What a worker of an older version would have issued."""
-
-    access: str
-    refresh: str
-    marker: str
-    handle: str
-
-
-async def as_an_older_version(manager: SessionManager, issued: IssuedSession) -> Older:
-    """The same tokens in the form that they had before they named a manager."""
-    keys = manager.lifecycle.keys
-    access = await manager.lifecycle.verifier.authentic(issued.access_token.value)
-    refresh = keys.refresh_tokens.decode(issued.refresh_token.value)
-    assert access is not None
-    assert refresh is not None
-    root = (await keys._keys("refresh", strict=True))[-1]
-    wrapped = [
-        Envelope(kind, body.size, {root.key_id: derive(root.secret, purpose)}, root.key_id)
-        for kind, body, purpose in (
-            (1, refresh_token._BODY, "refresh-token"),
-            (2, retry_marker._BODY, "retry-marker"),
-        )
-    ]
-    body = refresh_token._BODY.pack(
-        bytes.fromhex(refresh.handle), 0, 0, refresh.issued_at, refresh.secret, bytes(32), 0, bytes(32)
-    )
-    marked = retry_marker._BODY.pack(bytes.fromhex(refresh.handle), 0, access.issued_at + 120_000)
-    return Older(
-        access_token.sign(await keys.signing_key(), access, audience="asgi_sessions"),
-        wrapped[0].wrap(body),
-        wrapped[1].wrap(marked),
-        refresh.handle,
-    )
-
-
 PROVIDERS = [None, provide]
 
 
@@ -159,6 +123,25 @@ async def test_an_older_versions_tokens_are_good_through_one_upgrade(path: Path,
         changed, access = await sessions.lifecycle.issuer.reissue(session._access, "{}", 1, new_payload=True)
         assert not access.legacy
         assert await sessions.lifecycle.verifier.authentic(changed.value) == access
+
+
+@pytest.mark.parametrize("upgraded", [False, True])
+async def test_whatever_is_authentic_looks_so_at_first_sight(path: Path, upgraded: bool) -> None:
+    async with open_manager(path, CUSTOMERS):
+        pass
+    if upgraded:
+        run(path, "DELETE FROM customers_state WHERE name = 'upgraded_at'")
+    async with open_manager(path, CUSTOMERS) as sessions:
+        issued = await sessions.create_new_session_without_request("alice")
+        older = await as_an_older_version(sessions, issued)
+        access, refresh = issued.access_token.value, issued.refresh_token.value
+        texts = [access, older.access, refresh, older.refresh, older.marker, f"{access}x", refresh[:-1], "x", ""]
+        verifier, refresher = sessions.lifecycle.verifier, sessions.lifecycle.refresher
+        kinds: dict[str, Verifier | Refresher] = {"access": verifier, "refresh": refresher}
+        authentic = {(kind, text) for kind in kinds for text in texts if await kinds[kind].authentic(text) is not None}
+        good = {("access", access), ("refresh", refresh)}
+        assert authentic == good | ({("access", older.access), ("refresh", older.refresh)} if upgraded else set())
+        assert authentic <= {(kind, text) for kind in kinds for text in texts if kinds[kind].looks_authentic(text)}
 
 
 async def test_what_claims_to_be_an_older_versions_a_day_after_the_upgrade_is_refused(path: Path) -> None:

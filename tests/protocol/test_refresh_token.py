@@ -214,6 +214,15 @@ def test_a_token_of_an_older_version_is_read_with_its_own_key_and_in_time_only()
     assert RefreshTokenCodec({NEW: bytes(32)}, NEW, legacy_keys={NEW: KEYS[NEW]}, legacy_until=NOW).unknown_key(OLDER)
 
 
+@pytest.mark.parametrize("legacy_keys", [None, KEYS], ids=["new", "upgraded"])
+def test_whatever_is_read_looks_encoded(legacy_keys: dict[str, bytes] | None) -> None:
+    reader = RefreshTokenCodec(KEYS, NEW, legacy_keys=legacy_keys, legacy_until=NOW + 1)
+    texts = [codec.encode(RefreshToken.first(HANDLE, NOW)), OLDER]
+    assert [reader.decode(text) is not None for text in texts] == [True, legacy_keys is not None]
+    assert [reader.looks_encoded(text) for text in texts] == [True, legacy_keys is not None]
+    assert not reader.looks_encoded(RetryMarkerCodec(KEYS, NEW).encode(HANDLE, 0, NOW))
+
+
 def test_a_token_is_never_written_as_an_older_version_did() -> None:
     mixed = RefreshTokenCodec(KEYS, NEW, legacy_keys=KEYS, legacy_until=2**62)
     token = RefreshToken.first(HANDLE, NOW)
