@@ -49,6 +49,7 @@ class Answer:
     _forget_older = False
     _credentials: Credentials | None = None
     _marker: str | None = None
+    _served_without = False  # the session, which gets no token from this answer
     _made_at: int | None = None  # what leaves: the oldest of it
     _payload_changes: int | None = None
 
@@ -107,6 +108,7 @@ class Answer:
             payload_changes: Those of `Lifecycle` at that time.
         """
         self.tokens, self._access, self._clear, self._marker = tokens, None, False, None
+        self._served_without = False
         self._made_at, self._payload_changes, self.logged_in = made_at, payload_changes, True
         self._speaks = True
         self._warn_if_started("the new tokens did not leave with it")
@@ -125,8 +127,8 @@ class Answer:
         self._forget_marker = forget_marker
 
     def access_token_changed(self, token: IssuedToken, claims: AccessToken) -> None:
-        """Hand out an access token of the same session; a late parent is served, but gets no token."""
-        if self._marker is not None or self._replaced(claims.handle):
+        """Hand out an access token of the same session, but not where that is served without tokens."""
+        if self._served_without or self._replaced(claims.handle):
             return
         self._access = token, claims
         if self._made_at is None:
@@ -154,10 +156,16 @@ class Answer:
         elif isinstance(error, Ambiguous):
             self.forget_older()
 
-    def marked(self, marker: str) -> None:
-        """Set the retry marker."""
-        self._marker = marker
-        self._speaks = True
+    def without_tokens(self, *, marker: str | None = None) -> None:
+        """Hand out no token of this session, whatever changes: its row has what the next refresh is to say.
+
+        Args:
+            marker: The retry marker to set; None for none.
+        """
+        self._served_without = True
+        if marker is not None:
+            self._marker = marker
+            self._speaks = True
 
     def forget_older(self) -> None:
         """Clear what is not of the present settings, as far as that is known: the next request may be unambiguous."""

@@ -384,10 +384,12 @@ class Exchange:
         )
         if refreshed.tokens is not None:
             self.answer.refreshed(refreshed.tokens, **began, forget_marker=carried.retry_marker is not None)
-        elif refreshed.late is not None:
+        elif refreshed.late is None:
+            self.answer.without_tokens()
+        else:
             late = refreshed.late
             until = lifecycle.clock() + marker_lifetime(lifecycle.settings.late_parent_window_ms)
-            self.answer.marked(lifecycle.keys.retry_markers.encode(late.handle, late.generation, until))
+            self.answer.without_tokens(marker=lifecycle.keys.retry_markers.encode(late.handle, late.generation, until))
             if not refreshed.served:
                 raise already_rotated(late)
         return self._take(refreshed.access, lifecycle)

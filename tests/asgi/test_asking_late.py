@@ -17,7 +17,7 @@ from asgi_sessions.asgi.ending import SessionOver
 from asgi_sessions.protocol.rotation import MOST_OVERTAKEN_PARENTS
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
-from tests.asgi.apps import LIFETIME, MARKER, application, new_manager
+from tests.asgi.apps import ACCESS, LIFETIME, MARKER, REFRESH, application, new_manager
 from tests.asgi.connections import Socket, login_cookie, scope_of
 from tests.clocks import MovableClock
 from tests.security.browser import Browser
@@ -177,6 +177,46 @@ async def test_an_overtaken_parent_whose_times_are_over_is_told_once_and_then_th
             assert set(answer.set_values) == {MARKER}
         old.cookies |= browser.cookies  # the other tab's answer arrives
         assert (await old.get("/me")).status == 200
+
+
+async def test_a_payload_that_is_changed_late_leaves_with_the_next_refresh_and_not_with_this_answer(
+    sessions: SessionManager, clock: MovableClock
+) -> None:
+    async def late(request: Request) -> Response:
+        clock.advance(31)
+        session = await get_session(request)
+        await session.update_jwt_payload({"n": 1})
+        return PlainTextResponse(str(session.jwt_payload))
+
+    async with sessions:
+        browser = browser_of(application(sessions, Route("/late", late)))
+        await browser.post("/login")
+        clock.advance(LIFETIME)
+        del browser.cookies[ACCESS]
+        answer = await browser.get("/late")
+        assert (answer.status, answer.body, answer.set_values) == (200, b"{'n': 1}", {})
+        answer = await browser.get("/me")
+        assert set(answer.set_values) == {ACCESS, REFRESH}
+        assert answer.json()["payload"] == {"n": 1}
+
+
+async def test_a_login_after_a_service_without_tokens_hands_out_its_own_with_the_changed_payload(
+    sessions: SessionManager, clock: MovableClock
+) -> None:
+    async def late(request: Request) -> Response:
+        clock.advance(31)
+        await get_session(request)
+        session = await sessions.create_new_session(request, "bob")
+        await session.update_jwt_payload({"n": 1})
+        return PlainTextResponse("")
+
+    async with sessions:
+        browser = browser_of(application(sessions, Route("/late", late)))
+        await browser.post("/login")
+        clock.advance(LIFETIME)
+        assert set((await browser.get("/late")).set_values) == {ACCESS, REFRESH}
+        described = (await browser.get("/me")).json()
+        assert (described["user"], described["payload"]) == ("bob", {"n": 1})
 
 
 async def test_a_refusal_on_a_stale_read_is_looked_at_again(
