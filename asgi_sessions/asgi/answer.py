@@ -34,7 +34,7 @@ class Answer:
         tokens: The pair that leaves, None if none does.
         started: Whether the response is on its way, so that nothing can be added.
         signed_out: The session that the application has ended on this very connection, None if it has not.
-        logged_in: Whether the pair is that of a new session, which nobody holds unless it leaves.
+        logged_in: Whether the pair is that of a new session, which nobody holds until it has left.
     """
 
     # Most responses need none of these; what a class holds costs an instance nothing.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions.asgi import presented
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
@@ -297,9 +297,7 @@ class Exchange:
         Its client has gone, or is answered further out, where no cookies are set. A session that it has begun is
         nobody's then.
         """
-        answer = self._answer
-        if answer is not None and answer.logged_in and not answer.started and answer.access is not None:
-            self.manager.lifecycle.abandon(answer.access.handle)
+        self._abandon_login()
 
     # -- who it is
 
@@ -453,6 +451,22 @@ class Exchange:
         if self.ending is not None:
             self.ending.session_taken()
         return session
+
+    async def _let_out(self, start: Message) -> None:
+        """Send what begins the response: it carries the tokens, and where it does not leave nobody holds them."""
+        try:
+            await self._to_server(start)
+        except BaseException:
+            self._abandon_login()
+            raise
+        self.answer.logged_in = False  # an application's mistakes from now on are no reason to end it
+
+    def _abandon_login(self) -> None:
+        """End a session that was begun on this connection and whose tokens have not left."""
+        answer = self._answer
+        if answer is not None and answer.logged_in and answer.access is not None:
+            self.manager.lifecycle.abandon(answer.access.handle)
+            answer.logged_in = False
 
     async def _respond(self, error: SessionError) -> None:
         """Answer in place of the application, whose error it is."""

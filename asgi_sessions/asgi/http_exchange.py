@@ -47,7 +47,7 @@ class HTTPExchange(Exchange):
         if not answer.started:
             await self.look_again()
             message["headers"] = answer.start(message["headers"], looked=self._looked)
-        await self._to_server(message)
+        await self._let_out(message)
         if lasts:
             self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None)
             self.ending.opened()

@@ -42,18 +42,19 @@ class WebSocketExchange(Exchange):
             await self.look_again()
         if kind == "websocket.accept":
             message["headers"] = answer.start(message.get("headers", ()), looked=self._looked)
-            await self._to_server(message)
+            await self._let_out(message)
             self._end.opened()
         elif kind == f"{DENIAL}.start":
             message["headers"] = answer.start(message.get("headers", ()), looked=self._looked)
-            await self._to_server(message)
+            await self._let_out(message)
         elif kind == "websocket.close" and not answer.started:
             headers = answer.start((), looked=self._looked)
             if self._denies and any(name == b"set-cookie" for name, _ in headers):
                 # A plain close cannot carry headers: say the same in a response that can.
-                await self._to_server({"type": f"{DENIAL}.start", "status": 403, "headers": headers})
+                await self._let_out({"type": f"{DENIAL}.start", "status": 403, "headers": headers})
                 await self._to_server({"type": f"{DENIAL}.body", "body": b"", "more_body": False})
             else:
+                self._abandon_login()
                 await self._to_server(message)
         elif not (kind == "websocket.close" and self._end.over):  # the session's end was faster, with the same aim
             await self._end.send(message, last=kind == "websocket.close")

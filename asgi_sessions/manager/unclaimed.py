@@ -11,8 +11,9 @@ from asgi_sessions.manager.revoking import Revoker
 
 UNCLAIMED = "unclaimed"
 """The reason in the tombstone of a session whose tokens have reached nobody."""
-PAUSES_SECONDS = (1.0, 5.0)
-"""After which the end is tried again where the database did not answer, or may yet do what it was asked before."""
+PAUSES_SECONDS = (1.0, 3.0)
+"""After which the end is tried again where the database did not answer, or may yet do what it was asked before. Shorter
+than the wait of a stop (`beside.CLOSE_SECONDS`), which else would cancel the last try."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ class UnclaimedSessions:
         Args:
             beginning: What stores it.
             session_handle: The session that it stores.
+
+        Raises:
+            StoreUnavailable: A stop has interrupted the statements, and nobody will tell what came of them.
         """
         task = self._beside.start(beginning)
         try:
@@ -40,6 +44,11 @@ class UnclaimedSessions:
         except BaseException:
             self._beside.start(self._end_after(task, session_handle))
             raise
+        if task.cancelled():  # by a stop: whoever waits here was not, and nothing can be ended any more
+            _log.warning(
+                "Session %s: it was begun during a stop and may be left, though nobody holds it.", session_handle
+            )
+            raise StoreUnavailable
         error = task.exception()
         if error is not None:
             if isinstance(error, StoreUnavailable):  # it may be there all the same

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asgi_sessions import SessionManager, StoreUnavailable
-from asgi_sessions.manager import unclaimed
+from asgi_sessions.manager import beside, unclaimed
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 from tests.manager.conftest import NewManager
 
@@ -157,3 +157,26 @@ async def test_a_login_whose_statement_may_yet_be_carried_out_is_ended_when_it_h
         assert await live(sessions) == 0
         assert looked.is_set()
         assert late == []
+
+
+async def test_a_login_that_a_stop_interrupts_is_told_that_the_store_is_unavailable_and_not_that_it_is_cancelled(
+    sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inserting = asyncio.Event()
+
+    async def never_ending(self: SessionRepository, row: SessionRow) -> None:
+        inserting.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(SessionRepository, "insert", never_ending)
+    monkeypatch.setattr(beside, "CLOSE_SECONDS", 0.0)
+    async with sessions:
+        task = asyncio.create_task(login(sessions))
+        await inserting.wait()
+        await sessions.lifecycle.close()
+        with pytest.raises(StoreUnavailable):
+            await task
+
+
+def test_a_stop_waits_for_longer_than_the_pauses_between_the_tries_to_end_a_session() -> None:
+    assert sum(unclaimed.PAUSES_SECONDS) + 1.0 <= beside.CLOSE_SECONDS
