@@ -612,8 +612,21 @@ def test_the_policy_summary_names_every_setting_in_text() -> None:
     assert summary["cookie_secure"] == "true"
 
 
-def test_the_defaults_with_a_secret_are_not_weakened() -> None:
-    assert weakened_defaults(SessionSettings(secret_key=SECRET)) == []
+async def provide() -> str:
+    return SECRET
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"signing_key_provider": provide},
+        {"signing_key_provider": provide, "table_prefix": "asgi_sessions", "audience": "shop"},
+        {"audience": "asgi_sessions"},
+    ],
+)
+def test_what_is_as_good_as_the_defaults_is_not_weakened(values: dict[str, Any]) -> None:
+    assert weakened_defaults(SessionSettings(secret_key=SECRET, **values)) == []
 
 
 @pytest.mark.parametrize(
@@ -637,6 +650,8 @@ def test_the_defaults_with_a_secret_are_not_weakened() -> None:
         ({"absolute_timeout": "101d"}, "absolute_timeout"),
         ({"late_parent_window": "3m"}, "late_parent_window"),
         ({"signing_key_lifetime": "25h"}, "signing_key_lifetime"),
+        ({"signing_key_provider": provide, "audience": "asgi_sessions"}, "audience"),
+        ({"signing_key_provider": provide, "table_prefix": "asgi_sessions"}, "audience"),
     ],
 )
 def test_a_weakened_setting_is_named(values: dict[str, Any], name: str) -> None:

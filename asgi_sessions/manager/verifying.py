@@ -2,6 +2,8 @@
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
@@ -15,6 +17,7 @@ from asgi_sessions.manager.verified import VerifiedTokens
 from asgi_sessions.protocol import access_token, user_id
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken, LegacyAccessToken
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.keyring import Keyring
 from asgi_sessions.protocol.rotation import THEFT, Lineage, Verdict
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.settings import SessionSettings
@@ -48,7 +51,7 @@ class Verifier:
         self._covered, self._ahead = times.covered, times.ahead
         self._check_database = settings.revocation_check == "database"
         self._feed = feed
-        self._read = partial(
+        self._read: Callable[[str, Keyring], AccessToken] = partial(
             access_token.verify,
             audience=settings.token_audience,
             access_token_lifetime=settings.access_token_lifetime_ms,
@@ -56,6 +59,8 @@ class Verifier:
         )
         # Those keys sign for other managers too, perhaps: the database knows which sessions are this one's.
         self._doubts_legacy = settings.signing_key_provider is not None
+        if self._doubts_legacy and settings.token_audience == access_token.LEGACY_AUDIENCE:
+            self._read = partial(self._read_in_doubt, self._read)
         self._promotes = settings.promote_on == "first_use"
         self._rewrites = self._promotes and settings.speaks_supertokens
         self._unpromoted = OncePerMinute(_log, logging.WARNING, clocks.given)
@@ -197,6 +202,13 @@ class Verifier:
         if found.expires_at - found.issued_at > self._covered or found.issued_at - now > self._ahead:
             return self._times.bounded(found, now)
         self._verified.remember(text, found, now)
+        return found
+
+    def _read_in_doubt(self, read: Callable[[str, Keyring], AccessToken], text: str, keyring: Keyring) -> AccessToken:
+        """As `read`, for the manager whose own audience is that of older versions: its tokens look like theirs."""
+        found = read(text, keyring)
+        if found.issued_at < self._keys.legacy_until:
+            raise LegacyAccessToken(replace(found, legacy=True))
         return found
 
     def _take_clock(self, clock: Clock) -> None:

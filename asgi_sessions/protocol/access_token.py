@@ -24,6 +24,7 @@ __all__ = [
     "AccessLineage",
     "AccessToken",
     "InvalidAccessToken",
+    "LEGACY_AUDIENCE",
     "LegacyAccessToken",
     "MAX_LENGTH",
     "looks_signed",
@@ -34,10 +35,12 @@ __all__ = [
 MAX_LENGTH: Final = 4096
 """Characters, as many as a cookie holds."""
 
+LEGACY_AUDIENCE: Final = "asgi_sessions"
+"""Of every manager's tokens, before managers had audiences of their own."""
+
 _LEAST_LENGTH: Final = 100  # the header alone has some 90, the signature 43 or more
 
 _ISSUER: Final = "asgi_sessions"
-_LEGACY_AUDIENCE: Final = "asgi_sessions"  # of every manager, before managers had audiences of their own
 _LARGEST_VERSION: Final = 2**63 - 1  # as large as its column
 _LATEST: Final = 253_402_300_799  # the end of the year 9999, the last one that a datetime can be in
 
@@ -256,9 +259,9 @@ def _read(claims: Any, audience: str, verifies_until: int | None) -> AccessToken
     if type(claims) is not dict or claims["iss"] != _ISSUER:
         raise ValueError("not a token of ours")
     if claims["aud"] != audience:
-        if claims["aud"] != _LEGACY_AUDIENCE:
+        if claims["aud"] != LEGACY_AUDIENCE:
             raise ValueError("a token for another manager")
-        raise LegacyAccessToken(replace(_read(claims, _LEGACY_AUDIENCE, verifies_until), legacy=True))
+        raise LegacyAccessToken(replace(_read(claims, LEGACY_AUDIENCE, verifies_until), legacy=True))
     handle, generation, csrf = claims["sid"], claims["gen"], claims.get("csrf")
     if not is_handle(handle) or not _is_generation(generation) or not isinstance(csrf, str | None):
         raise ValueError("not a token of ours")

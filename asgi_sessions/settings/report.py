@@ -6,6 +6,7 @@ from datetime import timedelta
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
+from asgi_sessions.protocol.access_token import LEGACY_AUDIENCE
 from asgi_sessions.protocol.lifetimes import format_duration
 from asgi_sessions.settings.consistency import database_is_sqlite
 from asgi_sessions.settings.model import SessionSettings
@@ -91,6 +92,11 @@ def _weakened(settings: SessionSettings) -> Iterator[str]:
         yield "token_transport: scripts of the page can read tokens that travel in headers."
     if settings.revocation_check == "none":
         yield "revocation_check: none, so after a logout an access token stays good until it expires."
+    if settings.signing_key_provider is not None and settings.token_audience == LEGACY_AUDIENCE:
+        yield (
+            f'audience: "{LEGACY_AUDIENCE}" (by default the table_prefix), as version 0.1 of every manager wrote it: '
+            "with a signing_key_provider that others share, their tokens of that time are taken for this one's."
+        )
     if settings.access_token_lifetime > _LONG_ACCESS:
         yield "access_token_lifetime: above 1h, so a stolen access token is good for long."
     for name, what in (

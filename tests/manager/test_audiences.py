@@ -174,6 +174,37 @@ async def test_an_older_token_of_another_manager_on_the_same_provider_opens_noth
         assert (await customers.get_session_without_request(older.access)).user_id == "alice"
 
 
+@pytest.mark.parametrize(
+    ("prefix", "audience"), [(STAFF, "asgi_sessions"), ("asgi_sessions", None)], ids=["audience", "table_prefix"]
+)
+async def test_nor_does_it_where_the_own_audience_is_that_of_older_versions(
+    path: Path, prefix: str, audience: str | None
+) -> None:
+    async with open_manager(path, CUSTOMERS), open_manager(path, prefix, audience=audience):
+        pass
+    run(path, *(f"DELETE FROM {name}state WHERE name = 'upgraded_at'" for name in (CUSTOMERS, prefix)))
+    async with open_manager(path, CUSTOMERS) as customers, open_manager(path, prefix, audience=audience) as staff:
+        older = await as_an_older_version(customers, await customers.create_new_session_without_request("alice"))
+        assert staff.lifecycle.verifier.recognise(older.access.encode()) is None
+        with pytest.raises(Unauthorised):
+            await staff.get_session_without_request(older.access)
+        own = await staff.create_new_session_without_request("bob")
+        assert (await staff.get_session_without_request(own.access_token.value)).user_id == "bob"
+
+
+async def test_a_day_after_the_upgrade_the_older_versions_audience_is_one_as_any_other(path: Path) -> None:
+    async with open_manager(path, STAFF, audience="asgi_sessions"):
+        pass
+    run(path, "DELETE FROM staff_state WHERE name = 'upgraded_at'")
+    async with open_manager(path, STAFF, audience="asgi_sessions"):
+        pass
+    later = open_manager(path, STAFF, audience="asgi_sessions")
+    later.clock = MovableClock(system_clock() + ROLLING_RESTART_MS + 60_000)
+    async with later as staff:
+        own = await staff.create_new_session_without_request("bob")
+        assert staff.lifecycle.verifier.recognise(own.access_token.value.encode()) is not None
+
+
 async def test_a_payload_that_just_fitted_an_older_versions_token_is_refreshed(path: Path) -> None:
     async with open_manager(path, "asgi_sessions_") as sessions:
         issued = await sessions.create_new_session_without_request("alice")
