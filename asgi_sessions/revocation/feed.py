@@ -16,7 +16,8 @@ thawed       the loop has stood still (`pulse`), or the news has  wait for a pol
              become too old, and no poll has failed since
 failing      polls fail, or were waited for in vain               go on for ``revocation_max_staleness``, then get 503
 suspicious   all of a user's sessions were ended here, and no     of that user ask the database, each for its own
-             poll that has begun since is through yet             session; all others as before
+             poll that has begun since is through yet; it reads   session; all others as before
+             what is known as well
 ===========  ===================================================  ====================================================
 
 `vouches_for` compares the time with `_good_until`, and everything above is in there: the beat of the pulse that is due,
@@ -257,8 +258,9 @@ class RevocationFeed:
         self._forget(began)
         known, pages = self._unread, self._pages
         self._unread = set(known)
-        strong = bool(self._suspects) or self._wanted_from > self._fresh_at
-        newest = await self._reader.read(strong=strong)
+        suspicious = self.is_suspicious
+        strong = suspicious or self._wanted_from > self._fresh_at
+        newest = await self._reader.read(strong=strong, wholly=suspicious)
         self._unread -= known
         self._fresh_at = began
         self._judge()

@@ -7,7 +7,8 @@ What must hold
 committed, perhaps on another node. But by the revocation clock (``store/tombstones.py``) it writes no ``revoked_at``
 below what a poll had read `OVERLAP_MS` before. So each poll looks at everything down to there: the newest page, then
 further for as long as a page holds news. What lies deeper was read by polls before; it is read again in pieces, a page
-at each poll, and every `FULL_READ_SECONDS` so is all that is still needed.
+at each poll, and every `FULL_READ_SECONDS` so is all that is still needed. A statement that was committed late may so
+be found some polls later. Who must know that one is read which has been committed by now has all of it read at once.
 
 *Only what has been read to its end counts.* Reading that was cut off leaves a gap, the place where it has to go on.
 While there are gaps there is no news.
@@ -87,11 +88,12 @@ class Reader:
         self._again: Position | None = None  # of the full read
         self._again_since = 0
 
-    async def read(self, *, strong: bool = False) -> Page:
+    async def read(self, *, strong: bool = False, wholly: bool = False) -> Page:
         """Read all that could have appeared since the last complete read.
 
         Args:
             strong: See `Database.run`.
+            wholly: Read what is known as well: pages without news may lie above a statement that was committed late.
 
         Returns:
             The newest page.
@@ -106,6 +108,8 @@ class Reader:
             self._since = self._floor
         since = self._clock_at(self._good_at - OVERLAP_MS / 1000)
         self._since = min(since, self._since) if self._gaps else since
+        if wholly:
+            self._gaps = [_Gap(TOP, to_the_end=True)]
         first = self._good_at == float("-inf")
         newest = await self._look_at_the_top(strong)
         looked_at = self._monotonic()

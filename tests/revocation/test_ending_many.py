@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from asgi_sessions import Session, SessionManager, StoreUnavailable, Unauthorised
+from asgi_sessions.store import tombstones
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.repository import SessionRepository
 from tests.revocation.polling import feed_of, poll, stop_polling
+from tests.revocation.tombstones import Cemetery, some_handle
 from tests.security.browser import Browser
 from tests.security.shop import ACCESS, Shop, open_shop
 from tests.security.statements import counted
@@ -135,6 +137,20 @@ async def test_a_poll_that_began_before_the_call_clears_nobody(shop: Shop, monke
     assert await statuses(browser) == [401]
     await poll(shop.manager)
     assert await statuses(browser) == [401]
+
+
+async def test_a_larger_revocation_that_began_later_and_was_read_before_hides_nobody(
+    shop: Shop, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tombstones, "PAGE_SIZE", 5)
+    cemetery = Cemetery(database)
+    browsers, _ = await logged_in(shop, 2)
+    await cemetery.bury(*(some_handle() for _ in range(60)), at=await cemetery.now() + 5_000)
+    await poll(shop.manager)
+    await shop.manager.revoke_all_sessions_for_user("alice")  # its tombstones lie below, where all pages are known
+    await poll(shop.manager)
+    assert not feed_of(shop.manager).is_suspicious
+    assert await statuses(*browsers) == [401, 401]
 
 
 async def test_what_another_worker_was_faster_with_is_refused_here_too(url: str, shop: Shop) -> None:
