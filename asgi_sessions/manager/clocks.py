@@ -17,8 +17,9 @@ further apart             the database's, carried    not done; the log says so o
                           on from when it was heard
 ========================  =========================  ==========================================
 
-The difference is heard with each poll of the revocation feed and before whatever is irreversible. A poll must be
-confirmed by the next one before it counts as too far off: it may have met the one node of a database that is wrong.
+The difference is heard at the start, with each poll of the revocation feed and before whatever is irreversible. Whoever
+is about to do such a thing does not do it after a single answer that is too far off. The time that is told changes only
+where the next answer confirms that one, or at the start: it may come from the one node of a database that is wrong.
 Between two polls a clock that nobody can set tells when the machine's was set: whoever asks here for the time, and the
 next poll, finds out.
 """
@@ -76,7 +77,8 @@ class Clocks:
         self._allowed = format_duration(settings.max_clock_difference)
         self.given = given
         self._ask_database = ask_database
-        self._difference = 0  # the machine's less the database's, ms
+        self._difference = 0  # the machine's less the database's, ms, as it counts
+        self._answered = 0  # and as the database's last answer, confirmed or not, has it
         self._heard: Reading | None = None  # when that was so
         self._off = self._doubted = False
         self._said_at = float("-inf")
@@ -114,13 +116,14 @@ class Clocks:
         """To be taken before the database is asked for its time, for `heard`."""
         return Reading(system_clock(), machine_seconds())
 
-    def heard(self, asked: Reading, database_now: int, *, at_once: bool = False) -> None:
+    def heard(self, asked: Reading, database_now: int) -> None:
         """Hold the machine's clock against the database's.
+
+        The very first difference counts as it is; a later one that is too large when it is heard once more.
 
         Args:
             asked: What `read` returned before the database was asked. A slow answer is no difference.
             database_now: What it said, ms.
-            at_once: Whether a difference that is too large counts though it was heard for the first time.
         """
         self._notice_a_step()
         answered = self.read()
@@ -128,28 +131,32 @@ class Clocks:
         began = asked.wall if abs(answered.wall - asked.wall - took) <= STEP_MS else answered.wall - took
         # Somewhere in between the database looked at its clock. What may be no difference counts as none.
         least, most = began - database_now, answered.wall - database_now
-        difference = max(least, min(most, 0))
+        difference = self._answered = max(least, min(most, 0))
         was_doubted, self._doubted = self._doubted, abs(difference) > self._most_apart
-        if self._doubted and not (was_doubted or self._off or at_once):
+        if self._doubted and not (was_doubted or self._off or self._heard is None):
             return
         self._heard = answered
         self._differ(difference)
 
-    async def measure(self) -> None:
-        """Ask the database for its time now.
+    async def measure(self) -> bool:
+        """Ask the database for its time now: before something irreversible, and at the start.
+
+        Returns:
+            Whether this very answer is near enough to go by it. One that is not may be a single node's.
 
         Raises:
             StoreUnavailable: It does not answer.
         """
         asked = self.read()
-        self.heard(asked, await self._ask_database(), at_once=True)
+        self.heard(asked, await self._ask_database())
+        return not self._doubted
 
     def describe(self) -> str:
         """What differs, and by how much, for people."""
         machine = system_clock()
         return (
             f"this machine's clock says {from_ms(machine):%Y-%m-%d %H:%M:%S} UTC, the database's "
-            f"{from_ms(machine - self._difference):%Y-%m-%d %H:%M:%S} UTC: {abs(self._difference) / 1000:.1f} s apart, "
+            f"{from_ms(machine - self._answered):%Y-%m-%d %H:%M:%S} UTC: {abs(self._answered) / 1000:.1f} s apart, "
             f"and at most {self._allowed} are allowed"
         )
 
@@ -161,7 +168,8 @@ class Clocks:
         step = reading.wall - heard.wall - (reading.elapsed - heard.elapsed) * 1000
         if abs(step) > STEP_MS:
             self._heard = reading
-            self._differ(self._difference + round(step))
+            self._answered = self._difference + round(step)
+            self._differ(self._answered)
 
     def _differ(self, difference: int) -> None:
         self._difference = difference

@@ -161,9 +161,7 @@ class SigningKeys:
             await self._provision.join()
             return
         self._take(await self._keys(ACCESS, strict=strict))
-        if self._due():
-            await self._clocks.measure()
-        if self._due():
+        if self._due() and await self._clocks.measure() and self._due():
             newest, now = self.keyring.newest, self._clock()
             if newest.signs_from > now + PUBLISH_AHEAD_MS:
                 _log.warning(

@@ -21,10 +21,12 @@ class Machine:
     Attributes:
         true: The database's time, ms.
         ahead: The machine's clock is so far ahead of it, ms.
+        node: So far ahead is the one node of the database that is asked, ms.
     """
 
     true: int = START
     ahead: int = 0
+    node: int = 0
 
     def time_ns(self) -> int:
         return (self.true + self.ahead) * 1_000_000
@@ -33,7 +35,7 @@ class Machine:
         return self.true / 1000
 
     async def database_now(self) -> int:
-        return self.true
+        return self.true + self.node
 
     def pass_by(self, milliseconds: int) -> None:
         self.true += milliseconds
@@ -99,7 +101,7 @@ async def test_a_clock_that_is_set_while_the_database_answers(machine: Machine, 
     asked = clocks.read()
     machine.pass_by(100)
     machine.ahead = HOUR
-    clocks.heard(asked, await machine.database_now(), at_once=True)
+    clocks.heard(asked, await machine.database_now())
     assert clocks.too_far_off
     assert abs(clocks() - machine.true) <= 100
 
@@ -175,6 +177,28 @@ async def test_what_a_single_poll_says_is_not_believed_before_the_next_one(machi
     assert clocks() == machine.true + 60_000
     clocks.heard(clocks.read(), machine.true)  # who agrees with the machine is believed at once
     assert clocks() == machine.true
+
+
+@pytest.mark.parametrize("node", [-HOUR, HOUR])
+async def test_a_single_answer_before_something_irreversible_holds_it_back_and_changes_no_time(
+    node: int, machine: Machine, clocks: Clocks
+) -> None:
+    assert await clocks.measure()
+    followed: list[Clock] = []
+    clocks.follow(followed.append)
+    for _ in range(3):
+        machine.node = node
+        assert not await clocks.measure()
+        assert f"{HOUR // 1000}.0 s apart" in clocks.describe()
+        assert clocks() == clocks.now() == clocks.database_time() == machine.true
+        assert not clocks.too_far_off
+        machine.node = 0
+        assert await clocks.measure()
+    assert len(followed) == 1
+    machine.node = node
+    assert not await clocks.measure()
+    clocks.heard(clocks.read(), machine.true + node)  # the next poll says the same
+    assert clocks() == machine.true + node
 
 
 async def test_a_follower_gets_the_clock_that_is_right(machine: Machine, clocks: Clocks) -> None:

@@ -89,6 +89,50 @@ async def test_a_worker_whose_clock_is_set_wrong_purges_nothing_and_says_so(
         assert len(await sessions.get_all_session_handles_for_user("alice")) == 20
 
 
+def answers_wrongly_once(sessions: SessionManager, monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
+    """Have the next one who asks the database for its time meet a node that is wrong."""
+    clocks = sessions.lifecycle.clock
+    right = clocks._ask_database
+
+    async def wrong() -> int:
+        monkeypatch.setattr(clocks, "_ask_database", right)
+        return await right() + ahead
+
+    monkeypatch.setattr(clocks, "_ask_database", wrong)
+
+
+@pytest.mark.parametrize("ahead", [-15 * DAY, 15 * DAY])
+async def test_one_answer_of_a_wrong_node_puts_the_purge_off_and_sets_no_time(
+    ahead: int, store_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with worker(store_url, idle_timeout="10s", access_token_lifetime="1s") as sessions:
+        issued = await sessions.create_new_session_without_request("alice")
+        answers_wrongly_once(sessions, monkeypatch, ahead)
+        with caplog.at_level(logging.ERROR, "asgi_sessions"):
+            assert await sessions.purge_expired_sessions() == 0
+        assert f"{15 * DAY // 1000}.0 s apart" in caplog.text or f"{15 * DAY // 1000 - 1}.9 s apart" in caplog.text
+        assert abs(sessions.lifecycle.clock() - time.time_ns() // 1_000_000) < DAY
+        assert abs(sessions.lifecycle.clock.database_time() - time.time_ns() // 1_000_000) < DAY
+        await sessions.refresh_session_without_request(issued.refresh_token.value)
+
+
+@pytest.mark.parametrize("ahead", [-15 * DAY, 15 * DAY])
+async def test_one_answer_of_a_wrong_node_makes_no_key_and_the_next_request_makes_it(
+    ahead: int, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with worker(store_url) as sessions:
+        keys = sessions.lifecycle.keys
+        await keys._make("access", 1, keys._clock() + 15 * DAY)  # so that another one is due
+        answers_wrongly_once(sessions, monkeypatch, ahead)
+        await keys._load(strict=False)
+        assert len(await keys._store.load("access")) == 2
+        assert abs(sessions.lifecycle.clock() - time.time_ns() // 1_000_000) < DAY
+        assert await accepts(sessions, await issue(sessions))
+        newest = (await keys._store.load("access"))[-1]
+        assert newest.serial == 2
+        assert abs(newest.signs_from - time.time_ns() // 1_000_000) < DAY
+
+
 async def test_such_a_worker_leaves_the_purge_to_others(
     store_url: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
