@@ -110,7 +110,7 @@ class Exchange:
         self._logged_in = False
         self._renewed = False  # by a login, or a refresh that the application asked for
         clock = manager.clock
-        self._arrived_at = clock()
+        self._arrived_at = clock()  # by this worker's own clock; see `_arrived`
 
     @property
     def answer(self) -> Answer:
@@ -275,7 +275,7 @@ class Exchange:
         """Have `ended` called when the connection's session ends, or `outlived` when its own time is over."""
         if self._access is None:
             raise Unauthorised
-        return self.manager.lifecycle.watch(self._access, ended, outlived=outlived, arrived_at=self._arrived_at)
+        return self.manager.lifecycle.watch(self._access, ended, outlived=outlived, arrived_at=self._arrived)
 
     def serve(self, scope: Scope) -> None:
         """Let errors be answered where the application asks, which may be a mounted one with a copy of the scope."""
@@ -315,14 +315,14 @@ class Exchange:
             if lifecycle.verifier.in_time(access):
                 await lifecycle.verifier.stands(access, check_database=check_database)
                 return session
-            if self.answer.started or self._logged_in or self._came_in_time(lifecycle, access):
+            if self.answer.started or self._logged_in or self._came_in_time(access):
                 # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
                 # token is as old as the request: judged again, a long stream would look like a thief.
                 await lifecycle.check(access.handle)
                 return session
         access = self._presented = await presented.access_token(lifecycle, carried)
         inline = lifecycle.settings.refresh == "inline" and not carried.bearer
-        if access is not None and self._came_in_time(lifecycle, access):
+        if access is not None and self._came_in_time(access):
             self._supertokens_needs_id(carried)
             self._guard.check(access, csrf, bearer=carried.bearer)
             try:
@@ -377,7 +377,7 @@ class Exchange:
             # The pages of an inline application learn no new token with each answer, so that it has to last.
             anti_csrf_token=access.anti_csrf_token if inline and access is not None else None,
             issue=not (self.answer.started or (inline and self._age > MAX_ANSWER_AGE_MS)),
-            arrived_at=self._arrived_at,
+            arrived_at=self._arrived,
             serves_parents=inline,
         )
         if refreshed.tokens is not None:
@@ -435,9 +435,14 @@ class Exchange:
         """For how long the connection has been open, ms."""
         return self.manager.clock() - self._arrived_at
 
-    def _came_in_time(self, lifecycle: Lifecycle, access: AccessToken) -> bool:
+    @property
+    def _arrived(self) -> int:
+        """When the connection arrived, ms, by the time that tokens and rows are held against."""
+        return self.manager.lifecycle.clock.corrected(self._arrived_at)
+
+    def _came_in_time(self, access: AccessToken) -> bool:
         """Whether the token had not expired when the request arrived."""
-        return lifecycle.clock.corrected(self._arrived_at) < access.expires_at
+        return self._arrived < access.expires_at
 
     @property
     def _one_at_a_time(self) -> asyncio.Lock:
