@@ -241,26 +241,31 @@ class Transport:
         """The response headers that leave the present cookies alone in the jar, where several came and none counted.
 
         Earlier ones are cleared where the present one came too. Of a cookie that came in more copies than count, so
-        that it is an attack, everything but ours is cleared: the next request has ours alone.
+        that it is an attack, everything is cleared but the present and the earlier ones of ours: nothing tells which
+        of the copies is the user's, and the next request, which has ours alone, is to end their sessions.
 
         Args:
             carried: What the request carried.
             headers: ``scope["headers"]``.
             path: The request's path as the browser sees it.
         """
+        host = _header(headers, b"host") or ""
+        crowded = [cookie for cookie in (self.access, self.refresh) if self._is_crowded(cookie, headers)]
         out = [
             (b"set-cookie", older.clear_header())
             for cookie, older in self._all_older
-            if cookie.name in carried.names and older.name in carried.names
+            if cookie not in crowded and cookie.name in carried.names and older.name in carried.names
         ]
-        host = _header(headers, b"host") or ""
-        for cookie in (self.access, self.refresh):
-            names = (cookie.name.encode(), *self._older_names[cookie])
-            if sum(len(set(values(headers, name))) for name in names) > MAX_COPIES:
-                kept = {cookie, *self._older[cookie]} if cookie.name not in carried.names else {cookie}
-                for name in names:
-                    out += [(b"set-cookie", line) for line in clear_planted(name.decode(), host, path, kept)]
+        for cookie in crowded:
+            kept = {cookie, *self._older[cookie]}
+            for name in (cookie.name.encode(), *self._older_names[cookie]):
+                out += [(b"set-cookie", line) for line in clear_planted(name.decode(), host, path, kept)]
         return out
+
+    def _is_crowded(self, cookie: CookieSpec, headers: RawHeaders) -> bool:
+        """Whether more copies of a cookie came than count, under its present and its earlier names."""
+        names = (cookie.name.encode(), *self._older_names[cookie])
+        return sum(len(set(values(headers, name))) for name in names) > MAX_COPIES
 
     def may_hide_refresh(self, path: str) -> bool:
         """Whether a refresh cookie of an earlier configuration may be in the jar that does not come to this path."""

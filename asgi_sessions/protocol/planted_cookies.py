@@ -1,7 +1,8 @@
 """Clearing cookies that somebody else has put beside ours under the same name.
 
 A request says nothing of a cookie but its name and value. Which domains and paths it can have come from is known: those
-that match the request (RFC 6265, sections 5.1.3 and 5.1.4). Clearing all of them but ours leaves ours.
+that match the request (RFC 6265, sections 5.1.3 and 5.1.4). Clearing all of them but ours leaves ours. A cookie that
+was set with ``Partitioned`` is another one beside that without (CHIPS).
 """
 
 import re
@@ -11,7 +12,7 @@ from asgi_sessions.protocol.cookies import CookieSpec
 
 __all__ = ["MOST", "clear_planted"]
 
-MOST = 40
+MOST = 80
 """Headers for one name: a path of any number of parts must not make an answer that proxies refuse."""
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")
@@ -33,14 +34,15 @@ def clear_planted(name: str, host: str, path: str, kept: Collection[CookieSpec])
     if name.lower().startswith(("__host-", "__http-")):
         return []  # nobody but this host's server sets them
     ours = {(cookie.domain, cookie.path) for cookie in kept if cookie.name == name}
-    secure = "; Secure" if any(cookie.secure for cookie in kept) else ""
-    found = [
-        f"{name}=;{f' Domain={domain};' if domain else ''} Path={each}; Max-Age=0{secure}".encode("ascii")
-        for each in _paths(path)
-        for domain in _domains(host)
-        if (domain, each) not in ours
-    ]
-    return found[:MOST]
+    secure = any(cookie.secure for cookie in kept)
+    found: list[str] = []
+    for each in _paths(path):
+        for domain in _domains(host):
+            # Not at our places: browsers that do not know Partitioned would clear ours. One such cookie may stay there.
+            if (domain, each) not in ours:
+                cleared = f"{name}=;{f' Domain={domain};' if domain else ''} Path={each}; Max-Age=0"
+                found += [f"{cleared}; Secure", f"{cleared}; Secure; Partitioned"] if secure else [cleared]
+    return [line.encode("ascii") for line in found[:MOST]]
 
 
 def _domains(host: str) -> Iterator[str | None]:

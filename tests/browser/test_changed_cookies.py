@@ -79,8 +79,9 @@ def test_a_cookie_domain_set_later_logs_nobody_out_and_hides_nothing(
     assert old.ask("GET", "/me")[0] == 401
 
 
+@pytest.mark.parametrize("partitioned", [False, True])
 def test_after_a_sign_out_that_was_refused_for_planted_cookies_the_next_one_ends_the_session(
-    serve: Callable[..., Server], new_browser: Callable[..., Chrome]
+    serve: Callable[..., Server], new_browser: Callable[..., Chrome], partitioned: bool
 ) -> None:
     browser = new_browser()
     shop = _Shop(browser, serve(cookie_prefix="none"))
@@ -94,10 +95,11 @@ def test_after_a_sign_out_that_was_refused_for_planted_cookies_the_next_one_ends
     ]
     for number, (domain, path) in enumerate(places):
         planted = f"{head}.{number:08}{rest[8:]}"
-        browser.execute_cdp_cmd(
-            "Network.setCookie",
-            {"name": "sAccessToken", "value": planted, "domain": f".{domain}", "path": path, "secure": True},
-        )
+        cookie = {"name": "sAccessToken", "value": planted, "domain": f".{domain}", "path": path, "secure": True}
+        if partitioned:
+            site = {"topLevelSite": "http://shop.localhost", "hasCrossSiteAncestor": False}
+            cookie |= {"partitionKey": site, "sameSite": "None"}
+        assert browser.execute_cdp_cmd("Network.setCookie", cookie)["success"]
     assert len(shop.jar()) == len(own) + len(places)
     status, text = shop.ask("POST", "/auth/signout")
     assert (status, "too_many_cookies" in text) == (431, True)

@@ -12,6 +12,11 @@ DOMAINS = (None, "app.shop.example", "shop.example")
 PATHS = ("/", "/auth", "/auth/", "/auth/signout")
 
 
+def plain(lines: list[bytes]) -> list[bytes]:
+    """Those for cookies that were set without Partitioned."""
+    return [line for line in lines if not line.endswith(b"; Partitioned")]
+
+
 def attributes(line: bytes) -> tuple[str | None, str]:
     parts = dict(part.strip().partition("=")[::2] for part in line.decode().split(";"))
     assert parts[NAME] == ""
@@ -23,9 +28,18 @@ def attributes(line: bytes) -> tuple[str | None, str]:
 @pytest.mark.parametrize(("domain", "path"), list(itertools.product(DOMAINS, PATHS)))
 def test_everything_that_comes_is_cleared_but_ours(domain: str | None, path: str) -> None:
     ours = CookieSpec(name=NAME, domain=domain, path=path)
-    found = [attributes(line) for line in clear_planted(NAME, "app.shop.example:8443", "/auth/signout", [ours])]
+    lines = clear_planted(NAME, "app.shop.example:8443", "/auth/signout", [ours])
+    found = [attributes(line) for line in plain(lines)]
     assert len(found) == len(set(found))
     assert set(found) == set(itertools.product(DOMAINS, PATHS)) - {(domain, path)}
+    assert [line + b"; Partitioned" for line in plain(lines)] == [line for line in lines if line not in plain(lines)]
+
+
+def test_a_browser_takes_partitioned_from_secure_cookies_alone() -> None:
+    ours = CookieSpec(name="sAccessToken", secure=False)
+    lines = clear_planted("sAccessToken", "shop.example", "/auth/signout", [ours])
+    assert lines
+    assert not [line for line in lines if b"Partitioned" in line or b"Secure" in line]
 
 
 @pytest.mark.parametrize(
@@ -33,17 +47,17 @@ def test_everything_that_comes_is_cleared_but_ours(domain: str | None, path: str
 )
 def test_a_host_without_parent_domains_has_only_cookies_of_its_own(host: str) -> None:
     ours = CookieSpec(name=NAME)
-    assert {attributes(line) for line in clear_planted(NAME, host, "/me", [ours])} == {(None, "/me")}
+    assert {attributes(line) for line in plain(clear_planted(NAME, host, "/me", [ours]))} == {(None, "/me")}
 
 
 @pytest.mark.parametrize("path", ["", "/", "*", "/a;b", "/é", "/a b", "/" + "x" * 300, "/a\r\nb"])
 def test_a_path_that_no_cookie_is_set_for_is_left_out(path: str) -> None:
     found = clear_planted(NAME, "shop.example", path, [CookieSpec(name=NAME)])
-    assert {attributes(line) for line in found} == {("shop.example", "/")}
+    assert {attributes(line) for line in plain(found)} == {("shop.example", "/")}
 
 
 def test_a_path_ending_in_a_slash_has_cookies_of_both_spellings() -> None:
-    found = {attributes(line)[1] for line in clear_planted(NAME, "localhost", "/a/", [CookieSpec(name=NAME)])}
+    found = {attributes(line)[1] for line in plain(clear_planted(NAME, "localhost", "/a/", [CookieSpec(name=NAME)]))}
     assert found == {"/a", "/a/"}
 
 
