@@ -125,7 +125,8 @@ class SessionLimit:
 
     async def _look(self, owner: bytes, limit: int) -> None:
         try:
-            newest = await self._newest(owner, limit)
+            # Nobody has asked for this limit: it ends what is used no more, whoever logged in later.
+            newest = await self._newest(owner, limit, by_use=True)
             await self._evict([handle for handle, _ in newest[limit:]])
         except StoreUnavailable:
             _log.info("How many sessions a user has could not be looked up; a later login does.")
@@ -139,5 +140,5 @@ class SessionLimit:
         elif handles:
             await self._revoker.revoke_many(handles, reason="evicted")
 
-    async def _newest(self, owner: bytes, limit: int) -> list[tuple[str, int]]:
-        return await self._sessions.newest_of(owner, now=self._clock(), limit=limit + MOST_AT_ONCE)
+    async def _newest(self, owner: bytes, limit: int, *, by_use: bool = False) -> list[tuple[str, int]]:
+        return await self._sessions.newest_of(owner, now=self._clock(), limit=limit + MOST_AT_ONCE, by_use=by_use)

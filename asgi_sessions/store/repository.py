@@ -174,6 +174,10 @@ class SessionRepository:
         self._newest_of = prepared(
             select(s.handle, s.created_at).where(of_user, live).order_by(*newest_first).limit(page_size)
         )
+        last_used_first = (s.last_active_at.desc(), *newest_first)
+        self._last_used_of = prepared(
+            select(s.handle, s.created_at).where(of_user, live).order_by(*last_used_first).limit(page_size)
+        )
         self._living = select(s.handle).where(s.handle.in_(bindparam("handles", expanding=True)), live)
         self._handles_of = prepared(select(s.handle).where(of_user, live).order_by(*newest_first))
         self._get_info = prepared(select(s.session_info).where(of_handle, live))
@@ -412,9 +416,17 @@ class SessionRepository:
             outcome = await self._run(self._list_older, values | {"created_at": after[0], "p_after": after[1]})
         return [SessionRow(*row) for row in outcome.rows]
 
-    async def newest_of(self, user_id: bytes, now: int, *, limit: int) -> list[tuple[str, int]]:
-        """Return handles and times of creation of a user's newest live sessions, newest first."""
-        outcome = await self._run(self._newest_of, {"p_user_id": user_id, "now": now, "size": limit})
+    async def newest_of(self, user_id: bytes, now: int, *, limit: int, by_use: bool = False) -> list[tuple[str, int]]:
+        """Return handles and times of creation of a user's newest live sessions, newest first.
+
+        Args:
+            user_id: As stored.
+            now: ms.
+            limit: How many at most.
+            by_use: Those that were used last, the last used first.
+        """
+        statement = self._last_used_of if by_use else self._newest_of
+        outcome = await self._run(statement, {"p_user_id": user_id, "now": now, "size": limit})
         return [(handle, created_at) for handle, created_at in outcome.rows]
 
     async def living(self, handles: Sequence[str], now: int) -> set[str]:

@@ -61,6 +61,19 @@ async def test_what_the_default_ends_is_told_as_evicted(new_manager: NewManager)
     assert reasons == ["evicted", "evicted"]
 
 
+async def test_the_default_spares_a_session_in_use_however_often_a_script_logs_in(
+    new_manager: NewManager, clock: MovableClock
+) -> None:
+    async with new_manager() as sessions:
+        person = await sessions.create_new_session_without_request("alice")
+        for _ in range(3):
+            await log_in(sessions, DEFAULT - 1)
+            clock.advance(301)
+            person = await sessions.refresh_session_without_request(person.refresh_token.value)
+        await sessions.get_session_without_request(person.access_token.value)
+        assert person.session.session_handle in await sessions.get_all_session_handles_for_user("alice")
+
+
 async def test_a_few_logins_are_an_insert_each_and_nothing_beside(
     new_manager: NewManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
