@@ -20,6 +20,7 @@ from asgi_sessions.errors import (
     SessionLimitReached,
     StoreUnavailable,
     TokenTheftDetected,
+    TooManyCookies,
     TryRefreshToken,
     Unauthorised,
 )
@@ -46,6 +47,7 @@ _GRAVITY = {
             TokenTheftDetected,
             Unauthorised,
             CsrfRejected,
+            TooManyCookies,
             TryRefreshToken,
             AlreadyRotated,
             ReauthenticationRequired,

@@ -29,8 +29,10 @@ from asgi_sessions import (
     SessionMiddleware,
     StoreUnavailable,
     TokenTheftDetected,
+    TooManyCookies,
     TryRefreshToken,
     Unauthorised,
+    errors,
     get_session,
     session_exception_handler,
 )
@@ -52,6 +54,7 @@ FROM_THE_GRAVEST = [
     TokenTheftDetected("h" * 32, "alice"),
     Unauthorised(),
     CsrfRejected(),
+    TooManyCookies(),
     TryRefreshToken(),
     AlreadyRotated("h" * 32, 3),
     ReauthenticationRequired(),
@@ -66,10 +69,16 @@ FROM_THE_GRAVEST = [
     ("graver", "other"), list(itertools.combinations(FROM_THE_GRAVEST, 2)), ids=lambda error: type(error).__name__
 )
 def test_the_gravest_error_of_a_group_counts(graver: SessionError, other: SessionError) -> None:
-    for errors in ([graver, other], [other, graver], [other, graver, other]):
-        assert answerable(ExceptionGroup("", errors)) is graver
+    for together in ([graver, other], [other, graver], [other, graver, other]):
+        assert answerable(ExceptionGroup("", together)) is graver
     nested = ExceptionGroup("", [ExceptionGroup("", [other]), ExceptionGroup("", [ExceptionGroup("", [graver])])])
     assert answerable(nested) is graver
+
+
+def test_every_error_for_the_client_has_its_place() -> None:
+    kinds = {getattr(errors, name) for name in errors.__all__} - {SessionError}
+    developers = {kind for kind in kinds if issubclass(kind, GeneralError)} - {StoreUnavailable}
+    assert {type(error) for error in FROM_THE_GRAVEST} - {NotToday} == kinds - developers
 
 
 @pytest.mark.parametrize("mistake", [ValueError(), ConfigurationError("x"), PayloadTooLarge(), GeneralError()])
