@@ -94,13 +94,13 @@ class Events:
                 await asyncio.wait(at_work, timeout=left)
         finally:
             given_up = sum(lane.give_up() for lane in self._lanes.get(loop, {}).values())
+            if given_up:
+                _log.error("%d events were dropped: their hooks were not done with others.", given_up)
             late = self._at_work()
             for task in late:
                 task.cancel()
         if late:
             _log.warning("%d hooks were still at work after %g s and were cancelled.", len(late), SETTLE_SECONDS)
-            if given_up:
-                _log.error("%d events were dropped: their hooks were not done with others.", given_up)
             await asyncio.wait(late, timeout=CANCEL_SECONDS)
 
     def _at_work(self) -> list[asyncio.Task[None]]:

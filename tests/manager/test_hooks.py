@@ -471,3 +471,20 @@ async def test_a_stop_finishes_what_waits_and_says_what_it_had_to_drop(
         _tell(sessions, 50)
     assert "20 hooks were still at work after 0.02 s and were cancelled." in caplog.messages
     assert "30 events were dropped: their hooks were not done with others." in caplog.messages
+
+
+async def test_what_a_stop_drops_is_told_also_where_no_hook_is_late_but_the_one_that_stops(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook_lane, "AT_ONCE", 1)
+    told, settled = events.Events(), asyncio.Event()
+
+    async def stops(event: SessionEvent) -> None:
+        await told.settle()
+        settled.set()
+
+    told.add(Event.CREATED, stops)
+    for _ in range(3):
+        told.happened(Event.CREATED)
+    await asyncio.wait_for(settled.wait(), PATIENCE)
+    assert caplog.messages == ["2 events were dropped: their hooks were not done with others."]
