@@ -57,7 +57,7 @@ class Issuer:
         self._audience = settings.token_audience
         self._cookie_name = prefixed_name(
             ACCESS_COOKIE,
-            settings.cookie_prefix,
+            settings.cookie_prefix_in_use,
             secure=settings.cookie_secure,
             domain=settings.cookie_domain,
             path=settings.access_token_path,

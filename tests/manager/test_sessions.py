@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from asgi_sessions import (
     TryRefreshToken,
     Unauthorised,
 )
+from asgi_sessions.asgi.transport import Transport
+from asgi_sessions.protocol.cookies import MAX_SIZE
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
 from tests.revocation.polling import poll, stop_polling
@@ -220,6 +223,31 @@ async def test_a_payload_that_fits_no_cookie_stores_nothing(running: SessionMana
     with pytest.raises(PayloadTooLarge):
         await login(running, jwt_payload="x" * 4000)
     assert await running.get_all_session_handles_for_user("alice") == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"client_protocol": "supertokens"}, {"client_protocol": "supertokens", "cookie_prefix": "__Host-shop-"}],
+    ids=["automatic", "supertokens", "given"],
+)
+async def test_an_access_token_may_fill_a_cookie_of_the_name_that_is_sent(
+    settings: dict[str, Any], new_manager: NewManager
+) -> None:
+    async with new_manager(**settings) as sessions:
+        issued = await login(sessions)
+        key = await sessions.lifecycle.keys.signing_key()
+        issuer, access = sessions.lifecycle.issuer, issued.session._access
+        lengths: list[int] = []
+
+        def fill() -> None:
+            for size in range(2000, MAX_SIZE):
+                token = issuer.sign(key, replace(access, payload_json=f'"{"x" * size}"'), new_payload=False)
+                lengths.append(len(token.value))
+
+        with pytest.raises(PayloadTooLarge):
+            fill()
+        name = Transport(sessions.settings).access.name
+        assert MAX_SIZE - 2 < lengths[-1] + len(name) <= MAX_SIZE
 
 
 async def test_an_update_of_an_ended_session_changes_nothing(running: SessionManager) -> None:
