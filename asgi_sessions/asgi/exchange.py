@@ -386,8 +386,10 @@ class Exchange:
             self.answer.without_tokens()
         else:
             late = refreshed.late
-            until = lifecycle.clock() + marker_lifetime(lifecycle.settings.late_parent_window_ms)
-            self.answer.without_tokens(marker=lifecycle.keys.retry_markers.encode(late.handle, late.generation, until))
+            settings = lifecycle.settings
+            lasts = marker_lifetime(settings.late_parent_window_ms, settings.max_clock_difference_ms)
+            marker = lifecycle.keys.retry_markers.encode(late.handle, late.generation, lifecycle.clock() + lasts)
+            self.answer.without_tokens(marker=marker)
             if not refreshed.served:
                 raise already_rotated(late)
         return self._take(refreshed.access, lifecycle)

@@ -275,7 +275,7 @@ class Transport:
         """The response headers that mark a late parent's retry."""
         if in_headers:
             return [(RETRY_HEADER, marker.encode())]
-        until = now + marker_lifetime(self.settings.late_parent_window_ms)
+        until = now + marker_lifetime(self.settings.late_parent_window_ms, self.settings.max_clock_difference_ms)
         return [(b"set-cookie", self.retry.set_header(marker, now, until))]
 
     def retry_marker_cleared(self, *, in_headers: bool) -> RawHeaders:

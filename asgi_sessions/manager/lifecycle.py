@@ -90,7 +90,7 @@ class Lifecycle:
         self._feed = feed
         self._watchers = watchers
         self._events = events
-        self.revoker = Revoker(sessions, feed, watchers, events, clock, announce)
+        self.revoker = Revoker(settings, sessions, feed, watchers, events, clock, announce)
         self._beside = Beside()
         self._unclaimed = UnclaimedSessions(self.revoker, self._beside)
         self._limit = SessionLimit(settings, installation, sessions, self.revoker, clock, self._beside)

@@ -7,10 +7,11 @@ from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
 from asgi_sessions.protocol import user_id
-from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS, Clock
+from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository, SessionRow
 
 
@@ -18,6 +19,7 @@ class Revoker:
     """Ends sessions.
 
     Args:
+        settings: How far workers' clocks may be apart.
         sessions: Where.
         feed: Of this event loop; None with ``revocation_check="none"``.
         watchers: Who waits for a session's end.
@@ -28,6 +30,7 @@ class Revoker:
 
     def __init__(
         self,
+        settings: SessionSettings,
         sessions: SessionRepository,
         feed: RevocationFeed | None,
         watchers: Watchers,
@@ -35,6 +38,7 @@ class Revoker:
         clock: Clock,
         announce: Callable[[], None],
     ) -> None:
+        self._workers_apart = settings.workers_apart_ms
         self._sessions = sessions
         self._feed = feed
         self._watchers = watchers
@@ -128,4 +132,4 @@ class Revoker:
 
     def _ended_before(self) -> int:
         """What has expired before this is over on every worker's clock; the rest another one might still refresh."""
-        return self._clock() - CLOCK_DIFFERENCE_MS
+        return self._clock() - self._workers_apart

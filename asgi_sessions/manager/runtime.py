@@ -90,7 +90,7 @@ class Runtime:
             await keys.start()
             watchers = Watchers()
             if settings.revocation_check != "none":
-                roll_call = RollCall(self._sessions, watchers, self._clocks)
+                roll_call = RollCall(settings, self._sessions, watchers, self._clocks)
                 polled = TimedTombstones(database, tables, self._clocks)
                 kept_ms = self._times.tombstone_lifetime
                 self._feed = RevocationFeed(settings, polled, watchers, roll_call, self._clock, kept_ms=kept_ms)

@@ -16,7 +16,6 @@ from dataclasses import replace
 
 from asgi_sessions.manager.installation import Installation
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.state import StateStore
 from asgi_sessions.store.tombstones import LONGEST_DELAY, LONGEST_LIFETIME
@@ -55,7 +54,7 @@ class TokenTimes:
         self._installation = installation
         self._next_look = float("-inf")
         self.covered = installation.longest_lifetime
-        self.ahead = max(CLOCK_DIFFERENCE_MS, 2 * settings.max_clock_difference_ms)
+        self.ahead = settings.workers_apart_ms
 
     @property
     def tombstone_lifetime(self) -> int:

@@ -10,7 +10,7 @@ Clock: TypeAlias = Callable[[], int]
 """Returns the time as milliseconds since the epoch (1970-01-01 UTC)."""
 
 CLOCK_DIFFERENCE_MS = 60_000
-"""Between workers, at most. A session that is over by one worker's clock alone may be refreshed by another one."""
+"""Between two workers at most, with the default settings, or stricter ones; see `SessionSettings.workers_apart_ms`."""
 
 
 def system_clock() -> int:

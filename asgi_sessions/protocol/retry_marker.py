@@ -15,16 +15,18 @@ __all__ = ["RetryMarkerCodec", "marker_lifetime"]
 _KIND, _LEGACY_KIND = 4, 2
 # handle, generation, expires_at
 _BODY = struct.Struct(">16sqq")
-_CLOCKS_APART_MS = 30_000
+LEAST_APART_MS = 30_000
+"""Clocks of workers that are kept synchronised."""
 
 
-def marker_lifetime(late_parent_window: int) -> int:
+def marker_lifetime(late_parent_window: int, clock_difference: int) -> int:
     """How long a marker lives, ms: until no worker's clock can call its token late any more.
 
     Args:
         late_parent_window: ms.
+        clock_difference: How far a worker's clock and the database's may be apart, ms.
     """
-    return late_parent_window + _CLOCKS_APART_MS
+    return late_parent_window + max(LEAST_APART_MS, clock_difference)
 
 
 class RetryMarkerCodec:

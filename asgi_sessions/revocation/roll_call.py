@@ -4,8 +4,9 @@ Those are sessions that nobody has used for as long as ``idle_timeout``, and suc
 worker could not reach the database.
 """
 
-from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS, Clock
+from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
 
 __all__ = ["RollCall"]
@@ -17,12 +18,16 @@ class RollCall:
     """One event loop's.
 
     Args:
+        settings: How far workers' clocks may be apart.
         sessions: Where.
         watchers: Who waits for which sessions' end.
         clock: The time, ms.
     """
 
-    def __init__(self, sessions: SessionRepository, watchers: Watchers, clock: Clock) -> None:
+    def __init__(
+        self, settings: SessionSettings, sessions: SessionRepository, watchers: Watchers, clock: Clock
+    ) -> None:
+        self._workers_apart = settings.workers_apart_ms
         self._sessions = sessions
         self._watchers = watchers
         self._clock = clock
@@ -46,6 +51,6 @@ class RollCall:
         few = self._left[-LIVING_BATCH:]
         if few:
             # What has just expired by this worker's clock may be refreshed by another one.
-            living = await self._sessions.living(few, now=self._clock() - CLOCK_DIFFERENCE_MS)
+            living = await self._sessions.living(few, now=self._clock() - self._workers_apart)
             del self._left[-len(few) :]
             self._watchers.tell(handle for handle in few if handle not in living)

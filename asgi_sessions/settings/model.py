@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ModelWrapValidatorHandler, SecretStr, Vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.protocol.lifetimes import parse_duration, to_ms
 from asgi_sessions.settings import fields
 from asgi_sessions.settings.consistency import contradictions
@@ -256,6 +257,14 @@ class SessionSettings(BaseSettings):
     @property
     def max_clock_difference_ms(self) -> int:
         return to_ms(self.max_clock_difference)
+
+    @property
+    def workers_apart_ms(self) -> int:
+        """How far two workers' times may be apart, ms: each may differ from the database's by the setting.
+
+        What is over by one worker's clock may, for so long, be good by another's.
+        """
+        return max(CLOCK_DIFFERENCE_MS, 2 * self.max_clock_difference_ms)
 
     @property
     def purge_interval_ms(self) -> int:

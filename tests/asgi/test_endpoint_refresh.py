@@ -120,6 +120,29 @@ def test_a_late_parent_gets_409_once_and_then_theft(client: Client) -> None:
     assert cookies_set(response) == {ACCESS: "", REFRESH: ""}
 
 
+@pytest.mark.parametrize(("setting", "more"), [("1s", 60), ("30s", 60), ("10m", 1200)])
+def test_a_marker_outlives_the_window_by_what_two_workers_clocks_may_differ(
+    setting: str, more: int, open_client: OpenClient, clock: MovableClock
+) -> None:
+    sessions = new_manager(clock, refresh="endpoint", max_clock_difference=setting)
+    client = Client(open_client(application(sessions, Mount("/auth", routes=session_routes()))), clock)
+    jar = client.login()
+    old = jar.copy()
+    client.refreshed_later(jar)
+    client.refreshed_later(jar)
+    response = client.refresh(old)
+    [header] = response.headers.get_list("set-cookie")
+    assert f"; Max-Age={120 + more};" in header
+    assert client.client.portal is not None
+    keys = client.client.portal.call(lambda: sessions.lifecycle.keys)
+    marker = cookies_set(response)[MARKER]
+    token = keys.refresh_tokens.decode(old.cookies[REFRESH])
+    assert token is not None
+    until = clock() + (120 + more) * 1000
+    assert keys.retry_markers.matches(marker, token.handle, token.generation, until)
+    assert not keys.retry_markers.matches(marker, token.handle, token.generation, until + 1)
+
+
 def test_the_success_after_a_409_clears_the_marker(client: Client) -> None:
     jar = client.login()
     old = jar.copy()

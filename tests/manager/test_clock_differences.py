@@ -70,6 +70,21 @@ async def test_a_worker_whose_clock_is_ahead_ends_for_all_what_has_expired_for_i
 
 
 @pytest.mark.parametrize("revoke", [by_handle, many, all_of_the_user])
+async def test_it_does_so_where_clocks_may_be_twenty_minutes_apart(revoke: Revoke, store_url: str) -> None:
+    right_clock, ahead_clock = MovableClock(), MovableClock()
+    async with (
+        manager_builder(store_url, right_clock)(max_clock_difference="10m") as right,
+        manager_builder(store_url, ahead_clock)(max_clock_difference="10m") as ahead,
+    ):
+        issued = await right.create_new_session_without_request("alice")
+        right_clock.advance(IDLE_TIMEOUT - 0.001)
+        ahead_clock.now = right_clock.now + 20 * 60_000
+        assert await revoke(ahead, issued.session.session_handle) == 1
+        with pytest.raises(Unauthorised):
+            await right.refresh_session_without_request(issued.refresh_token.value)
+
+
+@pytest.mark.parametrize("revoke", [by_handle, many, all_of_the_user])
 async def test_what_is_over_on_every_clock_is_not_ended_again(revoke: Revoke, workers: Workers) -> None:
     issued = await workers.login_that_is_over_for_one()
     workers.ahead_clock.advance(0.001)

@@ -97,7 +97,7 @@ def build_worker(
     store, watchers = ReadStore(database), Watchers()
     known = SessionSettings(database_url="sqlite+aiosqlite://", **settings)
     clock = lambda: time.time_ns() // 1_000_000 + clock_ahead  # noqa: E731 - a clock is a function without arguments
-    roll_call = RollCall(SessionRepository(database, build_tables()), watchers, clock)
+    roll_call = RollCall(known, SessionRepository(database, build_tables()), watchers, clock)
     feed = RevocationFeed(known, store, watchers, roll_call, clock, kept_ms=kept_ms, monotonic=seconds)
     return Worker(feed, store, seconds, watchers)
 

@@ -12,7 +12,7 @@ from asgi_sessions.store.engine import Database, Outcome
 from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
 from asgi_sessions.store.schema import build_tables
 from tests.clocks import Seconds
-from tests.revocation.conftest import Worker
+from tests.revocation.conftest import NewWorker, Worker
 from tests.revocation.tombstones import Cemetery, some_handle
 from tests.security.statements import counted
 
@@ -59,6 +59,19 @@ async def test_who_may_be_alive_by_another_workers_clock_is_left_alone(
     seconds.now += ROLL_CALL_SECONDS
     await worker.feed.poll()
     assert worker.told == []
+
+
+async def test_where_clocks_may_be_further_apart_it_is_left_alone_for_longer(
+    new_worker: NewWorker, cemetery: Cemetery, seconds: Seconds
+) -> None:
+    worker, alive, idle = new_worker(max_clock_difference="10m"), "a" * 32, "b" * 32
+    await live(cemetery, alive, idle_for_ms=19 * 60_000)
+    await live(cemetery, idle, idle_for_ms=21 * 60_000)
+    await worker.feed.poll()
+    worker.watch(alive, idle)
+    seconds.now += ROLL_CALL_SECONDS
+    await worker.feed.poll()
+    assert worker.told == [idle]
 
 
 async def test_a_tombstone_that_the_feed_has_not_seen_counts(

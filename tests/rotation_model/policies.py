@@ -213,7 +213,7 @@ class Ours:
         self.name = name
         self.numbers = numbers
         self.marks = marks
-        lasting = marker_lifetime(numbers.late * UNIT_MS) // UNIT_MS
+        lasting = marker_lifetime(numbers.late * UNIT_MS, UNIT_MS) // UNIT_MS  # clocks are at most one unit apart
         self.marker_life = lasting if marker_life is None else marker_life
         self.tombstones = tombstones
         self.longest = max(numbers.window, numbers.young, numbers.late) + 2
