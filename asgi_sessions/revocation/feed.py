@@ -47,7 +47,7 @@ from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
-from asgi_sessions.store.tombstones import TombstoneStore
+from asgi_sessions.store.tombstones import Page, TombstoneStore
 
 __all__ = ["RevocationFeed"]
 
@@ -102,9 +102,10 @@ class RevocationFeed:
         self._suspects: dict[bytes, int] = {}  # by user, the first poll that will have begun since
         self._freezes = self._pages = 0
         self._aged_at = monotonic()
-        self._failing = self._refusing = self._overflowing = False
+        self._failing = self._refusing = self._overflowing = self._stumbles = False
         self._wake = asyncio.Event()
         self._polling = asyncio.Lock()
+        self._tidying = asyncio.Lock()
         self._begun = self._done = self._missed = 0  # polls, counted from 1
         self._task: asyncio.Task[None] | None = None
 
@@ -180,7 +181,7 @@ class RevocationFeed:
             seen = self._freezes, self._pages
             try:
                 async with asyncio.timeout(THAW_SECONDS if frozen else WAKE_UP_SECONDS):
-                    await self.poll()
+                    await self._hear()
             except StoreUnavailable:
                 return  # it has been logged
             except TimeoutError:
@@ -213,20 +214,31 @@ class RevocationFeed:
             self._task = None
 
     async def poll(self) -> None:
-        """Read the new tombstones. Callers that come while a poll is under way share the one after it.
+        """Read the new tombstones, and then what may wait. Callers that come during a poll share the one after it.
 
         Raises:
             StoreUnavailable: The database did not answer; nothing that was read is lost.
         """
+        newest = await self._hear()
+        if newest is not None and not self._tidying.locked():
+            async with self._tidying:
+                await self._tidy(newest)
+
+    async def _hear(self) -> Page | None:
+        """The part of a poll that requests wait for.
+
+        Returns:
+            The newest page; None where another caller has read it.
+        """
         wanted = self._begun + 1
         async with self._polling:
             if self._done >= wanted:
-                return  # it began after this call
+                return None  # it began after this call
             if self._missed >= wanted:
                 raise StoreUnavailable  # likewise: who waited for it need not wait for another
             self._begun = poll = self._begun + 1
             try:
-                await self._read_undisturbed()
+                newest = await self._read_undisturbed()
             except Exception as error:
                 self._missed = poll
                 first = not self._failing
@@ -242,8 +254,23 @@ class RevocationFeed:
                 self._judge()
             self._recovered()
             self._watch_memory()
+            return newest
 
-    async def _read_undisturbed(self) -> None:
+    async def _tidy(self, newest: Page) -> None:
+        """The part of a poll that nobody waits for: the news is fresh whatever becomes of it, and the next goes on."""
+        try:
+            await self._alarm.look(newest)
+            await self._reader.tidy(newest)
+            await self._roll_call.go_on(self._fresh_at)
+            self._stumbles = False
+        except StoreUnavailable:
+            pass
+        except Exception:
+            if not self._stumbles:  # else a fault that stays would fill the log
+                _log.exception("The revocation feed stumbled; it goes on.")
+            self._stumbles = True
+
+    async def _read_undisturbed(self) -> Page:
         freezes = self._freezes
         try:
             return await self._read()
@@ -253,7 +280,7 @@ class RevocationFeed:
                 raise
         return await self._read()  # its time limit, and not the database, may have ended the first one
 
-    async def _read(self) -> None:
+    async def _read(self) -> Page:
         began = self._monotonic()
         self._forget(began)
         known, pages = self._unread, self._pages
@@ -266,10 +293,7 @@ class RevocationFeed:
         self._judge()
         if self._pages - pages > 1 and self._now() - began > self._interval:
             self.wake()  # it has taken long, and the next one will not
-        with suppress(StoreUnavailable):  # the news is fresh all the same, and the next poll goes on
-            await self._alarm.look(newest)
-            await self._reader.tidy(newest)
-            await self._roll_call.go_on(began)
+        return newest
 
     def _learn(self, handles: Sequence[str]) -> bool:
         self._pages += 1

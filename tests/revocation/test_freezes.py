@@ -173,6 +173,42 @@ async def test_a_request_waits_for_as_long_as_a_statement_may_take_and_no_longer
     assert said.getMessage().startswith("The revocation feed gets no answer from the database: its news is 5.0 s old.")
 
 
+@pytest.mark.parametrize("whose", ["wakes", "background"])
+async def test_a_request_waits_for_the_news_and_not_for_what_may_wait(
+    started: Worker, seconds: Seconds, out: str, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "THAW_SECONDS", 3600)
+    hangs = asyncio.Event()
+
+    async def hang(*_: Any) -> None:
+        hangs.set()
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(started.feed._alarm, "look", hang)  # the first of them
+    if whose == "background":  # a poll of before the freeze has come so far
+        started.feed.wake()
+        await hangs.wait()
+    seconds.now += 5
+    async with asyncio.timeout(20):
+        await started.feed.wake_up()
+    assert started.feed.vouches_for(some_handle())
+    assert started.feed.is_out(out)
+
+
+async def test_a_fault_in_what_may_wait_spoils_no_news_and_is_told_once(
+    started: Worker, out: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def stumble(*_: Any) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(started.feed._roll_call, "go_on", stumble)
+    with caplog.at_level(logging.WARNING, "asgi_sessions"):
+        for _ in range(3):
+            await started.feed.poll()
+    assert started.feed.is_out(out)
+    assert [record.getMessage() for record in caplog.records] == ["The revocation feed stumbled; it goes on."]
+
+
 async def test_a_feed_that_does_not_run_has_no_pulse(started: Worker, seconds: Seconds) -> None:
     await started.feed.stop()
     seconds.now += 29
