@@ -26,7 +26,7 @@ from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.leases import LeaseStore
-from asgi_sessions.store.migrations import upgrade
+from asgi_sessions.store.migrations import is_missing_table, upgrade
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.signing_keys import SigningKeyStore
@@ -35,6 +35,11 @@ from asgi_sessions.store.tombstones import TombstoneStore
 
 PURGE_LEASE = "purge"
 FIRST_PURGE_MS = 60_000
+
+_NOT_MIGRATED = (
+    "migrate_on_start: is off, and the tables are missing or of an older version: run `asgi-sessions migrate`, or have "
+    "your own Alembic make what sessions_metadata() describes."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +87,12 @@ class Runtime:
             self._clocks = Clocks(settings, self._clock, tombstones.now)
             await self._compare_clocks()
             state = StateStore(database, tables)
-            self._installation = await look_at_installation(state, key_store, tombstones, settings)
+            try:
+                self._installation = await look_at_installation(state, key_store, tombstones, settings)
+            except StoreUnavailable as error:
+                if settings.migrate_on_start or not is_missing_table(error):
+                    raise
+                raise ConfigurationError(_NOT_MIGRATED) from None
             self._times = TokenTimes(settings, state, self._installation)
             await reseal_older_keys(settings, self._installation, state, key_store)
             keys = SigningKeys(settings, key_store, self._clocks, legacy_until=self._installation.legacy_until)

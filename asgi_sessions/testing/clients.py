@@ -121,7 +121,7 @@ def second_client(client: "TestClient") -> "TestClient":
         A ``TestClient`` with the first one's base URL, headers (without what `login` sets) and options. It needs no
         ``with``; one does no harm, and does not start the application again.
     """
-    from asgi_sessions.testing.second_client import SecondClient  # noqa: PLC0415 - see the module's text
+    from asgi_sessions.testing.other_client import SecondClient  # noqa: PLC0415 - see the module's text
 
     return SecondClient(client, _transport(client))
 

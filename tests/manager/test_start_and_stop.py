@@ -6,6 +6,9 @@ import pytest
 
 from asgi_sessions import ConfigurationError, GeneralError, SessionManager, SessionSettings
 from asgi_sessions.manager.runtime import Runtime
+from asgi_sessions.store.engine import open_database
+from asgi_sessions.store.migrations.run import migrate
+from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX
 from tests.manager.conftest import NewManager
 
 
@@ -143,11 +146,21 @@ async def test_without_migration_missing_tables_are_an_error_and_upgrading_makes
     first_manager: NewManager,
 ) -> None:
     sessions = first_manager(migrate_on_start=False)
-    with pytest.raises(GeneralError):
+    with pytest.raises(ConfigurationError, match="asgi-sessions migrate"):
         await sessions.start()
     await sessions.upgrade_database()
     async with sessions:
         assert await is_running(sessions)
+
+
+async def test_without_migration_tables_of_an_older_version_are_named(
+    database_url: str, first_manager: NewManager
+) -> None:
+    database = await open_database(database_url)
+    await migrate(database, DEFAULT_TABLE_PREFIX, revision="0001")
+    await database.close()
+    with pytest.raises(ConfigurationError, match="of an older version"):
+        await first_manager(migrate_on_start=False).start()
 
 
 async def test_two_prefixes_share_a_database_and_nothing_else(first_manager: NewManager) -> None:

@@ -11,9 +11,15 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from asgi_sessions import ConfigurationError, SessionManager, SessionMiddleware
+from asgi_sessions import ConfigurationError, SessionManager, SessionMiddleware, testing
 from asgi_sessions.testing import login, second_client
 from tests.testing.conftest import NewManager, application
+
+
+def test_the_function_is_still_there_after_its_first_call(app: FastAPI) -> None:
+    with TestClient(app) as client:
+        assert testing.second_client(client).get("/me").status_code == 401
+        assert testing.second_client(client).get("/me").status_code == 401
 
 
 def test_the_two_have_jars_of_their_own(app: FastAPI) -> None:

@@ -15,7 +15,7 @@ from asgi_sessions.store.engine import Database
 from asgi_sessions.store.failures import DatabaseFailure, describe
 from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX
 
-__all__ = ["REVISIONS", "upgrade", "version_table"]
+__all__ = ["REVISIONS", "is_missing_table", "upgrade", "version_table"]
 
 REVISIONS = ("0001", "0002")
 """All revisions of this package, oldest first. A database at another one was made by a newer package."""
@@ -63,7 +63,7 @@ async def _is_current(database: Database, table_prefix: str) -> bool:
     try:
         versions = [version for (version,) in (await database.run(select(table.c.version_num))).rows]
     except StoreUnavailable as error:
-        if isinstance(error.__cause__, DatabaseFailure) and error.__cause__.code in _NO_SUCH_TABLE:
+        if is_missing_table(error):
             return False
         raise
     if unknown := set(versions) - set(REVISIONS):
@@ -72,6 +72,11 @@ async def _is_current(database: Database, table_prefix: str) -> bool:
             f"a newer version of this package; this one knows revisions up to {REVISIONS[-1]}: upgrade it"
         )
     return versions == [REVISIONS[-1]]
+
+
+def is_missing_table(error: StoreUnavailable) -> bool:
+    """Whether a plain statement may have failed because its table is not there."""
+    return isinstance(error.__cause__, DatabaseFailure) and error.__cause__.code in _NO_SUCH_TABLE
 
 
 async def _migrate(database: Database, table_prefix: str) -> DatabaseFailure | None:
