@@ -120,8 +120,8 @@ def test_a_late_parent_gets_409_once_and_then_theft(client: Client) -> None:
     assert cookies_set(response) == {ACCESS: "", REFRESH: ""}
 
 
-@pytest.mark.parametrize(("setting", "more"), [("1s", 60), ("30s", 60), ("10m", 1200)])
-def test_a_marker_outlives_the_window_by_what_two_workers_clocks_may_differ(
+@pytest.mark.parametrize(("setting", "more"), [("1s", 30), ("30s", 30), ("10m", 600)])
+def test_a_marker_outlives_the_window_by_what_a_workers_clock_may_differ(
     setting: str, more: int, open_client: OpenClient, clock: MovableClock
 ) -> None:
     sessions = new_manager(clock, refresh="endpoint", max_clock_difference=setting)
