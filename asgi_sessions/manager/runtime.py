@@ -92,7 +92,7 @@ class Runtime:
             except StoreUnavailable as error:
                 if settings.migrate_on_start or not is_missing_table(error):
                     raise
-                raise ConfigurationError(_NOT_MIGRATED) from None
+                raise StoreUnavailable(_NOT_MIGRATED) from error.__cause__
             self._times = TokenTimes(settings, state, self._installation)
             await reseal_older_keys(settings, self._installation, state, key_store)
             keys = SigningKeys(settings, key_store, self._clocks, legacy_until=self._installation.legacy_until)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asgi_sessions import ConfigurationError, GeneralError, SessionManager, SessionSettings
+from asgi_sessions import ConfigurationError, GeneralError, SessionManager, SessionSettings, StoreUnavailable
 from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations.run import migrate
@@ -146,7 +146,7 @@ async def test_without_migration_missing_tables_are_an_error_and_upgrading_makes
     first_manager: NewManager,
 ) -> None:
     sessions = first_manager(migrate_on_start=False)
-    with pytest.raises(ConfigurationError, match="asgi-sessions migrate"):
+    with pytest.raises(StoreUnavailable, match="asgi-sessions migrate"):
         await sessions.start()
     await sessions.upgrade_database()
     async with sessions:
@@ -159,7 +159,7 @@ async def test_without_migration_tables_of_an_older_version_are_named(
     database = await open_database(database_url)
     await migrate(database, DEFAULT_TABLE_PREFIX, revision="0001")
     await database.close()
-    with pytest.raises(ConfigurationError, match="of an older version"):
+    with pytest.raises(StoreUnavailable, match="of an older version"):
         await first_manager(migrate_on_start=False).start()
 
 
