@@ -29,6 +29,7 @@ from asgi_sessions.manager.session import IssuedToken, Session
 from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.connections import came_in_time, is_over
 from asgi_sessions.protocol.cookies import only_value
 from asgi_sessions.protocol.csrf import SAFE_METHODS
 from asgi_sessions.protocol.retry_marker import marker_lifetime
@@ -304,7 +305,7 @@ class Exchange:
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         if self.answer.over:
             raise Unauthorised
-        if self._age >= lifecycle.settings.connection_lifetime_ms and not self._logged_in:
+        if not self._logged_in and self._is_over(lifecycle):
             raise TryRefreshToken  # what it came with has been good for long enough: the client comes again
         access = self._access
         carried = self._transport.read(self._headers)
@@ -444,7 +445,12 @@ class Exchange:
 
     def _came_in_time(self, access: AccessToken) -> bool:
         """Whether the token had not expired when the request arrived."""
-        return self._arrived < access.expires_at
+        return came_in_time(self._arrived, expires_at=access.expires_at)
+
+    def _is_over(self, lifecycle: Lifecycle) -> bool:
+        """Whether what the connection came with has been good for long enough, by the clock of its arrival."""
+        lifetime = lifecycle.settings.connection_lifetime_ms
+        return is_over(self._arrived_at, now=self.manager.clock(), lifetime=lifetime)
 
     @property
     def _one_at_a_time(self) -> asyncio.Lock:

@@ -25,6 +25,7 @@ from asgi_sessions.manager.verifying import Verifier
 from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.connections import EARLIER, lasts_until
 from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import is_handle, new_handle
@@ -33,8 +34,6 @@ from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
 
-EARLIER = 0.05
-"""By which part of its lifetime a connection may be ended before it."""
 MAX_PAGE = 1000
 """Sessions that one call lists."""
 MAX_INFO_BYTES = 1024 * 1024
@@ -274,9 +273,9 @@ class Lifecycle:
         """
         until = None
         if arrived_at is not None:
-            lifetime = self.settings.connection_lifetime_ms
             # Connections that came together, after a restart, should not all come again together.
-            until = arrived_at + lifetime - round(lifetime * random.uniform(0, EARLIER))  # noqa: S311 - no secret
+            earlier = random.uniform(0, EARLIER)  # noqa: S311 - no secret
+            until = lasts_until(arrived_at, lifetime=self.settings.connection_lifetime_ms, earlier=earlier)
         watch = Watch(access, self._watchers, self.clock, ended, outlived=outlived, until=until)
         if self._feed is not None and access.handle in self._feed:
             self._watchers.tell((access.handle,))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.connections import End, end_at
 from asgi_sessions.revocation.watchers import Watchers
 
 LONGEST_TIMER_SECONDS = 3600.0
@@ -58,12 +59,12 @@ class Watch:
         self._timer = asyncio.get_running_loop().call_later(max(0.0, min(left, LONGEST_TIMER_SECONDS)), self._look)
 
     def _look(self) -> None:
-        now = self._clock()
-        if now < self._until:
+        end = end_at(self._clock(), until=self._until, session_expires_at=self._expires_at)
+        if end is None:
             self._wait()
             return
         self._watchers.remove(self._handle, self._revoked)
-        if now < self._expires_at:
+        if end is End.CONNECTION:
             self._outlived()
         else:
             self._ended()

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from asgi_sessions import SessionManager, get_session
 from asgi_sessions.asgi.ending import RECONNECT_CODE, RECONNECT_REASON
 from asgi_sessions.manager import watching
-from asgi_sessions.manager.lifecycle import EARLIER
+from asgi_sessions.protocol.connections import EARLIER
 from tests.asgi import connections
 from tests.asgi.apps import ACCESS, LIFETIME, REFRESH, application, new_manager
 from tests.asgi.connections import Socket, errors_in, login_cookie
