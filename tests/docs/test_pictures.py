@@ -9,7 +9,7 @@ import pytest
 
 from asgi_sessions.protocol.rotation import THEFT, Verdict
 from tests.docs.pages import ROOT, blocks_of
-from tests.rotation_model import pictures
+from tests.rotation_model import open_worlds, pictures
 from tests.rotation_model.drawing import WIDTH
 from tests.rotation_model.explore import explore
 from tests.rotation_model.pictures import FIGURES, PAGE, Fares
@@ -116,6 +116,13 @@ def test_a_thief_who_is_not_found_is_an_open_bar() -> None:
 )
 def test_a_story_on_the_page_is_the_one_that_the_model_finds(numbers: Numbers, bounds: Bounds, wrong: str) -> None:
     story = explore(World(Ours(numbers), bounds), stop_at=wrong).stories[wrong]
+    told = [block.code.rstrip("\n") for block in blocks_of(PAGE) if block.language == "text"]
+    assert "\n".join(story) in told, "\n".join(story)
+
+
+def test_the_story_of_an_idle_timeout_for_connections_is_the_one_that_the_model_finds() -> None:
+    name = "each refresh of its session begins its time anew"
+    story = open_worlds.caught(name).stories[open_worlds.CATCHES[name][0]]
     told = [block.code.rstrip("\n") for block in blocks_of(PAGE) if block.language == "text"]
     assert "\n".join(story) in told, "\n".join(story)
 

@@ -4,6 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+from tests.rotation_model import open_worlds
+from tests.rotation_model.explore import Result
 from tests.rotation_model.policies import LINES
 from tests.rotation_model.scenarios import CATCHES, DEEP, MOST_REFRESHES, SHORT, caught, comparison
 
@@ -13,21 +15,28 @@ def check() -> int:
     wrong = states = 0
     seconds = 0.0
     lines: set[str] = set()
-    for scenario in (*SHORT, *DEEP):
-        policy = scenario.policy()
-        result = scenario.run(policy)
-        lines |= policy.lines
+
+    def explored(name: str, result: Result) -> None:
+        nonlocal wrong, states, seconds
         states += result.states
         seconds += result.seconds
         wrong += len(result.stories)
         extent = "all of them" if result.complete else f"all up to {result.depth - 1} steps"
-        print(f"{scenario.name}: {result.states:,} states, {extent}, {result.seconds:.0f} s", flush=True)
+        print(f"{name}: {result.states:,} states, {extent}, {result.seconds:.0f} s", flush=True)
         for violated, story in result.stories.items():
             print(f"VIOLATED: {violated}", *story, sep="\n")
+
+    for scenario in (*SHORT, *DEEP):
+        policy = scenario.policy()
+        explored(scenario.name, scenario.run(policy))
+        lines |= policy.lines
+    for world in (*open_worlds.SHORT, *open_worlds.DEEP):
+        explored(world.name, world.run())
     print(f"{states:,} states in {seconds:.0f} s, {wrong} properties violated.")
     print(f"Lines of the decision table reached: {len(lines & LINES)} of {len(LINES)}.")
-    for name in CATCHES:
-        mutated = caught(name)
+    mutants = dict.fromkeys(CATCHES, caught) | dict.fromkeys(open_worlds.CATCHES, open_worlds.caught)
+    for name, catch in mutants.items():
+        mutated = catch(name)
         violated, story = next(iter(mutated.stories.items()), ("nothing", []))
         print(f"Mutation: {name}. Loses: {violated}.", *story, sep="\n")
         wrong += not story

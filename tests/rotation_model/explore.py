@@ -3,13 +3,37 @@
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from tests.rotation_model.canonical import Canonical, packed
-from tests.rotation_model.parts import FRESH, UNIT_S, State, Token
-from tests.rotation_model.world import LATER, Step, World
+from tests.rotation_model.parts import FRESH, LATER, UNIT_S, State, Step, Token
+
+S = TypeVar("S")
+
+
+class World(Protocol[S]):
+    """What can be explored.
+
+    Attributes:
+        beginning: How its stories begin.
+    """
+
+    beginning: str
+
+    def start(self) -> S: ...
+
+    def steps(self, state: S) -> Iterator[tuple[Step, S]]:
+        """What can happen next, and where it leads (not yet in canonical form)."""
+        ...
+
+    def canonical(self) -> Callable[[S], S]:
+        """One form for states that no future can tell apart."""
+        ...
+
+    def packed(self, state: S) -> bytes:
+        """A canonical state in few bytes, different for different states."""
+        ...
 
 
 @dataclass
@@ -36,7 +60,7 @@ class Result:
 
 
 def explore(
-    world: World,
+    world: World[S],
     *,
     most: int = 10**9,
     deepest: int = 10**9,
@@ -46,14 +70,14 @@ def explore(
     """Look at every state.
 
     Args:
-        world: Policy and bounds.
+        world: Which.
         most: Stop after so many states.
         deepest: Stop after so many steps from the start.
         stop_at: Stop at the first violation of this property; "any": of any.
         progress: Told the depth and the number of states after each layer.
     """
     began = time.perf_counter()
-    canonical = Canonical(world.policy)
+    canonical, packed = world.canonical(), world.packed
     start = canonical(world.start())
     number = {packed(start): 0}
     came_from = array("q", [-1])
@@ -61,7 +85,7 @@ def explore(
     layer = [(0, start)]
     stopped = False
     while layer and not stopped and result.depth < deepest:
-        following: list[tuple[int, State]] = []
+        following: list[tuple[int, S]] = []
         for index, state in layer:
             for step, raw in world.steps(state):
                 result.steps += 1
@@ -92,17 +116,17 @@ def explore(
     return result
 
 
-def _story(world: World, number: dict[bytes, int], came_from: "array[int]", index: int, last: Step) -> list[str]:
+def _story(world: World[S], number: dict[bytes, int], came_from: "array[int]", index: int, last: Step) -> list[str]:
     """Walk the way again without canonical forms, so that every token keeps its name to the end."""
     way = []
     while index > 0:
         way.append(index)
         index = came_from[index]
     keys = {position: key for key, position in number.items() if position in set(way)}
-    canonical = Canonical(world.policy)
+    canonical, packed = world.canonical(), world.packed
     names = _Names()
     state = names.given(world.start())
-    told = ["  0 s: the jar holds 0a"]
+    told = [f"  0 s: {world.beginning}"]
     seconds = 0
     for position in reversed(way):
         step, after = next(
@@ -117,7 +141,8 @@ def _story(world: World, number: dict[bytes, int], came_from: "array[int]", inde
             told.append(f"{seconds:3} s: {names.told(step)}")
     step, after = next((step, after) for step, after in world.steps(state) if step.wrong == last.wrong)
     names.given(after)
-    told.append(f"{seconds:3} s: {names.told(step)}: {str(step.wrong).upper()}")
+    at, what = (seconds + UNIT_S, "") if step.text == LATER else (seconds, f"{names.told(step)}: ")
+    told.append(f"{at:3} s: {what}{str(step.wrong).upper()}")
     return told
 
 
@@ -128,8 +153,10 @@ class _Names:
         self._names: dict[int, str] = {}
         self._letters: Counter[int] = Counter()
 
-    def given(self, state: State) -> State:
+    def given(self, state: S) -> S:
         """The state with an id of its own for the token that is new in it."""
+        if not isinstance(state, State):
+            return state
         fresh = next((token for token in _tokens(state) if token.id == FRESH), None)
         if fresh is None:
             self._names.pop(FRESH, None)
@@ -137,7 +164,7 @@ class _Names:
         number = FRESH + 1 + self._letters.total()
         self._names[FRESH] = self._names[number] = f"{fresh.generation}{chr(97 + self._letters[fresh.generation] % 26)}"
         self._letters[fresh.generation] += 1
-        named: State = _renamed(state, number)
+        named: S = _renamed(state, number)
         return named
 
     def told(self, step: Step) -> str:

@@ -16,6 +16,26 @@ FRESH = 99
 NEVER = -99
 """A time for what has never happened."""
 
+LATER = "30 s pass"
+
+
+class Step(NamedTuple):
+    """What happened.
+
+    Attributes:
+        text: For people; `{}` stands for the token.
+        token: Which token it was about.
+        fresh: A token that it issued.
+        wrong: The property that it violated.
+        ends: Whether the session is over: nothing follows.
+    """
+
+    text: str
+    token: "Token | None" = None
+    fresh: "Token | None" = None
+    wrong: str | None = None
+    ends: bool = False
+
 
 class Token(NamedTuple):
     """A refresh token, and the lineage of the access token that was issued with it."""

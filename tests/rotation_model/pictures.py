@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asgi_sessions.protocol.rotation import THEFT, Verdict
+from tests.rotation_model import open_worlds
 from tests.rotation_model.comparison import COMPARED
 from tests.rotation_model.drawing import Drawing
 from tests.rotation_model.parts import UNIT_S
@@ -290,7 +291,9 @@ def _windows(numbers: Numbers) -> str:
 def mutations() -> str:
     """What somebody might do to the decision, and what is lost by it."""
     lines = ["| mutation | loses |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {name} | {wrong} |" for name, (wrong, _, _) in CATCHES.items())])
+    lost = [(name, wrong) for name, (wrong, _, _) in CATCHES.items()]
+    lost += [(name, wrong) for name, (wrong, _, _) in open_worlds.CATCHES.items()]
+    return "\n".join([*lines, *(f"| {name} | {wrong} |" for name, wrong in lost)])
 
 
 def worlds() -> str:
@@ -312,11 +315,26 @@ def worlds() -> str:
     return "\n".join(lines)
 
 
+def connections() -> str:
+    """Which worlds with open connections are explored, and up to which bounds."""
+    lines = [
+        "| world | access tokens | `connection_lifetime` | clocks apart | `absolute_timeout` | explored |",
+        "|---|---|---|---|---|---|",
+    ]
+    for form, worlds in (("tests", open_worlds.SHORT), ("deep", open_worlds.DEEP)):
+        for world in worlds:
+            span = world.span
+            absolute = "none" if span.absolute is None else _seconds(span.absolute)
+            bounds = f"{_seconds(span.access)} | {_seconds(span.lifetime)} | {_seconds(span.skew)} | {absolute}"
+            lines.append(f"| {world.name} | {bounds} | {form}: all |")
+    return "\n".join(lines)
+
+
 def _seconds(units: int) -> str:
     return f"{units * UNIT_S} s"
 
 
-WRITTEN = {"mutations": mutations, "worlds": worlds, "comparison": comparison}
+WRITTEN = {"mutations": mutations, "worlds": worlds, "connections": connections, "comparison": comparison}
 """The parts of the page that are written by this module."""
 
 

@@ -4,13 +4,15 @@ Whatever is possible at a moment is possible in any order, so that exploring all
 interleaving there is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from tests.rotation_model.canonical import Canonical, packed
 from tests.rotation_model.parts import (
     CLEAR,
     LATE,
+    LATER,
     NEVER,
     REQUEST,
     SLOW,
@@ -22,12 +24,12 @@ from tests.rotation_model.parts import (
     Message,
     Row,
     State,
+    Step,
     Tally,
     Token,
 )
 from tests.rotation_model.policies import Kind, Outcome, Policy
 
-LATER = "30 s pass"
 ARRIVES = "{} arrives in the jar"
 
 ALARM = "an alarm without a thief"
@@ -91,24 +93,6 @@ class Bounds:
     used: int = 2
 
 
-class Step(NamedTuple):
-    """What happened.
-
-    Attributes:
-        text: For people; `{}` stands for the token.
-        token: Which token it was about.
-        fresh: A token that it issued.
-        wrong: The property that it violated.
-        ends: Whether the session is over: nothing follows.
-    """
-
-    text: str
-    token: Token | None = None
-    fresh: Token | None = None
-    wrong: str | None = None
-    ends: bool = False
-
-
 class World:
     """All steps from a state.
 
@@ -116,6 +100,8 @@ class World:
         policy: The server's.
         bounds: The world's.
     """
+
+    beginning = "the jar holds 0a"
 
     def __init__(self, policy: Policy, bounds: Bounds) -> None:
         self.policy = policy
@@ -134,6 +120,14 @@ class World:
         row, token = self.policy.first()
         tally = Tally(0, _NO_TOP, False) if self.bounds.quiet == "parent" else None
         return State(row, None, Jar(token, 0), (), None, None, self._cause(None, 0), tally)
+
+    def canonical(self) -> Callable[[State], State]:
+        """One form for states that no future can tell apart."""
+        return Canonical(self.policy)
+
+    def packed(self, state: State) -> bytes:
+        """A canonical state in few bytes, different for different states."""
+        return packed(state)
 
     def steps(self, state: State) -> Iterator[tuple[Step, State]]:
         """What can happen next, and where it leads (not yet in canonical form)."""
