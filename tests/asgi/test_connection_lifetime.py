@@ -180,6 +180,31 @@ async def test_an_upload_that_takes_longer_is_asked_to_come_again(
         assert (await browser.get("/me")).status == 200
 
 
+@pytest.mark.parametrize(("takes", "logout"), [(DAY - 1, False), (DAY - 1, True), (1, True), (DAY, False)])
+async def test_an_upload_that_has_its_session_goes_on_and_is_judged_when_it_asks_again(
+    sessions: SessionManager, clock: MovableClock, takes: float, logout: bool
+) -> None:
+    stored: list[bytes] = []
+
+    async def upload(request: Request) -> Response:
+        user = (await get_session(request)).user_id
+        clock.advance(takes)
+        if logout:
+            await sessions.revoke_all_sessions_for_user(user)
+        stored.append(await request.body())  # nothing has interrupted it
+        return PlainTextResponse((await get_session(request)).user_id)
+
+    async with sessions:
+        browser = Browser(application(sessions, Route("/upload", upload, methods=["POST"])), host="testserver")
+        await browser.post("/login")
+        answer = await browser.post("/upload")
+        assert len(stored) == 1
+        felt = logout and (takes > LIFETIME or sessions.settings.revocation_check != "none")
+        refused = "unauthorised" if felt else "try_refresh_token"
+        good = not felt and takes < DAY
+        assert (answer.status, answer.code) == ((200, None) if good else (401, refused))
+
+
 async def test_a_login_at_the_end_of_a_long_upload_counts(clock: MovableClock) -> None:
     sessions = new_manager(clock)
 
