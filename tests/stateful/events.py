@@ -33,4 +33,8 @@ class Event(Enum):
     NO_SUCH_DEVICE = "another user's device, or a dead one"
     PURGED_SESSION = "a session was purged"
     PURGED_TOMBSTONE = "a tombstone was purged"
+    SOCKET_NEEDS_NO_TOKEN = "a socket was open for longer than its access token was good"
+    SOCKET_OVER = "a socket's own time was over"
+    SOCKET_ENDED = "a socket ended with its session"
+    SOCKET_NOT_TOLD = "a socket stayed open whose session another worker had ended, and nobody asks for"
     KEPT_OTHER = "all sessions of a user ended but one"

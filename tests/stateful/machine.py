@@ -140,6 +140,20 @@ class SessionMachine(Administration, ByHand):
             self.wait(max(0, after - self.world.time.off[at.worker]), at)
             self.send(Occasion(at.jar, at.worker), jar, "GET", "/checked", pages.checked)
 
+    # -- sockets
+
+    @step(at=quiet_occasions)
+    def open_a_socket(self, at: Occasion) -> None:
+        """Of a user or of a thief, as the jar has it."""
+        self.wait(at.pause, at)
+        jar, time = self.jar(at.jar), self.world.time
+        jar.keep(self.world.open_socket(at.worker, "/socket", jar.sent_to("/socket", time.now)), time.now)
+
+    @step(at=quiet_occasions)
+    def look_at_the_sockets(self, at: Occasion) -> None:
+        self.wait(at.pause, at)
+        self.world.look_at_sockets()
+
     # -- stories that chance alone would tell too rarely
 
     @step(at=quiet_occasions, times=st.integers(1, 4), backup=st.booleans())

@@ -1,7 +1,7 @@
 """The sessions table in memory, and what each operation on it answers."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,9 @@ from tests.stateful.rotation_table import ANSWERED, PROMOTED, THEFT, Line, line_
 REPLACED, BY_HANDLE, BY_USER, STOLEN = "replaced", "logout", "logout_all", "theft"
 """The reasons in tombstones."""
 """Whose cookies a 401 leaves alone for a while: the jar may hold the next session already."""
+
+
+Ended = Callable[[int, Login, bool], None]
 
 
 class Refused(Exception):
@@ -64,6 +67,7 @@ class Model:
         older: What each row looked like before each promotion: its backups.
         settled: By worker, the pairs whose first use it remembers.
         reached: How often each line and each event has occurred.
+        session_ended: Told which worker has ended a session, and whether it was alive.
     """
 
     def __init__(self, profile: Profile, time: Time, reached: Counter[str]) -> None:
@@ -73,6 +77,7 @@ class Model:
         self.older: dict[Login, list[Row]] = {}
         self.settled: tuple[set[Token], set[Token]] = (set(), set())
         self.reached = reached
+        self.session_ended: Ended = lambda worker, login, alive: None
 
     # -- tokens
 
@@ -250,6 +255,11 @@ class Model:
 
     def end(self, worker: int, login: Login, reason: str) -> bool:
         """Revoke one session; whether it was alive, or over by this worker's clock alone."""
+        alive = self._end(worker, login, reason)
+        self.session_ended(worker, login, alive)
+        return alive
+
+    def _end(self, worker: int, login: Login, reason: str) -> bool:
         row, now = self.rows.get(login), self.time.at(worker)
         if row is None or row.revoked_at is not None:
             return False
@@ -287,6 +297,8 @@ class Model:
     def restore(self, row: Row) -> None:
         """Put a row back as it was."""
         self.rows[row.login] = replace(row)
+        for worker in (0, 1):
+            self.session_ended(worker, row.login, False)
 
     # -- data
 

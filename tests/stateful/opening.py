@@ -6,7 +6,19 @@ from tests.stateful.administration import ADMINISTRATION
 from tests.stateful.by_hand import BY_HAND
 from tests.stateful.chances import Fate, Meanwhile, Occasion
 from tests.stateful.machine import ERASE, LEAVING, PAGE, READING, REFRESH, SessionMachine
-from tests.stateful.profiles import ABSOLUTE, ACCESS, IDLE, KEPT, LATE, PROFILES, WINDOW, YOUNG, Profile
+from tests.stateful.profiles import (
+    ABSOLUTE,
+    ACCESS,
+    CONNECTION,
+    CONNECTION_AT_LEAST,
+    IDLE,
+    KEPT,
+    LATE,
+    PROFILES,
+    WINDOW,
+    YOUNG,
+    Profile,
+)
 from tests.stateful.tampering import Tampering
 from tests.stateful.world import START, World
 
@@ -159,6 +171,28 @@ def tombstones_are_forgotten(machine: SessionMachine) -> None:
     machine.refresh_at_the_endpoint(at=Occasion(2, 0))
 
 
+def sockets(machine: SessionMachine) -> None:
+    """A user's and a thief's, at the worker that ends their session and at the other one."""
+    machine.steal(number=0)
+    machine.open_a_socket(at=ALICE)
+    machine.open_a_socket(at=Occasion(2, 1))
+    machine.look_at_the_sockets(at=Occasion(0, 0, pause=ACCESS))
+    machine.refresh_at_the_endpoint(at=ALICE)
+    machine.look_at_the_sockets(at=Occasion(0, 0, pause=CONNECTION_AT_LEAST - ACCESS))
+    machine.look_at_the_sockets(at=Occasion(0, 0, pause=CONNECTION - CONNECTION_AT_LEAST))
+    for number, where in enumerate(sorted(LEAVING)):
+        machine.log_in(at=ALICE, user="alice", payload=None, info=None, after=None)
+        machine.open_a_socket(at=ALICE)
+        machine.open_a_socket(at=Occasion(0, 1))
+        machine.log_out(at=ALICE, where=where, which=-2 - number, after=None)
+        machine.look_at_the_sockets(at=ALICE)
+    machine.log_in(at=BOB, user="bob", payload=None, info=None, after=None)
+    for _ in range(9):
+        machine.refresh_at_the_endpoint(at=Occasion(1, 1, pause=YOUNG))
+        machine.open_a_socket(at=BOB)
+        machine.look_at_the_sockets(at=BOB)
+
+
 STORIES: tuple[Callable[[SessionMachine], None], ...] = (
     restored_backups,
     forks,
@@ -179,4 +213,5 @@ STORIES: tuple[Callable[[SessionMachine], None], ...] = (
     sessions_run_out,
     the_idle_are_purged,
     tombstones_are_forgotten,
+    sockets,
 )

@@ -13,6 +13,10 @@ YOUNG = 240_000
 IDLE = 900_000
 ABSOLUTE = 2_100_000
 
+CONNECTION = 600_000
+CONNECTION_AT_LEAST = CONNECTION * 19 // 20
+"""Between these two a connection may end, so that those that came together do not all come again together."""
+
 MOST_PARENTS = 4
 """At how many generations of a session a parent is served that arrived after its child's promotion."""
 MARKER = LATE + 30_000
@@ -76,6 +80,7 @@ class Profile:
             "access_token_lifetime": ACCESS / 1000,
             "idle_timeout": IDLE / 1000,
             "absolute_timeout": ABSOLUTE / 1000,
+            "connection_lifetime": CONNECTION / 1000,
             "sibling_window": WINDOW / 1000,
             "late_parent_window": LATE / 1000,
             "min_refresh_age": YOUNG / 1000,

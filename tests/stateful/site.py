@@ -7,8 +7,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 
 from asgi_sessions import (
     Session,
@@ -70,6 +71,13 @@ def build_site(manager: SessionManager, meanwhile: Meanwhile) -> ASGIApp:
         await (await get_session(request)).revoke_session()
         return JSONResponse(None)
 
+    async def socket(websocket: WebSocket) -> None:
+        session = await get_session(websocket)
+        await websocket.accept()
+        await websocket.send_text(bytes(described(session).body).decode())
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
     routes = [
         Mount("/auth", routes=session_routes()),
         Route("/login", log_in, methods=["POST"]),
@@ -81,6 +89,7 @@ def build_site(manager: SessionManager, meanwhile: Meanwhile) -> ASGIApp:
         Route("/info", info),
         Route("/info/set", set_info, methods=["POST"]),
         Route("/logout", log_out, methods=["POST"]),
+        WebSocketRoute("/socket", socket),
     ]
     return Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, manager=manager)])
 

@@ -13,9 +13,11 @@ from asgi_sessions import IssuedSession, SessionError, SessionManager
 from tests.security.browser import Answer, Browser
 from tests.stateful.jar import SetCookie
 from tests.stateful.model import Model, Pair
+from tests.stateful.pages import described
 from tests.stateful.profiles import PROFILES, Profile
-from tests.stateful.records import Time
+from tests.stateful.records import Access, Time
 from tests.stateful.site import build_site
+from tests.stateful.sockets import Opened, Sockets
 from tests.stateful.table import Table
 from tests.stateful.visit import ERRORS, Carried, Expected, SetTo, Visit
 from tests.stateful.wire import Wire, plain
@@ -49,11 +51,13 @@ class World:
         self._runner = asyncio.Runner()
         self._workers: dict[Profile, list[tuple[SessionManager, ASGIApp]]] = {}
         self._meanwhile: Meanwhile | None = None
+        self._sockets = Sockets(self.reached)
         self._runner.run(SessionManager(PROFILES[0].settings(database_url)).upgrade_database())
         self._table = Table(database_url)
 
     def close(self) -> None:
         async def stop() -> None:
+            await self._sockets.close()
             for workers in self._workers.values():
                 for manager, _ in workers:
                     await manager.stop()
@@ -66,10 +70,13 @@ class World:
         """A new story: no sessions, and two workers that remember none of them."""
         self.time.now, self.time.off = START, off
         self.model = Model(profile, self.time, self.reached)
+        self._sockets.polls = profile.checked
+        self.model.session_ended = self._sockets.session_ended
         self.wire = Wire(profile)
         self._runner.run(self._begin(profile))
 
     async def _begin(self, profile: Profile) -> None:
+        await self._sockets.drop()
         await self._table.empty()
         if profile not in self._workers:
             workers = self._workers[profile] = []
@@ -126,6 +133,31 @@ class World:
 
         return self._runner.run(run())
 
+    def open_socket(self, worker: int, path: str, cookies: Sequence[tuple[str, str]]) -> list[SetCookie]:
+        """A handshake with a worker; the cookies of its answer."""
+        given = list[Access]()
+
+        def page(visit: Visit) -> Any:
+            given.append(visit.session())
+            return described(given[0])
+
+        expected = Visit(self.model, worker, self._carried(cookies), path).answer(page)
+        opened = Opened(worker, given[0], self.time.at(worker)) if given else None
+
+        async def run() -> list[SetCookie]:
+            since = time.time_ns() // 1_000_000
+            app = self._workers[self.profile][worker][1]
+            kept = self._compare(worker, await self._sockets.open(app, path, cookies, opened), expected)
+            await self._table.compare(self.model.rows, since)
+            return kept
+
+        return self._runner.run(run())
+
+    def look_at_sockets(self) -> None:
+        """Each is open or closed as it should be."""
+        now = self.time.at(0), self.time.at(1)
+        self._runner.run(self._sockets.look(self.model.rows, now))
+
     def call(self, operation: Callable[[], Awaitable[T]], model: Callable[[], Any]) -> T | None:
         """An operation without a request; None if it fails, as the model says it does."""
         try:
@@ -152,6 +184,7 @@ class World:
 
     def restart(self, worker: int) -> None:
         async def run() -> None:
+            await self._sockets.drop(worker)
             await self.manager(worker).stop()
             await self.manager(worker).start()
 
