@@ -114,6 +114,11 @@ async def on_postgresql(
         yield database
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long values by their argument: the keys among them differ from process to process."""
+    return argname if isinstance(val, str | bytes) and len(val) > 60 else None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = {
         name

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import gzip
+import random
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -51,10 +52,11 @@ def waiting(sessions: SessionManager) -> int:
 class Ticks:
     """Events for ever; notes when its generator has been closed."""
 
-    def __init__(self, pause: float = 0.001, first: bool = True) -> None:
+    def __init__(self, pause: float = 0.001, first: bool = True, more: bytes = b"") -> None:
         self._closed = asyncio.Event()
         self._pause = pause
         self._first = first
+        self._more = more
 
     async def are_closed(self) -> None:
         gc.collect()  # Python itself closes a generator that was about to yield, once nobody refers to it
@@ -63,7 +65,7 @@ class Ticks:
     async def __call__(self) -> AsyncIterator[bytes]:
         try:
             if self._first:
-                yield b"data: first\n\n"
+                yield b"data: first\n\n" + self._more
             while True:
                 await asyncio.sleep(self._pause)
                 yield b"data: tick\n\n"
@@ -145,13 +147,14 @@ async def test_inside_a_middleware_that_takes_answers_apart(sessions: SessionMan
 
 @SPEC_VERSIONS
 async def test_inside_a_middleware_that_compresses(sessions: SessionManager, spec_version: str) -> None:
-    ticks = Ticks()
+    # So much that cannot be compressed that every compressor lets some of it out.
+    ticks = Ticks(more=random.randbytes(200_000))
     app = app_with(sessions, events(ticks, media_type="text/plain"), GZipMiddleware)
     async with sessions:
         handle, cookie = await login_cookie(sessions)
         async with Response(app, f"{cookie}", spec_version=spec_version) as response:
             response._scope["headers"].append((b"accept-encoding", b"gzip"))
-            await response.until(lambda: len(response.heard) > 50)
+            await response.until(lambda: len(response.body) > 100_000)
             await sessions.revoke_session_using_session_handle(handle)
             await response.ended()
             await response.returned()
