@@ -4,8 +4,8 @@ The fixtures `session_clock`, `session_settings` and `session_manager` come with
 ``pytest_plugins = ["asgi_sessions.testing.pytest_plugin"]``.
 """
 
-from asgi_sessions.testing.clients import async_login, login, second_client
+from asgi_sessions.testing.clients import async_login, client, login, second_client
 from asgi_sessions.testing.clock import MovableClock
 from asgi_sessions.testing.fake import FakeSession, fake_session
 
-__all__ = ["FakeSession", "MovableClock", "async_login", "fake_session", "login", "second_client"]
+__all__ = ["FakeSession", "MovableClock", "async_login", "client", "fake_session", "login", "second_client"]

@@ -18,17 +18,21 @@ from asgi_sessions.asgi.transport import ACCESS_HEADER, RawHeaders, header_value
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager import Session, SessionManager
 from asgi_sessions.protocol.user_id import UserId
-from asgi_sessions.testing.finding import manager_of
+from asgi_sessions.testing.finding import manager_of, managers_of
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
-__all__ = ["AsyncTestClient", "async_login", "login", "second_client"]
+__all__ = ["AsyncTestClient", "async_login", "client", "login", "second_client"]
 
 UserT = TypeVar("UserT", bound=UserId)
 
+_NO_MANAGER = (
+    "client: found no SessionMiddleware in the application. Add it, `app.add_middleware(SessionMiddleware, "
+    "manager=sessions)`, or where it is out of sight name the manager: `client(app, manager=sessions)`."
+)
 _NOT_RUNNING = (
-    "login: the application is not running. Write `with TestClient(app) as client:`, which starts it and its "
+    "login: the application is not running. Write `with testing.client(app) as client:`, which starts it and its "
     "SessionManager; without `with` every request would run on an event loop of its own."
 )
 
@@ -50,6 +54,29 @@ class AsyncTestClient(Protocol):
 
     @property
     def build_request(self) -> Any: ...
+
+
+def client(app: Any, *, manager: SessionManager | None = None, **options: Any) -> "TestClient":
+    """A ``TestClient`` whose sessions live in an empty database in memory: no test touches that of the settings.
+
+    Everything else is as the settings say, but for `revocation_channel_url`: nobody else shares the database. The
+    tables are there even with ``migrate_on_start=False``. Use it as ``with testing.client(app) as client:``.
+
+    Args:
+        app: The application.
+        manager: Needed only where it cannot be found in the application.
+        **options: Of Starlette's ``TestClient``. `base_url` is ``https://testserver`` where nothing else is said,
+            because clients send no Secure cookie to http://testserver.
+
+    Raises:
+        ConfigurationError: The application has no manager that can be found.
+    """
+    from asgi_sessions.testing.own_clients import InMemoryClient  # noqa: PLC0415 - see the module's text
+
+    managers = managers_of(app) if manager is None else [manager]
+    if not managers:
+        raise ConfigurationError(_NO_MANAGER)
+    return InMemoryClient(app, managers, **options)
 
 
 def login(
@@ -121,7 +148,7 @@ def second_client(client: "TestClient") -> "TestClient":
         A ``TestClient`` with the first one's base URL, headers (without what `login` sets) and options. It needs no
         ``with``; one does no harm, and does not start the application again.
     """
-    from asgi_sessions.testing.other_client import SecondClient  # noqa: PLC0415 - see the module's text
+    from asgi_sessions.testing.own_clients import SecondClient  # noqa: PLC0415 - see the module's text
 
     return SecondClient(client, _transport(client))
 

@@ -7,7 +7,7 @@ from asgi_sessions.asgi.middleware import SessionMiddleware
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager import SessionManager
 
-__all__ = ["manager_of"]
+__all__ = ["manager_of", "managers_of"]
 
 _INSIDE = ("app", "middleware_stack", "router")
 _FAR_ENOUGH = 10_000
@@ -25,7 +25,7 @@ def manager_of(app: Any, asked_by: str) -> SessionManager:
     Raises:
         ConfigurationError: There is none, or more than one.
     """
-    managers = {id(manager): manager for manager in _managers_in(app)}
+    managers = managers_of(app)
     if not managers:
         raise ConfigurationError(
             f"{asked_by}: found no SessionMiddleware in the client's application. Add it, "
@@ -37,7 +37,12 @@ def manager_of(app: Any, asked_by: str) -> SessionManager:
             f"{asked_by}: the application has {len(managers)} session managers; say which one: "
             f"`{asked_by}(client, user_id, manager=sessions)`."
         )
-    return next(iter(managers.values()))
+    return managers[0]
+
+
+def managers_of(app: Any) -> list[SessionManager]:
+    """Every manager whose middleware an application, or one mounted in it, has."""
+    return list({id(manager): manager for manager in _managers_in(app)}.values())
 
 
 def _managers_in(app: Any) -> Iterator[SessionManager]:

@@ -14,6 +14,9 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 
+_FILE = re.compile(r"# (?P<name>\w+\.py)(?:,[^\n]*)?\n")
+FIRST_FILE = "main.py"
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -34,9 +37,10 @@ class Block:
     not_run: str | None
 
     @property
-    def placed(self) -> str:
-        """The code behind as many empty lines as the page has before it, so that tracebacks name the page's lines."""
-        return "\n" * (self.line - 1) + self.code
+    def file(self) -> str | None:
+        """Where a reader is told to put it, by a first line like ``# jobs.py``; None: below the block before it."""
+        named = _FILE.match(self.code)
+        return named["name"] if named else None
 
 
 def name_of(page: Path) -> str:
@@ -59,6 +63,31 @@ def blocks_of(page: Path) -> list[Block]:
 
 def python_blocks_of(page: Path) -> list[Block]:
     return [block for block in blocks_of(page) if block.language == "python" and block.not_run is None]
+
+
+def files_of(page: Path) -> dict[str, str]:
+    """The files that a reader has who pastes a page's blocks one after the other, behind the README's application."""
+    files: dict[str, str] = {}
+    name = FIRST_FILE
+    for block in python_blocks_of(page):
+        name = block.file or name
+        files[name] = files.get(name, "") + block.code + "\n\n"
+    return files if FIRST_FILE in files else {FIRST_FILE: files_of(README)[FIRST_FILE]} | files
+
+
+def as_one_module(page: Path) -> str:
+    """A page's blocks together, each at its own line, so that tracebacks and mypy name the page's lines.
+
+    What one of the page's files imports from another is there already; the README's application is not.
+    """
+    blocks = python_blocks_of(page)
+    own = {block.file for block in blocks if block.file} | (set() if blocks[0].file else {FIRST_FILE})
+    imports = "|".join(name.removesuffix(".py") for name in sorted(own))
+    lines: list[str] = []
+    for block in blocks:
+        code = re.sub(rf"^from (?:{imports}) import .*$", "", block.code, flags=re.MULTILINE)
+        lines += [""] * (block.line - 1 - len(lines)) + code.splitlines()
+    return "\n".join(lines) + "\n"
 
 
 PAGES_WITH_CODE = [page for page in PAGES if python_blocks_of(page)]

@@ -1,6 +1,7 @@
 """Every block of Python in the README and the documentation is executed; applications among them are logged in to."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,35 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from tests.docs.pages import PAGES, PAGES_WITH_CODE, README, blocks_of, name_of, python_blocks_of
+from tests.docs.pages import (
+    FIRST_FILE,
+    PAGES,
+    PAGES_WITH_CODE,
+    README,
+    as_one_module,
+    blocks_of,
+    files_of,
+    name_of,
+    python_blocks_of,
+)
 
 Namespace = dict[str, Any]
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Namespace]:
-    """Executes a page's blocks in order and in one namespace, in an empty folder."""
+    """Executes a page's blocks in order and in one namespace, in a folder with nothing but the README's application."""
     for name in os.environ:
         if name.upper().startswith("ASGI_SESSIONS_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / FIRST_FILE).write_text(files_of(README)[FIRST_FILE])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "main", raising=False)
 
     def execute(page: Path) -> Namespace:
         namespace: Namespace = {"__name__": f"docs_{page.stem.replace('-', '_')}"}
-        for block in python_blocks_of(page):
-            exec(compile(block.placed, str(page), "exec"), namespace)
+        exec(compile(as_one_module(page), str(page), "exec"), namespace)
         return namespace
 
     return execute

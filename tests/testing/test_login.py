@@ -279,7 +279,7 @@ def test_a_manager_out_of_sight_can_be_named(sessions: SessionManager) -> None:
 
 
 def test_a_client_without_with_is_an_error_that_names_it(app: FastAPI) -> None:
-    with pytest.raises(ConfigurationError, match=r"with TestClient\(app\)"):
+    with pytest.raises(ConfigurationError, match=r"with testing.client\(app\)"):
         login(TestClient(app), "42")
 
 

@@ -97,5 +97,5 @@ def test_a_third_can_come_from_the_second(app: FastAPI) -> None:
 def test_after_the_first_has_ended_the_second_says_so(app: FastAPI) -> None:
     with TestClient(app) as client:
         other = second_client(client)
-    with pytest.raises(ConfigurationError, match=r"with TestClient\(app\)"):
+    with pytest.raises(ConfigurationError, match=r"with testing.client\(app\)"):
         login(other, "42")
