@@ -136,6 +136,8 @@ class Exchange:
             tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
             self.answer.issued(tokens, **self._now(lifecycle))
             self._renewed = self._logged_in = True
+            if not self.answer.in_headers:
+                self._transport.plain_http.look(self._scope)
             return self._take(tokens.access, lifecycle)
 
     def recognise(

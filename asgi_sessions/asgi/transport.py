@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from asgi_sessions.asgi import client_protocol
+from asgi_sessions.asgi.plain_http import PlainHttpNotice
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.session import IssuedToken
 from asgi_sessions.protocol.access_token import AccessToken
@@ -83,6 +84,7 @@ class Transport:
 
     def __init__(self, settings: SessionSettings) -> None:
         self.settings = settings
+        self.plain_http = PlainHttpNotice(settings)
         self.access = self._cookie(ACCESS_COOKIE, settings.access_token_path)
         self.refresh = self._cookie(REFRESH_COOKIE, settings.refresh_cookie_path)
         self.retry = self._cookie(RETRY_COOKIE, settings.refresh_cookie_path)

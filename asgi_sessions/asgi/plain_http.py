@@ -1,0 +1,46 @@
+"""A login over plain http: the client keeps its Secure cookies to itself, and the next request looks logged out."""
+
+import logging
+from typing import Any
+
+from asgi_sessions.settings import SessionSettings
+
+_log = logging.getLogger("asgi_sessions")
+
+_FROM_A_PROXY = frozenset(
+    {b"forwarded", b"x-forwarded-proto", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"}
+)
+_MESSAGE = (
+    "A login came over plain http, to http://%s. Browsers and test clients do not send its Secure cookies back there, "
+    "so the next request will be 401. Use https; in tests `testing.client(app)` or "
+    'TestClient(app, base_url="https://testserver"); in development http://localhost (in Safari: '
+    "ASGI_SESSIONS_COOKIE_SECURE=false). Behind a proxy that speaks https all is well."
+)
+
+
+class PlainHttpNotice:
+    """Says so once in the log, where a person wonders why a login had no effect.
+
+    Args:
+        settings: Of the manager.
+    """
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._due = settings.cookie_secure
+
+    def look(self, scope: Any) -> None:
+        """Look at the scope of a request that has just been given cookies."""
+        if not self._due or scope.get("scheme") not in {"http", "ws"}:
+            return
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        if _is_this_machine(host) or not _FROM_A_PROXY.isdisjoint(headers):
+            return
+        self._due = False
+        _log.warning(_MESSAGE, host[:100])
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether browsers (Safari excepted) keep Secure cookies for it over plain http."""
+    name = host.lower() if host.endswith("]") else host.lower().rpartition(":")[0] or host.lower()
+    return name in {"localhost", "[::1]"} or name.endswith(".localhost") or name.startswith("127.")

@@ -1,0 +1,60 @@
+"""A login over plain http, whose Secure cookies the client will not send back, is told once in the log."""
+
+import pytest
+
+from asgi_sessions import SessionManager
+from tests.asgi.apps import application, new_manager
+from tests.asgi.conftest import OpenClient
+from tests.clocks import MovableClock
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if "came over plain http" in record.message]
+
+
+def test_it_is_told_once_with_the_remedies(
+    open_client: OpenClient, sessions: SessionManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = open_client(application(sessions), base_url="http://testserver")
+    for _ in range(2):
+        assert client.post("/login").status_code == 200
+        assert client.get("/me").status_code == 401
+    (line,) = told(caplog)
+    assert "http://testserver" in line
+    assert "testing.client(app)" in line
+    assert caplog.records[-1].name == "asgi_sessions"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "headers"),
+    [
+        ("https://testserver", {}),
+        ("http://localhost:8000", {}),
+        ("http://shop.localhost", {}),
+        ("http://127.0.0.1:8000", {}),
+        ("http://[::1]:8000", {}),
+        ("http://[::1]", {}),
+        ("http://app.internal", {"x-forwarded-proto": "https"}),
+        ("http://app.internal", {"x-forwarded-for": "203.0.113.7"}),
+        ("http://app.internal", {"forwarded": "proto=https"}),
+    ],
+)
+def test_it_is_not_told_where_the_cookies_come_back(
+    base_url: str,
+    headers: dict[str, str],
+    open_client: OpenClient,
+    sessions: SessionManager,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = open_client(application(sessions), base_url=base_url)
+    assert client.post("/login", headers=headers).status_code == 200
+    assert told(caplog) == []
+
+
+@pytest.mark.parametrize("settings", [{"cookie_secure": False}, {"token_transport": "header"}])
+def test_it_is_not_told_where_no_secure_cookie_was_set(
+    settings: dict[str, object], open_client: OpenClient, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = open_client(application(new_manager(clock, **settings)), base_url="http://testserver")
+    assert client.post("/login").status_code == 200
+    assert told(caplog) == []
