@@ -3,13 +3,16 @@
 import inspect
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from tests.conftest import ENGINES
+from tests.docs.pages import ROOT, as_one_module
 from tests.reference import test_http, test_python_api
-from tests.reference.profiles import PROFILES
+from tests.reference.profiles import PROFILES, REFERENCE
 
 ROWS = {
     1: "start",
@@ -118,3 +121,13 @@ def test_what_is_better_by_default_has_a_test_of_its_own() -> None:
 def test_no_row_is_excused_from_both_faces() -> None:
     assert not NOT_OVER_PYTHON.keys() & NOT_OVER_HTTP.keys()
     assert {"sqlite", "mariadb"} <= set(ENGINES)
+
+
+def test_the_migration_page_shows_the_profile_of_these_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "migrating-from-supertokens.md"
+    namespace: dict[str, Any] = {"__name__": "main"}
+    exec(compile(as_one_module(page), str(page), "exec"), namespace)
+    shown, tested = namespace["settings"], REFERENCE.settings("sqlite+aiosqlite://")
+    for name in REFERENCE.values.keys() - {"revocation_check"}:  # blacklisting on, or off: rows 22, 23 and 30
+        assert getattr(shown, name) == getattr(tested, name), name
