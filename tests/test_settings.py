@@ -376,6 +376,7 @@ def test_an_explicit_timeout_wins_over_the_policy() -> None:
         ({"sibling_window": 0}, "sibling_window"),
         ({"late_parent_window": -1}, "late_parent_window"),
         ({"signing_key_lifetime": 0}, "signing_key_lifetime"),
+        ({"signing_key_lifetime": 59.999}, "signing_key_lifetime"),
         ({"purge_interval": float("nan")}, "purge_interval"),
         ({"absolute_timeout": float("inf")}, "absolute_timeout"),
         ({"absolute_timeout": 10**30}, "absolute_timeout"),

@@ -11,15 +11,12 @@ from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.single_flight import SingleFlight
-from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate, new_key_id
+from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS, Keyring, SigningKey, generate, new_key_id
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
 from asgi_sessions.protocol.sealing import SealBroken, Sealer, derive
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.signing_keys import KeyRow, SigningKeyStore
-
-PUBLISH_AHEAD_MS = 60_000
-"""A new key is known to every worker for so long before the first token is signed with it."""
 
 RELOAD_INTERVAL_SECONDS = 1.0
 """Unknown key ids are untrusted input: they cause no more than one reload in this time."""

@@ -36,6 +36,7 @@ from asgi_sessions.protocol.sealing import derive
 
 __all__ = [
     "ALGORITHMS",
+    "PUBLISH_AHEAD_MS",
     "TOKEN_TYPE",
     "Keyring",
     "SigningKey",
@@ -49,6 +50,9 @@ ALGORITHMS: Final = ("HS256", "EdDSA", "ES256")
 
 TOKEN_TYPE: Final = "at+jwt"  # no password: the media type of RFC 9068
 """The `typ` of an access token, so that no other kind of JWT passes for one."""
+
+PUBLISH_AHEAD_MS: Final = 60_000
+"""A new key is known to every worker for so long before the first token is signed with it."""
 
 MINIMUM_SECRET: Final = 32
 """Bytes of an HS256 key (RFC 7518, section 3.2)."""
@@ -249,7 +253,7 @@ class Keyring:
         until = self.signs_until(key)
         return until if until is None or not overlap else until + access_lifetime
 
-    def rotation_due(self, now: int, lifetime: int, publish_ahead: int = 60_000, *, algorithm: str) -> bool:
+    def rotation_due(self, now: int, lifetime: int, publish_ahead: int = PUBLISH_AHEAD_MS, *, algorithm: str) -> bool:
         """Whether a new key should be published now: the newest one is old, of another algorithm, or far from its time.
 
         A worker makes a key that signs ``publish_ahead`` from then. One that would begin more than a lifetime later

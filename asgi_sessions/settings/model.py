@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
+from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS
 from asgi_sessions.protocol.lifetimes import parse_duration, to_ms
 from asgi_sessions.settings import fields
 from asgi_sessions.settings.consistency import contradictions
@@ -30,6 +31,7 @@ MaxSessionsAction: TypeAlias = Literal["evict_oldest", "reject"]
 
 _DuePeriod: TypeAlias = Annotated[timedelta, fields.duration(at_least=timedelta(milliseconds=1))]
 _Lifetime: TypeAlias = Annotated[timedelta, fields.duration(at_least=timedelta(seconds=1))]
+_KeyLifetime: TypeAlias = Annotated[timedelta, fields.duration(at_least=timedelta(milliseconds=PUBLISH_AHEAD_MS))]
 _Period: TypeAlias = Annotated[timedelta, fields.duration()]
 
 POLICIES: Mapping[str, Mapping[str, timedelta]] = MappingProxyType(
@@ -111,8 +113,8 @@ class SessionSettings(BaseSettings):
 
     signing_algorithm: Annotated[SigningAlgorithm, fields.one_of(SigningAlgorithm)] = "HS256"
     """Of the access tokens. EdDSA and ES256 have public keys (JWKS)."""
-    signing_key_lifetime: _Lifetime = timedelta(hours=24)
-    """How long a key signs; what it signed stays good."""
+    signing_key_lifetime: _KeyLifetime = timedelta(hours=24)
+    """How long a key signs; what it signed stays good. At least 1 min: for so long the next one is known before."""
     signing_key_provider: fields.KeyProvider = None
     """Where the signing key comes from instead of the database. Python only."""
 

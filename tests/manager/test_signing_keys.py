@@ -82,6 +82,19 @@ async def test_a_key_is_published_a_minute_before_it_signs(new_manager: NewManag
         assert await accepts(sessions, old)
 
 
+async def test_the_shortest_lifetime_of_a_key_holds_from_the_first_one(
+    new_manager: NewManager, clock: MovableClock
+) -> None:
+    async with new_manager(signing_key_lifetime="1m") as sessions:
+        seen = []
+        for _ in range(4):
+            seen.append(key_id(await issue(sessions)))
+            clock.advance(59.999)
+            assert key_id(await issue(sessions)) == seen[-1]
+            clock.advance(0.001)
+        assert len(set(seen)) == len(seen)
+
+
 async def test_a_rotation_that_comes_late_still_publishes_a_minute_ahead(
     new_manager: NewManager, clock: MovableClock
 ) -> None:
