@@ -23,6 +23,7 @@ from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.user_id import UserId
 from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
 from asgi_sessions.store.engine import parse_database_url
+from asgi_sessions.store.failures import in_full
 
 __all__ = ["main"]
 
@@ -60,8 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _say(problem, sys.stderr)
             return WRONG_USE
         except StoreUnavailable as error:
-            # The cause names the driver's error by class and number, without its text.
-            _say(str(error) + (f" ({error.__cause__})" if error.__cause__ else ""), sys.stderr)
+            _say(in_full(error), sys.stderr)
             return STORE_UNAVAILABLE
         except BrokenPipeError:
             # `… | head` has seen enough. Python would complain once more when it closes the stream.

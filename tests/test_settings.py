@@ -285,6 +285,9 @@ def test_a_secret_is_required_except_on_sqlite() -> None:
         "mysql+asyncmy://u:p%40w@h:3306/d?charset=utf8mb4",
         "mariadb+asyncmy://u@h/d",
         "postgresql+asyncpg://u:p@h/d",
+        "postgresql+asyncpg://u@server:p@h/d",
+        "postgresql+asyncpg://u@server@h/d",
+        "mysql+asyncmy://u:p/w?x:y@h/d",
     ],
 )
 def test_a_database_url_with_an_asynchronous_driver_is_accepted(url: str) -> None:
@@ -315,6 +318,29 @@ def test_a_url_object_keeps_its_password() -> None:
 def test_another_driver_is_an_error_that_names_the_right_one(url: str, right: str) -> None:
     (problem,) = problems_of(database_url=url, secret_key=SECRET)
     assert problem.startswith("database_url: ")
+    assert right in problem
+
+
+@pytest.mark.parametrize("rest", ["a@canary", "a@canary/b", "a@b?canary", "@canary", "a/b?canary@c", "a@b:1/canary"])
+def test_an_at_sign_in_a_password_is_an_error_that_shows_nothing_of_it(rest: str) -> None:
+    for scheme in ("mysql+asyncmy", "mariadb+asyncmy", "postgresql+asyncpg"):
+        (problem,) = problems_of(database_url=f"{scheme}://u:{rest}@h/d", secret_key=SECRET)
+        assert "write %40 for @" in problem
+        assert "canary" not in problem
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("sqlite+aiosqlite://sessions.db", "three slashes"),
+        ("sqlite+aiosqlite://data/sessions.db", "three slashes"),
+        ("mysql+asyncmy://h:0/d", "port from 1 to 65535"),
+        ("postgresql+asyncpg://h:65536/d", "port from 1 to 65535"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_an_error(url: str, right: str) -> None:
+    (problem,) = problems_of(database_url=url, secret_key=SECRET)
+    assert problem.startswith("database_url: must have ")
     assert right in problem
 
 

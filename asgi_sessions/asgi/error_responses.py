@@ -27,6 +27,7 @@ from asgi_sessions.errors import (
 from asgi_sessions.manager.connection import SCOPE_KEY
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.protocol.clock import system_clock
+from asgi_sessions.store.failures import in_full
 
 _unavailable_log = OncePerMinute(logging.getLogger(__name__), logging.WARNING, system_clock)
 
@@ -163,7 +164,7 @@ def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Resp
             headers["WWW-Authenticate"] = 'Bearer realm="session"'
     if isinstance(error, StoreUnavailable):
         log = _unavailable_log if exchange is None else exchange.manager.unavailable_log
-        log.say("Answered 503, the session store is unavailable: %s", error.__cause__ or "gave up after retries")
+        log.say("Answered 503. %s", in_full(error))
         headers["Retry-After"] = str(error.retry_after)
     return JSONResponse({"detail": kind.detail, "code": kind.code}, status_code=status, headers=headers)
 

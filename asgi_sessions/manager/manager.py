@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
-from asgi_sessions.errors import ConfigurationError, TryRefreshToken, Unauthorised
+from asgi_sessions.errors import ConfigurationError, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, connection_of
 from asgi_sessions.manager.events import Events, HookT
@@ -69,7 +69,7 @@ class SessionManager:
 
         Raises:
             ConfigurationError: The settings do not fit the database.
-            StoreUnavailable: The database does not answer.
+            StoreUnavailable: The database does not answer, or refused. The text says which one and why.
         """
         loop = asyncio.get_running_loop()
         for other in [known for known in self._runtimes if known.is_closed()]:
@@ -122,10 +122,17 @@ class SessionManager:
         await self.stop()
 
     async def upgrade_database(self) -> None:
-        """Bring the tables up to date now, for those who set ``migrate_on_start=False``. Needs no running manager."""
+        """Bring the tables up to date now, for those who set ``migrate_on_start=False``. Needs no running manager.
+
+        Raises:
+            ConfigurationError: The settings do not fit the database.
+            StoreUnavailable: The database does not answer, or refused. The text says which one and why.
+        """
         database = await open_database(self.settings.database_url.get_secret_value())
         try:
             await upgrade(database, self.settings.table_prefix)
+        except StoreUnavailable as error:
+            raise database.told(error) from error.__cause__
         finally:
             await database.close()
 

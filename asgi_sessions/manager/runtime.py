@@ -25,6 +25,7 @@ from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import Database, open_database
+from asgi_sessions.store.failures import in_full
 from asgi_sessions.store.leases import LeaseStore
 from asgi_sessions.store.migrations import is_missing_table, upgrade
 from asgi_sessions.store.repository import SessionRepository
@@ -61,6 +62,7 @@ class Runtime:
         self._clock = clock
         self._name = secrets.token_hex(8)
         self.loop = asyncio.get_running_loop()
+        self._database: Database | None = None
         self._feed: RevocationFeed | None = None
         self._opened = AsyncExitStack()
         self.opening = asyncio.Lock()
@@ -71,11 +73,17 @@ class Runtime:
 
         Raises:
             ConfigurationError: Wrong settings for this database.
-            StoreUnavailable: It does not answer.
+            StoreUnavailable: It does not answer, or refused. The text says which one and why.
         """
+        try:
+            await self._open()
+        except StoreUnavailable as error:
+            raise (error if self._database is None else self._database.told(error)) from error.__cause__
+
+    async def _open(self) -> None:
         settings = self._settings
         async with AsyncExitStack() as opened:  # what fails half-way is closed again
-            database = await open_database(settings.database_url.get_secret_value())
+            self._database = database = await open_database(settings.database_url.get_secret_value())
             opened.push_async_callback(database.close)
             if settings.migrate_on_start:
                 await upgrade(database, settings.table_prefix)
@@ -191,8 +199,8 @@ class Runtime:
                 if await self._may_purge() and await self._leases.acquire(PURGE_LEASE, self._name, lasts):
                     count = await self.purge()
                     _log.info("Purged %d expired sessions.", count)
-            except StoreUnavailable:
-                _log.warning("The purge was put off: the session store is unavailable.")
+            except StoreUnavailable as error:
+                _log.warning("The purge was put off. %s", in_full(error))
             except Exception:
                 _log.exception("The purge failed; the next one is tried after purge_interval.")
 

@@ -16,6 +16,7 @@ from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
 from asgi_sessions.protocol.sealing import SealBroken, Sealer, derive
 from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.failures import in_full
 from asgi_sessions.store.signing_keys import KeyRow, SigningKeyStore
 
 RELOAD_INTERVAL_SECONDS = 1.0
@@ -71,7 +72,7 @@ class SigningKeys:
         self._reported: set[tuple[str, str | None]] = set()  # keys that cannot be opened
         self._lock = asyncio.Lock()
         self._next_reload = 0.0
-        self._reload_failed = False
+        self._reload_failure: StoreUnavailable | None = None
 
     async def start(self) -> None:
         """Load the keys, or make the first ones; of many workers that start together one makes them.
@@ -111,21 +112,21 @@ class SigningKeys:
             loaded = True
         else:
             loaded = False
-        if self._reload_failed:
-            raise StoreUnavailable
+        failure = self._reload_failure
+        if failure is not None:
+            raise StoreUnavailable(failure.detail) from failure.__cause__  # one each
         return loaded
 
     async def _reload(self) -> None:
-        self._reload_failed = True
+        self._reload_failure = StoreUnavailable("The signing keys could not be loaded again.")  # whatever happens
         try:
             await self._load(strict=False)
-            self._reload_failed = False
-        except StoreUnavailable:
-            self._not_reloaded.say("The signing keys could not be loaded again; going on with the known ones.")
+            self._reload_failure = None
+        except StoreUnavailable as error:
+            self._reload_failure = error
+            self._not_reloaded.say(_NOT_RELOADED, in_full(error))
         except ConfigurationError as error:  # a mistake of the application's, but no reason to fail whoever asks
-            self._not_reloaded.say(
-                "The signing keys could not be loaded again; going on with the known ones: %s", error
-            )
+            self._not_reloaded.say(_NOT_RELOADED, error)
         finally:
             self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
 
@@ -269,6 +270,7 @@ class SigningKeys:
         self.keyring = Keyring(self._provided)
 
 
+_NOT_RELOADED = "The signing keys could not be loaded again; going on with the known ones: %s"
 _PROVIDED_KEYS_KEPT = 10
 
 

@@ -34,7 +34,7 @@ class SingleFlight:
             flight = self._flight = asyncio.create_task(self._fly(), name="asgi_sessions single flight")
         await asyncio.wait([flight])
         if flight.cancelled():
-            raise StoreUnavailable
+            raise StoreUnavailable("The session manager stops.")
         failure = flight.result()
         if failure is not None:
             raise copy(failure) from failure.__cause__  # one each: whoever handles it may change it

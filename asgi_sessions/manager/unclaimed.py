@@ -48,7 +48,7 @@ class UnclaimedSessions:
             _log.warning(
                 "Session %s: it was begun during a stop and may be left, though nobody holds it.", session_handle
             )
-            raise StoreUnavailable
+            raise StoreUnavailable("The session manager stops.")
         error = task.exception()
         if error is not None:
             if isinstance(error, StoreUnavailable):  # it may be there all the same

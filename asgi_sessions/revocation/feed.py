@@ -47,6 +47,7 @@ from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
+from asgi_sessions.store.failures import DatabaseFailure
 from asgi_sessions.store.tombstones import Page, TombstoneStore
 
 __all__ = ["RevocationFeed"]
@@ -127,7 +128,7 @@ class RevocationFeed:
             StoreUnavailable: The news is older than ``revocation_max_staleness``.
         """
         if self.is_stale:
-            raise StoreUnavailable
+            raise StoreUnavailable("The news of revocations is older than revocation_max_staleness.")
         return handle in self._revoked
 
     def vouches_for(self, handle: str) -> bool:
@@ -235,14 +236,15 @@ class RevocationFeed:
             if self._done >= wanted:
                 return None  # it began after this call
             if self._missed >= wanted:
-                raise StoreUnavailable  # likewise: who waited for it need not wait for another
+                # Likewise: who waited for it need not wait for another.
+                raise StoreUnavailable("The revocations could not be read.")
             self._begun = poll = self._begun + 1
             try:
                 newest = await self._read_undisturbed()
             except Exception as error:
                 self._missed = poll
                 first = not self._failing
-                self._failed("cannot read")
+                self._failed("cannot read", error.__cause__)
                 if isinstance(error, StoreUnavailable):
                     raise
                 if first:  # else a fault that stays would fill the log
@@ -344,14 +346,15 @@ class RevocationFeed:
             self._judge()
         return self._wanted_from
 
-    def _failed(self, what: str) -> None:
+    def _failed(self, what: str, cause: BaseException | None = None) -> None:
         self._wanted_from = float("-inf")  # nobody waits for what does not come
         self._judge()
         if not self._failing:
             self._failing = True
             _log.warning(
-                "The revocation feed %s the database: its news is %.1f s old. After %g s requests get 503.",
+                "The revocation feed %s the database%s: its news is %.1f s old. After %g s requests get 503.",
                 what,
+                f", {cause}" if isinstance(cause, DatabaseFailure) else "",
                 self.staleness,
                 self._most_stale,
             )

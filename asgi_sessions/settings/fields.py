@@ -14,10 +14,9 @@ from typing import Annotated, Any, TypeAlias, get_args
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import BeforeValidator, SecretStr
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from asgi_sessions.protocol.lifetimes import format_duration, parse_duration
+from asgi_sessions.settings.database_url import read_database_url
 
 SHORTEST_SECRET = 32
 """Bytes: a shorter one has less than the 256 bits of the algorithms that it feeds (RFC 7518, section 3.2)."""
@@ -30,15 +29,6 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}")
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-# backend -> (the driver that we speak, its module, the extra that installs it)
-_DRIVERS = {
-    "sqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
-    "mysql": ("mysql+asyncmy", "asyncmy", "mysql"),
-    "mariadb": ("mariadb+asyncmy", "asyncmy", "mysql"),
-    "postgresql": ("postgresql+asyncpg", "asyncpg", "postgresql"),
-}
-_BACKEND_ALIASES = {"postgres": "postgresql"}
 
 _CHANNEL_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 _CHANNEL_LOGIN = frozenset({"db", "username", "password"})
@@ -155,27 +145,6 @@ def _secrets(value: object) -> tuple[SecretStr, ...]:
         # Not "no key": an empty text is what a variable that was never filled in looks like.
         raise ValueError("must not be empty; leave it out to have none")
     return _words(value, _secret)
-
-
-def _database_url(value: object) -> SecretStr:
-    # str(URL) would put *** where the password was
-    if isinstance(value, SecretStr):
-        value = value.get_secret_value()
-    text = value if isinstance(value, str) else getattr(value, "render_as_string", lambda **_: "")(hide_password=False)
-    drivers = ", ".join(f"{driver}://" for driver, _, _ in _DRIVERS.values())
-    try:
-        url = make_url(text.strip())
-        backend = _BACKEND_ALIASES.get(url.get_backend_name(), url.get_backend_name())
-    except (ArgumentError, ValueError):
-        raise ValueError(f"must be a database URL that begins with one of {drivers}") from None
-    if backend not in _DRIVERS:
-        raise ValueError(f"must begin with one of {drivers}")
-    driver, module, extra = _DRIVERS[backend]
-    if url.drivername != driver:
-        raise ValueError(f"must use the asynchronous driver: {driver}://")
-    if importlib.util.find_spec(module) is None:
-        raise ValueError(f"its driver {module} is not installed: pip install 'asgi-user-sessions[{extra}]'")
-    return SecretStr(text.strip())
 
 
 def _channel_url(value: object) -> SecretStr:
@@ -325,7 +294,7 @@ def _async_callable(value: object) -> object:
 
 
 Secrets: TypeAlias = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
-DatabaseUrl: TypeAlias = Annotated[SecretStr, BeforeValidator(_database_url)]
+DatabaseUrl: TypeAlias = Annotated[SecretStr, BeforeValidator(read_database_url)]
 ChannelUrl: TypeAlias = Annotated[SecretStr | None, _optional(_channel_url)]
 Path: TypeAlias = Annotated[str, BeforeValidator(_path)]
 Domain: TypeAlias = Annotated[str | None, _optional(_domain)]

@@ -1,5 +1,9 @@
 """The database's address: what is refused, and what its drivers have to be told."""
 
+import inspect
+import re
+from collections.abc import Collection
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -7,6 +11,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.store.tls_files import tls_files_problem
 
 __all__ = ["engine_arguments", "parse_database_url"]
 
@@ -26,7 +31,8 @@ def parse_database_url(database_url: str | URL) -> URL:
             ``postgresql+asyncpg://…``.
 
     Raises:
-        ConfigurationError: It is none of these, or asks for TLS that verifies nobody.
+        ConfigurationError: It is none of these, asks for TLS that verifies nobody, has a parameter that nothing reads,
+            or names a file that cannot be read.
     """
     try:
         url = make_url(database_url)
@@ -45,7 +51,50 @@ def parse_database_url(database_url: str | URL) -> URL:
         url.get_backend_name(), lambda _: None
     )(url):
         raise ConfigurationError(f"database_url: {problem}")
+    if problem := _parameter_problem(url) or tls_files_problem(url):
+        raise ConfigurationError(f"database_url: {problem}")
     return url
+
+
+def _parameter_problem(url: URL) -> str | None:
+    """What the driver would stumble over at the first connection, or, with SQLite, leave out without a word."""
+    backend = url.get_backend_name()
+    unknown = [name for name in url.query if name not in _known_parameters(url)]
+    if not unknown:
+        return None
+    shown = ", ".join(name if re.fullmatch(r"[\w-]{1,40}", name) else "(not shown)" for name in sorted(unknown))
+    hints = {hint for name in unknown if (hint := _HINTS[backend].get(name.lower().replace("-", "_")))}
+    if backend == "sqlite" and _SQLITE_URI.issuperset(unknown):
+        hints = {"it needs uri=true beside it, and a path that begins with file:"}
+    return f"unknown URL parameter {shown}" + "".join(f"; {hint}" for hint in sorted(hints))
+
+
+def _known_parameters(url: URL) -> Collection[str]:
+    if url.get_backend_name() == "sqlite":
+        return _SQLITE | _SQLITE_URI if url.query.get("uri") in ("true", "1", "yes", "on") else _SQLITE
+    try:
+        taken = inspect.signature(import_module(url.get_driver_name()).connect).parameters
+    except (ImportError, ValueError):
+        return url.query  # told elsewhere, or an extension that does not say what it takes
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return url.query
+    return {*taken, *_BY_SQLALCHEMY}
+
+
+_BY_SQLALCHEMY = frozenset(
+    {"ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_cipher", "ssl_check_hostname"}
+    | {"async_creator_fn", "prepared_statement_cache_size", "prepared_statement_name_func"}
+)
+_SQLITE = frozenset({"uri", "timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"})
+_SQLITE_URI = frozenset({"cache", "immutable", "mode", "modeof", "nolock", "psow", "vfs"})
+"""https://www.sqlite.org/c3ref/open.html"""
+_MYSQL_TLS = "MySQL and MariaDB want ssl_ca=/path/to/ca.pem"
+_POSTGRESQL_TLS = "PostgreSQL wants ssl=verify-full, and the CA's file in PGSSLROOTCERT"
+_HINTS = {
+    "mysql": dict.fromkeys(("sslmode", "ssl_mode", "sslrootcert", "tls", "ssl_verify_cert"), _MYSQL_TLS),
+    "postgresql": dict.fromkeys(("sslmode", "ssl_mode", "sslrootcert", "tls", "ssl_ca"), _POSTGRESQL_TLS),
+    "sqlite": dict[str, str](),
+}
 
 
 def _blank_tls_options(database_url: str) -> list[str]:
@@ -65,8 +114,6 @@ def _mysql_url_problem(url: URL) -> str | None:
 
 
 def _postgresql_url_problem(url: URL) -> str | None:
-    if "sslmode" in url.query:
-        return "asyncpg calls it ssl=…, not sslmode=…"
     if "ssl" in url.query and url.query["ssl"] not in ("disable", "verify-ca", "verify-full"):
         return "ssl=… other than verify-full or verify-ca does not verify the server (CA: PGSSLROOTCERT)"
     return None

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Executable, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import greenlet_spawn
@@ -20,6 +20,7 @@ from sqlalchemy.util import greenlet_spawn
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.store.address import engine_arguments, parse_database_url
 from asgi_sessions.store.cancellation import Deadline
+from asgi_sessions.store.causes import Cause, diagnose, phrase
 from asgi_sessions.store.connection_setup import (
     STATEMENT_TIMEOUT_SECONDS,
     STRONG_READ,
@@ -34,6 +35,7 @@ from asgi_sessions.store.failures import (
     is_lost_node,
 )
 from asgi_sessions.store.kept_connections import KeptConnections
+from asgi_sessions.store.place import Place
 from asgi_sessions.store.prepared import Outcome, PreparedStatements
 
 __all__ = [
@@ -51,6 +53,8 @@ POOL_SIZE = 10
 POOL_RECYCLE_SECONDS = 1800
 """Below the idle limits of common proxies and firewalls."""
 MAX_TRIES = 5
+
+_NOT_TAKEN = "database_url: its driver takes no such host, or no such value of a URL parameter"
 
 _jitter = random.SystemRandom().uniform
 
@@ -76,6 +80,7 @@ class Database:
 
     Attributes:
         url: The address, for ``upgrade``.
+        place: What of it may be shown.
         engine: SQLAlchemy's engine. Autocommit.
         dialect: ``"mysql"`` (MariaDB too), ``"postgresql"`` or ``"sqlite"``.
         statement_timeout: Seconds for one operation, retries included.
@@ -83,9 +88,11 @@ class Database:
 
     def __init__(self, url: URL, *, statement_timeout: float = STATEMENT_TIMEOUT_SECONDS) -> None:
         self.url = url
+        self.place = Place.of(url)
         self.dialect = url.get_backend_name()
         self.statement_timeout = statement_timeout
         self._loop = asyncio.get_running_loop()
+        self._has_connected = False
         self._memory: sqlite3.Connection | None = None
         if self.dialect == "sqlite":
             self.url, self._memory = _prepare_sqlite(url)
@@ -110,6 +117,11 @@ class Database:
             raise ConfigurationError(
                 f"database_url: the driver is missing; install asgi-user-sessions[{self.dialect}]"
             ) from None
+        except (ArgumentError, TypeError, ValueError):
+            raise ConfigurationError(_NOT_TAKEN) from None
+        if self.dialect == "sqlite" and self._memory is None:
+            self._try_file()
+        event.listen(self.engine.sync_engine, "connect", self._connected)
         self._connections = KeptConnections(self.engine.sync_engine)
         self._statements = PreparedStatements(self.engine.sync_engine)
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost_connections)
@@ -147,31 +159,69 @@ class Database:
         """
         if asyncio.get_running_loop() is not self._loop:
             raise ConfigurationError("The database belongs to another event loop: open one on each.")
+        attempt = _Attempt(self._connections, self._statements, statement, parameters, strong=strong)
         try:
             with Deadline(self.statement_timeout):
-                result = await self._attempt(statement, parameters, swap=swap, strong=strong)
+                result = await self._try(attempt, swap=swap)
         except TimeoutError:
-            result = StoreUnavailable(), DatabaseFailure("statement timeout")
+            result = StoreUnavailable(), DatabaseFailure("timeout", phrase=phrase(attempt.waits_for, self.place))
         if isinstance(result, Outcome):
             return result
         # Raised here and not in an except block: __context__ would carry the driver's text along.
         error, cause = result
         raise error from cause
 
-    async def _attempt(
-        self, statement: Executable, parameters: Mapping[str, Any] | None, *, swap: bool, strong: bool
-    ) -> "Outcome | tuple[Exception, DatabaseFailure | None]":
+    def _try_file(self) -> None:
+        """Open the file once: where that fails aiosqlite leaves a thread that stumbles when the loop ends before it."""
+        (file,), options = self.engine.dialect.create_connect_args(self.url)
+        try:
+            sqlite3.connect(file, uri=options.get("uri", False)).close()
+            return
+        except sqlite3.Error as error:
+            cause = self.describe(error, connecting=True)
+        raise self.told(StoreUnavailable(), cause) from cause
+
+    def _connected(self, *_: object) -> None:
+        self._has_connected = True
+
+    def describe(self, error: BaseException, *, connecting: bool = False) -> DatabaseFailure:
+        """Say what an error of the database layer means here, as the cause of a ``StoreUnavailable``."""
+        return describe(error, diagnose(error, self.place, connecting=connecting))
+
+    def told(self, error: StoreUnavailable, cause: BaseException | None = None) -> StoreUnavailable:
+        """The same error with the place and the cause in its text: for whoever starts, never for a client.
+
+        Args:
+            error: What a statement, or something else at a start, has raised.
+            cause: Its cause, where it has none yet.
+        """
+        cause = error.__cause__ or cause
+        if cause is not None and not isinstance(cause, DatabaseFailure):
+            return error  # not the database's
+        said, where = error.detail.rstrip("."), [str(self.place)]
+        if cause is not None and cause.phrase:
+            said = f"{said}: {cause.phrase}"
+        if str(self.place) in said:  # as a file is
+            where.clear()
+        if cause is not None:
+            where.append(cause.name)
+        return StoreUnavailable(f"{said} ({'; '.join(where)}).", retry_after=error.retry_after)
+
+    async def _try(self, attempt: "_Attempt", *, swap: bool) -> "Outcome | tuple[Exception, DatabaseFailure | None]":
         interrupted = False
         for tries in range(1, MAX_TRIES + 1):
-            attempt = _Attempt(self._connections, self._statements, statement, parameters, strong=strong)
             try:
+                attempt.waits_for = Cause.ALL_IN_USE
                 async with self._slots:
                     return await greenlet_spawn(attempt)
             except ConfigurationError as error:
                 return error, None
             except Exception as error:
-                cause = describe(error)
-                kind = classify(error) if attempt.connected else FailureKind.UNAVAILABLE
+                connected = attempt.waits_for is Cause.STATEMENT_TIMEOUT
+                if not self._has_connected and _is_of_the_arguments(error):
+                    return ConfigurationError(_NOT_TAKEN), None
+                cause = self.describe(error, connecting=not connected)
+                kind = classify(error) if connected else FailureKind.UNAVAILABLE
             if kind is FailureKind.DUPLICATE:
                 return DuplicateKey(after_interruption=interrupted), None
             if kind is FailureKind.DISCONNECTED:
@@ -188,9 +238,13 @@ class Database:
 
 
 class _Attempt:
-    """One try, in one greenlet: half the cost of AsyncConnection, which enters one per step."""
+    """Each try in one greenlet: half the cost of AsyncConnection, which enters one per step.
 
-    __slots__ = ("connected", "connections", "parameters", "statement", "statements", "strong")
+    Attributes:
+        waits_for: Why it would be late if its time were over now.
+    """
+
+    __slots__ = ("connections", "parameters", "statement", "statements", "strong", "waits_for")
 
     def __init__(
         self,
@@ -206,11 +260,12 @@ class _Attempt:
         self.statement = statement
         self.parameters = parameters
         self.strong = strong
-        self.connected = False
+        self.waits_for = Cause.ALL_IN_USE
 
     def __call__(self) -> Outcome:
+        self.waits_for = Cause.NO_ANSWER
         connection = self.connections.take()
-        self.connected = True
+        self.waits_for = Cause.STATEMENT_TIMEOUT
         try:
             if self.strong and (settings := connection.info.get(STRONG_READ)) is not None:
                 outcome = self._strongly(connection, *settings)
@@ -248,6 +303,7 @@ async def open_database(database_url: str | URL, *, statement_timeout: float = S
 
     Raises:
         ConfigurationError: The address is unusable, or the driver is not installed.
+        StoreUnavailable: SQLite cannot open the file.
     """
     return Database(parse_database_url(database_url), statement_timeout=statement_timeout)
 
@@ -266,6 +322,11 @@ def _prepare_sqlite(url: URL) -> tuple[URL, sqlite3.Connection | None]:
         with suppress(OSError):  # there already; or it cannot be, and SQLite will say so
             os.close(os.open(url.database, os.O_CREAT | os.O_EXCL, 0o600))
     return url, None
+
+
+def _is_of_the_arguments(error: Exception) -> bool:
+    # A certificate that is not trusted is a ValueError too.
+    return isinstance(error, TypeError | ValueError) and not isinstance(error, OSError)
 
 
 def _mark_lost_connections(context: ExceptionContext) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "classify",
     "describe",
     "error_code",
+    "in_full",
     "is_lost_node",
 ]
 
@@ -64,16 +65,20 @@ class DatabaseFailure(Exception):
     """The cause of a ``StoreUnavailable``: the database layer's error by class and code, without its text.
 
     Attributes:
+        name: Class and code.
         code: See ``error_code``.
+        phrase: What that means here, empty where nobody knows.
     """
 
-    def __init__(self, name: str, code: int | str | None = None) -> None:
-        super().__init__(name if code is None else f"{name} {code}")
+    def __init__(self, name: str, code: int | str | None = None, phrase: str = "") -> None:
+        self._arguments = name, code, phrase
+        self.name = name if code is None else f"{name} {code}"
         self.code = code
+        self.phrase = phrase
+        super().__init__(f"{phrase} ({self.name})" if phrase else self.name)
 
-    def __reduce__(self) -> tuple[type["DatabaseFailure"], tuple[str, int | str | None]]:
-        name = str(self)
-        return type(self), (name if self.code is None else name.removesuffix(f" {self.code}"), self.code)
+    def __reduce__(self) -> tuple[type["DatabaseFailure"], tuple[str, int | str | None, str]]:
+        return type(self), self._arguments
 
 
 def classify(error: Exception) -> FailureKind:
@@ -119,7 +124,23 @@ def _first_argument(error: BaseException | None) -> object:
     return error.args[0] if error is not None and error.args else None
 
 
-def describe(error: BaseException) -> DatabaseFailure:
-    """Return a cause that names the error by class and code, without its text, statement and parameters."""
+def describe(error: BaseException, phrase: str = "") -> DatabaseFailure:
+    """Return a cause that names the error by class and code, without its text, statement and parameters.
+
+    Args:
+        error: Of the database layer.
+        phrase: What it means, if that is known.
+    """
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return DatabaseFailure(f"{type(original).__module__}.{type(original).__qualname__}", error_code(error))
+    return DatabaseFailure(f"{type(original).__module__}.{type(original).__qualname__}", error_code(error), phrase)
+
+
+def in_full(error: StoreUnavailable) -> str:
+    """Return a sentence with the cause, for a log or a terminal. Not for clients, who see no more than the class."""
+    if error.detail != type(error).detail:
+        return error.detail
+    cause = error.__cause__
+    if cause is None:
+        return f"{error.detail.rstrip('.')}: gave up after retries."
+    # The text of any other error than ours may hold values, or be empty.
+    return f"{error.detail.rstrip('.')}: {cause if isinstance(cause, DatabaseFailure) else describe(cause)}."

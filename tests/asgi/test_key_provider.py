@@ -8,7 +8,9 @@ from tests.clocks import MovableClock
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/me"), ("POST", "/login")])
-def test_a_failing_key_provider_is_a_503(method: str, path: str, open_client: OpenClient, clock: MovableClock) -> None:
+def test_a_failing_key_provider_is_a_503_and_the_log_says_so(
+    method: str, path: str, open_client: OpenClient, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
     works = [True]
 
     async def provide() -> str:
@@ -24,3 +26,4 @@ def test_a_failing_key_provider_is_a_503(method: str, path: str, open_client: Op
     )
     works.clear()
     assert client.request(method, path, headers=jar.header).status_code == 503
+    assert "Answered 503. The signing key provider failed." in caplog.messages

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.store.address import engine_arguments, parse_database_url
@@ -16,6 +16,7 @@ from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
+from tests.certificates import make_certificate
 from tests.servers import MariaDB
 from tests.store.rows import session_row
 
@@ -48,10 +49,24 @@ def test_an_unsafe_or_unusable_address_is_refused_without_repeating_it(url: str,
 
 
 @pytest.mark.parametrize(
-    "url", [MYSQL, f"{MYSQL}?ssl_ca=ca.pem", POSTGRESQL, f"{POSTGRESQL}?ssl=verify-full", "sqlite+aiosqlite://"]
+    "url",
+    [
+        MYSQL,
+        f"{MYSQL}?ssl_ca=ca.pem",
+        f"{MYSQL}?charset=utf8mb4&connect_timeout=3&ssl_capath=.&ssl_cert=ca.pem&ssl_key=ca.key",
+        POSTGRESQL,
+        f"{POSTGRESQL}?prepared_statement_cache_size=0&ssl=verify-full",
+        "sqlite+aiosqlite://",
+        "sqlite+aiosqlite:///file:sessions.db?mode=rwc&timeout=1&uri=true",
+    ],
 )
-def test_a_good_address_is_taken(url: str) -> None:
-    assert parse_database_url(url).render_as_string(hide_password=False) == url
+def test_a_good_address_is_taken(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    certificate, key = make_certificate(tmp_path)
+    certificate.rename("ca.pem")
+    key.rename("ca.key")
+    monkeypatch.setenv("PGSSLROOTCERT", "ca.pem")
+    assert parse_database_url(url) == make_url(url)
 
 
 def test_mariadb_is_mysql() -> None:

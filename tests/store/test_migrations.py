@@ -160,14 +160,14 @@ async def test_another_nodes_worker_may_be_faster(bare: Database, monkeypatch: p
 
 async def test_a_database_that_refuses_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(database: Database, table_prefix: str) -> None:
-        raise OperationalError("CREATE TABLE", None, Exception(1142, "canary"))
+        raise OperationalError("CREATE TABLE", None, Exception(1071, "canary"))
 
     monkeypatch.setattr(run, "migrate", refused)
     monkeypatch.setattr(package, "_jitter", lambda _a, _b: 0)
     database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}")
     with pytest.raises(StoreUnavailable) as caught:
         await upgrade(database)
-    assert str(caught.value.__cause__) == "builtins.Exception 1142"
+    assert str(caught.value.__cause__) == "builtins.Exception 1071"
     await database.close()
 
 

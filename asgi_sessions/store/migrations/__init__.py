@@ -11,8 +11,9 @@ from sqlalchemy import Column, MetaData, String, Table, select
 from sqlalchemy.exc import DBAPIError
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.store.causes import Cause, phrase
 from asgi_sessions.store.engine import Database
-from asgi_sessions.store.failures import DatabaseFailure, describe
+from asgi_sessions.store.failures import DatabaseFailure
 from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX
 
 __all__ = ["REVISIONS", "is_missing_table", "upgrade", "version_table"]
@@ -92,6 +93,8 @@ async def _migrate(database: Database, table_prefix: str) -> DatabaseFailure | N
                 await migrate(database, table_prefix)
             finally:
                 _alembic_is_global.release()
+    except TimeoutError:
+        return DatabaseFailure("timeout", phrase=phrase(Cause.MIGRATION, database.place))
     except (DBAPIError, OSError) as error:
-        return describe(error)
+        return database.describe(error)
     return None
