@@ -74,7 +74,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _run(arguments: argparse.Namespace) -> int:
     command: _Command = arguments.run
-    return await command(SessionManager(SessionSettings()), arguments)
+    manager = SessionManager if command is _purge else _EmergencyManager
+    return await command(manager(SessionSettings()), arguments)
+
+
+class _EmergencyManager(SessionManager):
+    """Starts also where this machine's clock is wrong: whoever has to end a session cannot mend a clock first.
+
+    Revocation and lists go by the database's time then, which is right for all workers; see `Clocks`.
+    """
+
+    _takes_any_clock = True
+
+    async def start(self) -> None:
+        await super().start()
+        clocks = self.lifecycle.clock
+        if clocks.too_far_off:
+            _say(f"warning: {clocks.describe()}. Going by the database's time.", sys.stderr)
 
 
 # -- the commands
@@ -84,6 +100,7 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
     user: UserId = arguments.user
     async with manager:
         records = await manager.list_sessions_for_user(user, limit=arguments.limit + 1, after=arguments.after)
+        namesakes = await manager.lifecycle.namesakes_of(user)
     more, records = records[arguments.limit :], records[: arguments.limit]
     if arguments.json:
         _say(json.dumps([_as_json(record) for record in records], indent=2))
@@ -93,8 +110,8 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
         _say(f"There are more: --limit {arguments.limit} --after {records[-1].cursor}", sys.stderr)
     if not records:
         _say(f"User {_shown(user)} has no live session.", sys.stderr)
-        return NOTHING_FOUND
-    return DONE
+    _tell_of(namesakes, user)
+    return DONE if records else NOTHING_FOUND
 
 
 async def _revoke(manager: SessionManager, arguments: argparse.Namespace) -> int:
@@ -116,12 +133,22 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
     user: UserId = arguments.user
     async with manager:
         count = await manager.revoke_all_sessions_for_user(user, except_handle=arguments.except_handle)
-    if not count:
+        namesakes = await manager.lifecycle.namesakes_of(user)
+    if count:
+        _say(f"Revoked {_sessions(count)} of user {_shown(user)}.")
+    else:
         other = "no other" if arguments.except_handle else "no"
         _say(f"User {_shown(user)} has {other} live session.", sys.stderr)
-        return NOTHING_FOUND
-    _say(f"Revoked {_sessions(count)} of user {_shown(user)}.")
-    return DONE
+    _tell_of(namesakes, user)
+    return DONE if count else NOTHING_FOUND
+
+
+def _tell_of(namesakes: Sequence[tuple[UserId, int]], user: UserId) -> None:
+    """Say who else may be meant: whoever types an id does not see of which type the application's are."""
+    for other, count in namesakes:
+        kind = user_id.type_name(other)
+        cure = f"use --id-type {kind}" if kind != user_id.type_name(user) else "write it so"
+        _say(f"User {_shown(other)} ({kind}) has {count}: {cure}.", sys.stderr)
 
 
 async def _purge(manager: SessionManager, arguments: argparse.Namespace) -> int:

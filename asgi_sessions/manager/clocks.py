@@ -116,7 +116,7 @@ class Clocks:
         """To be taken before the database is asked for its time, for `heard`."""
         return Reading(system_clock(), machine_seconds())
 
-    def heard(self, asked: Reading, database_now: int) -> None:
+    def heard(self, asked: Reading, database_now: int, *, quietly: bool = False) -> None:
         """Hold the machine's clock against the database's.
 
         The very first difference counts as it is; a later one that is too large when it is heard once more.
@@ -124,6 +124,7 @@ class Clocks:
         Args:
             asked: What `read` returned before the database was asked. A slow answer is no difference.
             database_now: What it said, ms.
+            quietly: Log nothing.
         """
         self._notice_a_step()
         answered = self.read()
@@ -136,10 +137,13 @@ class Clocks:
         if self._doubted and not (was_doubted or self._off or self._heard is None):
             return
         self._heard = answered
-        self._differ(difference)
+        self._differ(difference, quietly=quietly)
 
-    async def measure(self) -> bool:
+    async def measure(self, *, quietly: bool = False) -> bool:
         """Ask the database for its time now: before something irreversible, and at the start.
+
+        Args:
+            quietly: Log nothing: whoever asks refuses to go on with such a difference, and says so.
 
         Returns:
             Whether this very answer is near enough to go by it. One that is not may be a single node's.
@@ -148,7 +152,7 @@ class Clocks:
             StoreUnavailable: It does not answer.
         """
         asked = self.read()
-        self.heard(asked, await self._ask_database())
+        self.heard(asked, await self._ask_database(), quietly=quietly)
         return not self._doubted
 
     def describe(self) -> str:
@@ -171,7 +175,7 @@ class Clocks:
             self._answered = self._difference + round(step)
             self._differ(self._answered)
 
-    def _differ(self, difference: int) -> None:
+    def _differ(self, difference: int, *, quietly: bool = False) -> None:
         self._difference = difference
         off = abs(difference) > self._most_apart
         if off == self._off:
@@ -180,7 +184,8 @@ class Clocks:
         self.now = self._carried if off else self.given
         for take in self._followers:
             take(self.now)
-        self._say()
+        if not quietly:
+            self._say()
 
     def _carried(self) -> int:
         return self.given() - self._difference

@@ -185,6 +185,13 @@ class Lifecycle:
         stored = user_id.storable(owner)
         return [] if stored is None else await self._sessions.handles_of(stored, now=self.clock())
 
+    async def namesakes_of(self, owner: user_id.UserId) -> list[tuple[user_id.UserId, int]]:
+        """Users of the same text and another type who have live sessions, and how many: is one of them meant?"""
+        if user_id.storable(owner) is None:
+            return []
+        counts = [(other, len(await self.handles_of(other))) for other in user_id.namesakes(owner)]
+        return [(other, count) for other, count in counts if count]
+
     async def get_info(self, session_handle: Any) -> Any:
         """The session's server-side data.
 

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from asyncio import get_running_loop
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable, TryRefreshToken, Unauthorised
@@ -21,7 +22,7 @@ from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.manager.session import IssuedSession, Session, SessionRecord
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
-from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.protocol.user_id import UserId, type_name
 from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
@@ -38,6 +39,7 @@ _NOT_STARTED = (
     "in tests use `with TestClient(app) as client:`; outside an application, or where the server runs no lifespan, "
     "use `async with sessions:`."
 )
+_NAMESAKE = "revoke_all_sessions_for_user: user %r (%s) has no other live session. User %r (%s) has %d: is it meant?"
 
 
 class SessionManager:
@@ -52,12 +54,15 @@ class SessionManager:
         clock: The time in ms since the epoch, for tests.
     """
 
+    _takes_any_clock: ClassVar[bool] = False
+
     def __init__(self, settings: SessionSettings | None = None, *, clock: Clock = system_clock) -> None:
         self.settings = SessionSettings() if settings is None else settings
         self.clock = clock
         # Of what needs no session, so that the log is not anybody's to fill.
         self.cross_site_log = OncePerMinute(_log, logging.WARNING, clock)
         self.unavailable_log = OncePerMinute(_log, logging.WARNING, clock)
+        self._namesakes_log = OncePerMinute(_log, logging.WARNING, clock)
         self._events = Events()
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
         self._latest: Runtime | None = None  # of the loop that asked last: most processes have but one
@@ -78,7 +83,9 @@ class SessionManager:
         while True:
             runtime = self._runtimes.get(loop)
             if runtime is None:
-                runtime = self._runtimes[loop] = Runtime(self.settings, self._events, self.clock)
+                runtime = self._runtimes[loop] = Runtime(
+                    self.settings, self._events, self.clock, takes_any_clock=self._takes_any_clock
+                )
             async with runtime.opening:
                 if self._runtimes.get(loop) is not runtime:
                     continue  # it was closed, or could not be opened, while this start waited
@@ -265,7 +272,8 @@ class SessionManager:
 
         Args:
             session_handle: Which one.
-            user_id: Only if it is this user's: for a handle that comes from a client. None asks nobody.
+            user_id: Only if it is this user's, whose type matters: for a handle that comes from a client. None asks
+                nobody.
 
         Returns:
             False if there is no such session (of this user), or it has already ended.
@@ -276,7 +284,8 @@ class SessionManager:
         """End all of a user's sessions, in one statement. Touches no cookie.
 
         Args:
-            user_id: Whose; `1` and `"1"` are different users.
+            user_id: Whose; `1` and `"1"` are different users. Where nothing was ended and a user of the same text
+                and another type has sessions, the log says so.
             except_handle: A session to keep.
 
         Returns:
@@ -285,14 +294,20 @@ class SessionManager:
         Raises:
             ValueError: `except_handle` is no session handle. Nothing was ended.
         """
-        return await self.lifecycle.revoker.revoke_all(user_id, except_handle=except_handle)
+        lifecycle = self.lifecycle
+        count = await lifecycle.revoker.revoke_all(user_id, except_handle=except_handle)
+        if not count:
+            with suppress(StoreUnavailable):  # this is for the log alone
+                for other, live in await lifecycle.namesakes_of(user_id):
+                    self._namesakes_log.say(_NAMESAKE, user_id, type_name(user_id), other, type_name(other), live)
+        return count
 
     async def revoke_multiple_sessions(self, session_handles: Iterable[str]) -> int:
         """End several sessions; returns how many of them were still alive. Touches no cookie."""
         return await self.lifecycle.revoker.revoke_many(session_handles)
 
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
-        """The handles of a user's live sessions."""
+        """The handles of a user's live sessions; `1` and `"1"` are different users."""
         return await self.lifecycle.handles_of(user_id)
 
     async def list_sessions_for_user(
@@ -303,7 +318,7 @@ class SessionManager:
         Sessions that begin or end meanwhile neither repeat nor hide others: a page begins where the last one ended.
 
         Args:
-            user_id: Whose.
+            user_id: Whose; `1` and `"1"` are different users.
             limit: How many at most, 1 to 1000.
             after: For the next page the last one's end, ``records[-1].cursor``. An empty page is the end.
 

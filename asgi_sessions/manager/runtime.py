@@ -48,6 +48,13 @@ _log = logging.getLogger(__name__)
 class Runtime:
     """What belongs to one event loop.
 
+    Args:
+        settings: The manager's.
+        events: The manager's.
+        clock: The time, ms.
+        takes_any_clock: Whether to start also where the machine's clock is too far off the database's, by whose time
+            everything then goes, and nothing is purged.
+
     Attributes:
         loop: That event loop.
         lifecycle: The sessions.
@@ -56,8 +63,11 @@ class Runtime:
 
     lifecycle: Lifecycle
 
-    def __init__(self, settings: SessionSettings, events: Events, clock: Clock) -> None:
+    def __init__(
+        self, settings: SessionSettings, events: Events, clock: Clock, *, takes_any_clock: bool = False
+    ) -> None:
         self._settings = settings
+        self._takes_any_clock = takes_any_clock
         self._events = events
         self._clock = clock
         self._name = secrets.token_hex(8)
@@ -168,9 +178,10 @@ class Runtime:
         return near
 
     async def _compare_clocks(self) -> None:
-        await self._clocks.measure()
         # A clock that was given stands for the database's; it has no difference of its own.
-        if self._clock is system_clock and self._clocks.too_far_off:
+        refused = self._clock is system_clock and not self._takes_any_clock
+        await self._clocks.measure(quietly=refused)
+        if refused and self._clocks.too_far_off:
             raise ConfigurationError(
                 f"max_clock_difference: {self._clocks.describe()}. Synchronise the clocks: else sessions end too "
                 "early or too late, and live ones are purged."

@@ -3,15 +3,19 @@
 ``1``, ``"1"`` and a UUID's text stay three different users: the type is part of the stored form.
 """
 
+import re
 import uuid
+from contextlib import suppress
 from typing import Final
 
-__all__ = ["MAX_BYTES", "UserId", "decode", "encode", "join", "split", "storable"]
+__all__ = ["MAX_BYTES", "UserId", "decode", "encode", "join", "namesakes", "split", "storable", "type_name"]
 
 UserId = str | int | uuid.UUID
 
 MAX_BYTES: Final = 255
 """The longest user id, in bytes of UTF-8, without the tag."""
+
+_INTEGER: Final = re.compile(r"-?[0-9]+")
 
 # Integers of more bits have more than MAX_BYTES digits. Looked at first, because Python refuses to print very
 # long integers (and takes quadratic time where it does not).
@@ -116,3 +120,29 @@ def storable(user_id: UserId) -> bytes | None:
         return encode(user_id)
     except ValueError:
         return None
+
+
+def type_name(user_id: UserId) -> str:
+    """``"str"``, ``"int"`` or ``"uuid"``.
+
+    Raises:
+        TypeError: It is of another type.
+        ValueError: It cannot be a user id.
+    """
+    return split(user_id)[1] or "str"
+
+
+def namesakes(user_id: UserId) -> list[UserId]:
+    """The other users that somebody may mean who writes this one: of the same text and another type.
+
+    A UUID that is written otherwise than ``str(uuid)`` does also stands for that text.
+    """
+    text, _ = split(user_id)
+    same: list[UserId] = [text]
+    if _INTEGER.fullmatch(text) and len(text) <= MAX_BYTES:
+        same.append(int(text))
+    with suppress(ValueError):
+        same += (parsed := uuid.UUID(text)), str(parsed)
+    encoded = {stored: other for other in same if (stored := storable(other)) is not None}
+    encoded.pop(encode(user_id), None)
+    return list(encoded.values())

@@ -82,6 +82,43 @@ def test_the_users_type_is_said_and_matters(user: UserId, arguments: list[str], 
     assert record["user_id"] == (user if isinstance(user, str | int) else str(user))
 
 
+UUID = "0000000f-0000-4000-8000-00000000002a"
+
+
+@pytest.mark.parametrize(
+    ("user", "arguments", "hint"),
+    [
+        (42, ["42"], "User 42 (int) has 2: use --id-type int."),
+        ("42", ["42", "--id-type", "int"], "User '42' (str) has 2: use --id-type str."),
+        (uuid.UUID(UUID), [UUID], f"User {UUID} (uuid) has 2: use --id-type uuid."),
+        (uuid.UUID(UUID), [UUID.upper()], f"User {UUID} (uuid) has 2: use --id-type uuid."),
+        (UUID, [UUID, "--id-type", "uuid"], f"User '{UUID}' (str) has 2: use --id-type str."),
+        (UUID, [UUID.upper()], f"User '{UUID}' (str) has 2: write it so."),
+        (-7, ["--", "-7"], "User -7 (int) has 2: use --id-type int."),
+    ],
+)
+def test_a_user_of_another_type_is_named(
+    user: UserId, arguments: list[str], hint: str, database: str, shell: Shell
+) -> None:
+    handles = log_in(user, user)
+    for command in ("list", "revoke-user"):
+        done = shell(command, *arguments)
+        assert (done.code, done.out) == (1, "")
+        first, second = done.err.splitlines()
+        assert first.endswith("has no live session.")
+        assert second == hint
+    assert sorted(live(user)) == sorted(handles)
+
+
+def test_a_user_of_another_type_is_named_where_sessions_were_found_too(database: str, shell: Shell) -> None:
+    first, kept, _ = log_in("42", "42", 42)
+    hint = "User 42 (int) has 1: use --id-type int.\n"
+    assert shell("list", "42", "--limit", "2").err == hint
+    done = shell("revoke-user", "42", "--except", kept)
+    assert (done.code, done.out, done.err) == (0, "Revoked 1 session of user '42'.\n", hint)
+    assert first not in live("42")
+
+
 @pytest.mark.parametrize("arguments", [["-42", "--id-type", "int"], ["--id-type", "int", "--", "-42"]])
 def test_a_negative_number_is_a_user_too(arguments: list[str], sqlite: str, shell: Shell) -> None:
     (handle,) = log_in(-42)
@@ -150,6 +187,26 @@ def test_purge_on_a_machine_whose_clock_is_wrong_deletes_nothing_and_says_why(
     assert done.code == 2
     assert "max_clock_difference: this machine's clock says" in done.err
     assert live("42") == [alive]
+
+
+@pytest.mark.parametrize("days", [-15, 15])
+def test_a_logout_need_not_wait_for_a_clock_to_be_mended(
+    days: int, database: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _, other = log_in("42", "42", "43")
+    with monkeypatch.context() as patched:
+        patched.setattr("asgi_sessions.protocol.clock.time_ns", lambda: time.time_ns() + days * 86_400 * 10**9)
+        for command, arguments, out in (
+            ("list", ["42", "--json"], one),
+            ("revoke", [one], "Revoked 1 session.\n"),
+            ("revoke-user", ["42"], "Revoked 1 session of user '42'.\n"),
+        ):
+            done = shell(command, *arguments)
+            assert done.code == 0
+            assert out in done.out
+            assert done.err.startswith("warning: this machine's clock says ")
+            assert done.err.endswith("are allowed. Going by the database's time.\n")
+    assert live("42", "43") == [other]
 
 
 def test_migrate_makes_the_tables_for_those_who_do_not_migrate_at_start(

@@ -34,6 +34,29 @@ async def running(sessions: SessionManager) -> AsyncIterator[SessionManager]:
         yield sessions
 
 
+@pytest.mark.parametrize(
+    ("user", "asked", "said"),
+    [
+        (42, "42", "user '42' (str) has no other live session. User 42 (int) has 2: is it meant?"),
+        ("42", 42, "user 42 (int) has no other live session. User '42' (str) has 2: is it meant?"),
+        (uuid.UUID(int=42), str(uuid.UUID(int=42)).upper(), f"User {uuid.UUID(int=42)!r} (uuid) has 2"),
+    ],
+)
+async def test_a_logout_of_the_wrong_type_is_logged(
+    user: Any, asked: Any, said: str, running: SessionManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        await login(running, user)
+    assert await running.revoke_all_sessions_for_user("alice") == 0
+    assert not caplog.messages
+    assert await running.revoke_all_sessions_for_user(asked) == 0
+    (message,) = caplog.messages
+    assert said in message
+    caplog.clear()
+    assert await running.revoke_all_sessions_for_user(user) == 2
+    assert not caplog.messages
+
+
 async def login(sessions: SessionManager, user: Any = "alice", **given: Any) -> IssuedSession[Any, Any]:
     return await sessions.create_new_session_without_request(user, **given)
 

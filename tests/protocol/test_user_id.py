@@ -119,3 +119,37 @@ def test_any_bytes_are_either_refused_or_the_only_spelling(stored: bytes) -> Non
 def test_an_unknown_type_name_in_a_token_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match="not a user id"):
         user_id.join("1", kind)
+
+
+@given(user_ids)
+def test_a_namesake_is_another_user_of_the_same_text(given_id: user_id.UserId) -> None:
+    if user_id.storable(given_id) is None:
+        return
+    namesakes = user_id.namesakes(given_id)
+    assert len({user_id.encode(each) for each in (given_id, *namesakes)}) == len(namesakes) + 1
+    if not isinstance(given_id, str):
+        assert str(given_id) in namesakes
+
+
+@pytest.mark.parametrize(
+    ("given_id", "namesakes"),
+    [
+        ("alice", []),
+        ("42", [42]),
+        ("042", [42]),
+        ("-7", [-7]),
+        ("٤٢", []),
+        ("9" * 256, None),
+        (42, ["42"]),
+        (some_uuid, [str(some_uuid)]),
+        (str(some_uuid), [some_uuid]),
+        (str(some_uuid).upper(), [some_uuid, str(some_uuid)]),
+        ("7" * 32, [int("7" * 32), uuid.UUID("7" * 32), str(uuid.UUID("7" * 32))]),
+    ],
+)
+def test_whom_else_an_id_may_mean(given_id: user_id.UserId, namesakes: list[user_id.UserId] | None) -> None:
+    if namesakes is None:
+        with pytest.raises(ValueError, match="longer"):
+            user_id.namesakes(given_id)
+    else:
+        assert user_id.namesakes(given_id) == namesakes
