@@ -1,4 +1,4 @@
-"""Open sockets and streams end with their session, and after `connection_lifetime` in any case."""
+"""Open sockets and streams end with their session, after `connection_lifetime` in any case, and with the server."""
 
 import asyncio
 from contextlib import suppress
@@ -12,9 +12,10 @@ from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthoris
 from asgi_sessions.manager.watching import Watch
 
 REASON = "session ended"
-RECONNECT_CODE = 4408
-RECONNECT_REASON = "reconnect"
+RECONNECT: Message = {"type": "websocket.close", "code": 4408, "reason": "reconnect"}
 """What a socket hears whose session goes on: it may come again at once. After HTTP's 408, as 4401 after its 401."""
+RESTART: Message = {"type": "websocket.close", "code": 1012, "reason": "server stops"}
+"""What a socket hears whose server stops: "Service Restart" in IANA's registry of close codes, as servers say it."""
 FAREWELL_SECONDS = 0.5
 """For so long a socket stays open that has signed its own session out."""
 LAST_WORD_SECONDS = 1.0
@@ -37,11 +38,12 @@ class Ending:
         send: The server's.
         last: The message that ends the connection.
         reconnect: The one that ends it where the session goes on; the same if left out.
+        restart: The one that ends it where the server stops; None where the connection goes on then.
         farewell: For how many seconds an application that has ended the session on this very connection may still
             talk; None for as long as it likes.
 
     Attributes:
-        over: Whether the session's end, or its own, has ended the connection.
+        over: Whether one of these ends has ended the connection.
     """
 
     __slots__ = (
@@ -53,6 +55,7 @@ class Ending:
         "_open",
         "_receiving",
         "_reconnect",
+        "_restart",
         "_send",
         "_watch",
         "over",
@@ -66,11 +69,13 @@ class Ending:
         *,
         farewell: float | None,
         reconnect: Message | None = None,
+        restart: Message | None = None,
     ) -> None:
         self._exchange = exchange
         self._send = send
         self._last = last
         self._reconnect = reconnect or last
+        self._restart = restart
         self._farewell = farewell
         self._open = self._closed = self.over = False
         self._watch: Watch | None = None
@@ -85,7 +90,8 @@ class Ending:
     def session_taken(self) -> None:
         """The connection may have a session now."""
         if self._open and self._watch is None and self._exchange.holds_session:
-            self._watch = self._exchange.watch(self._ended, self._outlived)
+            stopping = None if self._restart is None else self._stopping
+            self._watch = self._exchange.watch(self._ended, self._outlived, stopping)
 
     async def send(self, message: Message, *, last: bool) -> None:
         """Pass on what an application says on the open connection.
@@ -153,15 +159,19 @@ class Ending:
             self._watch.cancel()
 
     def _ended(self) -> None:
-        loop = asyncio.get_running_loop()
         if not self._exchange.signed_out:
-            self._cut()
-            self._closing = loop.create_task(self._close())
+            self._end_with(self._last)
         elif self._farewell is not None:
-            self._closing = loop.create_task(self._close_after(self._farewell))
+            self._closing = asyncio.get_running_loop().create_task(self._close_after(self._farewell))
 
     def _outlived(self) -> None:
-        self._last = self._reconnect
+        self._end_with(self._reconnect)
+
+    def _stopping(self) -> None:
+        self._end_with(self._restart or self._last)
+
+    def _end_with(self, last: Message) -> None:
+        self._last = last
         self._cut()
         self._closing = asyncio.get_running_loop().create_task(self._close())
 
@@ -178,7 +188,7 @@ class Ending:
 
     async def _close(self) -> None:
         with suppress(Exception):  # it was closing anyway
-            await self._send(self._last)
+            await self._send({**self._last})
 
 
 def _tells_of_the_end(error: Exception) -> bool:

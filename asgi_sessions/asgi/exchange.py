@@ -274,11 +274,21 @@ class Exchange:
         """Whether the connection has, or had, a session."""
         return self._access is not None
 
-    def watch(self, ended: Callable[[], None], outlived: Callable[[], None]) -> Watch:
-        """Have `ended` called when the connection's session ends, or `outlived` when its own time is over."""
+    def watch(
+        self, ended: Callable[[], None], outlived: Callable[[], None], stopping: Callable[[], None] | None
+    ) -> Watch:
+        """Have one of these called, whichever comes first.
+
+        Args:
+            ended: When the connection's session ends.
+            outlived: When the connection's own time is over.
+            stopping: When the server begins to stop; None where that is no reason to end it.
+        """
         if self._access is None:
             raise Unauthorised
-        return self.manager.lifecycle.watch(self._access, ended, outlived=outlived, arrived_at=self._arrived)
+        return self.manager.lifecycle.watch(
+            self._access, ended, outlived=outlived, stopping=stopping, arrived_at=self._arrived
+        )
 
     def serve(self, scope: Scope) -> None:
         """Let errors be answered where the application asks, which may be a mounted one with a copy of the scope."""

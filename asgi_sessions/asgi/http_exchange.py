@@ -10,6 +10,7 @@ from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.errors import SessionError
 
 _END_OF_BODY = {"type": "http.response.body", "body": b"", "more_body": False}
+_ENDLESS = frozenset({b"text/event-stream", b"multipart/x-mixed-replace"})
 
 
 class HTTPExchange(Exchange):
@@ -49,7 +50,8 @@ class HTTPExchange(Exchange):
             message["headers"] = answer.start(message["headers"], looked=self._looked)
         await self._let_out(message)
         if lasts:
-            self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None)
+            restart = _END_OF_BODY if _is_endless(message) else None
+            self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None, restart=restart)
             self.ending.opened()
 
 
@@ -61,6 +63,16 @@ def _may_last(start: Message) -> bool:
     if start["status"] in {204, 304} or start.get("trailers"):
         return False
     return all(name.lower() != b"content-length" for name, _ in start["headers"])
+
+
+def _is_endless(start: Message) -> bool:
+    """Whether a response never ends by itself, and a server that waits for its end waits for ever.
+
+    Any other ends some time. It is left to do so within whatever time the server grants, since a download that is cut
+    looks complete.
+    """
+    kinds = [value for name, value in start["headers"] if name.lower() == b"content-type"]
+    return any(kind.partition(b";")[0].strip().lower() in _ENDLESS for kind in kinds)
 
 
 def _ends_response(message: Message) -> bool:

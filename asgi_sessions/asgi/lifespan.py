@@ -1,8 +1,12 @@
 """The manager's life within the application's: started before it, stopped after it, and failing loudly."""
 
+import asyncio
+from contextlib import suppress
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asgi_sessions.asgi.refresh_route import check_refresh_route
+from asgi_sessions.asgi.stop_signals import StopSignals
 from asgi_sessions.manager import SessionManager
 
 
@@ -34,6 +38,7 @@ class _Life:
         self._send = send
         self._running = False
         self._failed = False
+        self._signals: StopSignals | None = None
         self.begun = False
 
     async def receive(self) -> Message:
@@ -51,6 +56,8 @@ class _Life:
     async def end(self) -> None:
         if self._running:
             self._running = False
+            if self._signals is not None:
+                self._signals.leave()
             await self._manager.stop()
 
     async def alone(self) -> None:
@@ -70,3 +77,15 @@ class _Life:
             await self._send({"type": "lifespan.startup.failed", "message": f"asgi_sessions: {error}"})
             raise
         self._running = True
+        if self._manager.settings.end_connections_on_signal:
+            self._loop = asyncio.get_running_loop()
+            self._signals = StopSignals(self._told_to_stop)
+            self._signals.listen()
+
+    def _told_to_stop(self) -> None:
+        with suppress(RuntimeError):  # the loop was closed without a shutdown
+            self._loop.call_soon_threadsafe(self._stops)
+
+    def _stops(self) -> None:
+        if self._running:
+            self._manager.end_connections()

@@ -4,7 +4,7 @@ from functools import partial
 
 from starlette.types import Message, Receive, Scope, Send
 
-from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, RECONNECT_CODE, RECONNECT_REASON, Ending
+from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, RECONNECT, RESTART, Ending
 from asgi_sessions.asgi.error_responses import DENIAL, POLICY_VIOLATION, can_deny, error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.asgi.transport import Transport
@@ -31,8 +31,9 @@ class WebSocketExchange(Exchange):
         self._safe_methods = ()  # a page of any site may open a socket, whatever the server calls its method
         self._denies = can_deny(scope)
         close = {"type": "websocket.close", "code": manager.settings.websocket_close_code, "reason": REASON}
-        again = {"type": "websocket.close", "code": RECONNECT_CODE, "reason": RECONNECT_REASON}
-        self.ending = self._end = Ending(self, send, close, farewell=FAREWELL_SECONDS, reconnect=again)
+        self.ending = self._end = Ending(
+            self, send, close, farewell=FAREWELL_SECONDS, reconnect=RECONNECT, restart=RESTART
+        )
         self.receive = partial(self._end.receive, receive)
 
     async def send(self, message: Message) -> None:

@@ -17,6 +17,7 @@ from asgi_sessions.manager.limiting import SessionLimit
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.session import IssuedToken, SessionRecord, read_cursor
+from asgi_sessions.manager.shutdown import Shutdown
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import REPLACED, Standing
 from asgi_sessions.manager.token_times import TokenTimes
@@ -65,6 +66,7 @@ class Lifecycle:
         refresher: Rotation.
         verifier: Access tokens.
         payload_changes: Grows whenever this worker replaces a session's payload.
+        shutdown: Whether the server has begun to stop.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Lifecycle:
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
         self.payload_changes = 0
+        self.shutdown = Shutdown()
         self._sessions = sessions
         self._feed = feed
         self._watchers = watchers
@@ -266,6 +269,7 @@ class Lifecycle:
         ended: Callable[[], None],
         *,
         outlived: Callable[[], None] | None = None,
+        stopping: Callable[[], None] | None = None,
         arrived_at: int | None = None,
     ) -> Watch:
         """Wait for a session's end: revoked on any worker, or at its absolute timeout.
@@ -276,6 +280,7 @@ class Lifecycle:
             access: Whose session.
             ended: Called once, soon where it is over already; must not block.
             outlived: Called in its place once a connection's time is over; must not block.
+            stopping: Called in its place once the server begins to stop; must not block. None: it goes on.
             arrived_at: When the connection arrived, ms; None for what is no connection.
         """
         until = None
@@ -283,7 +288,16 @@ class Lifecycle:
             # Connections that came together, after a restart, should not all come again together.
             earlier = random.uniform(0, EARLIER)  # noqa: S311 - no secret
             until = lasts_until(arrived_at, lifetime=self.settings.connection_lifetime_ms, earlier=earlier)
-        watch = Watch(access, self._watchers, self.clock, ended, outlived=outlived, until=until)
+        watch = Watch(
+            access,
+            self._watchers,
+            self.clock,
+            ended,
+            outlived=outlived,
+            until=until,
+            shutdown=self.shutdown,
+            stopping=stopping,
+        )
         if self._feed is not None and access.handle in self._feed:
             self._watchers.tell((access.handle,))
         return watch

@@ -119,6 +119,19 @@ class SessionManager:
                 self._latest = None
                 await asyncio.shield(runtime.close())
 
+    def end_connections(self) -> None:
+        """End what would hold up a server's stop: open sockets, with close code 1012, and event streams.
+
+        Those of this event loop for which the application has asked for the session, and any that opens later. They may
+        connect again, to another worker or after the restart. The middleware calls this when the server is told to stop
+        by a signal (``end_connections_on_signal``); call it where yours is told otherwise. On another thread use
+        ``loop.call_soon_threadsafe(sessions.end_connections)``.
+
+        Raises:
+            ConfigurationError: The manager has not been started on this loop.
+        """
+        self.lifecycle.shutdown.begin()
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -1,8 +1,9 @@
-"""Waiting for a session's end: revoked anywhere, or at its absolute timeout. And for a connection's own."""
+"""Waiting for a session's end: revoked anywhere, or at its absolute timeout. For a connection's, and the server's."""
 
 import asyncio
 from collections.abc import Callable
 
+from asgi_sessions.manager.shutdown import Shutdown
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
@@ -23,9 +24,22 @@ class Watch:
         ended: Called once when the session is over; must not block.
         outlived: Called in its place where `until` comes first; must not block.
         until: When a connection has gone on for long enough with what it came with, ms; None for no such end.
+        shutdown: Who knows when the server begins to stop.
+        stopping: Called in its place where that comes first; must not block. None where it is nobody's business.
     """
 
-    __slots__ = ("_clock", "_ended", "_expires_at", "_handle", "_outlived", "_timer", "_until", "_watchers")
+    __slots__ = (
+        "_clock",
+        "_ended",
+        "_expires_at",
+        "_handle",
+        "_outlived",
+        "_shutdown",
+        "_stopping",
+        "_timer",
+        "_until",
+        "_watchers",
+    )
 
     def __init__(
         self,
@@ -36,6 +50,8 @@ class Watch:
         *,
         outlived: Callable[[], None] | None = None,
         until: int | None = None,
+        shutdown: Shutdown,
+        stopping: Callable[[], None] | None = None,
     ) -> None:
         self._handle = access.handle
         self._expires_at = access.session_expires_at
@@ -45,12 +61,17 @@ class Watch:
         self._clock = clock
         self._ended = ended
         self._timer: asyncio.TimerHandle | None = None
+        self._shutdown = shutdown
+        self._stopping = stopping
         watchers.add(self._handle, self._revoked, owner=user_id.encode(access.user_id))
         self._wait()
+        if stopping is not None:
+            shutdown.add(self._stops)
 
     def cancel(self) -> None:
         """Wait no longer."""
         self._watchers.remove(self._handle, self._revoked)
+        self._shutdown.remove(self._stops)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -63,13 +84,17 @@ class Watch:
         if end is None:
             self._wait()
             return
-        self._watchers.remove(self._handle, self._revoked)
+        self.cancel()
         if end is End.CONNECTION:
             self._outlived()
         else:
             self._ended()
 
     def _revoked(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.cancel()
         self._ended()
+
+    def _stops(self) -> None:
+        self.cancel()
+        if self._stopping is not None:
+            self._stopping()

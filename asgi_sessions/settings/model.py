@@ -138,6 +138,9 @@ class SessionSettings(BaseSettings):
     websocket_close_code: fields.CloseCode = 4401
     """With which code a WebSocket is closed when its session ends: 3000 to 4999, or 1008 for clients that insist on
     registered codes."""
+    end_connections_on_signal: fields.Switch = True
+    """Whether open WebSockets and event streams end when the server is told to stop by SIGTERM or SIGINT, so that it
+    can. Beside the server's own handler, and only where it has one."""
 
     refresh: Annotated[Refresh, fields.one_of(Refresh)] = "inline"
     """Who refreshes: the middleware by itself, or the client by a POST to ``refresh_path``."""

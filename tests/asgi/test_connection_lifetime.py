@@ -11,7 +11,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asgi_sessions import SessionManager, get_session
-from asgi_sessions.asgi.ending import RECONNECT_CODE, RECONNECT_REASON
 from asgi_sessions.manager import watching
 from asgi_sessions.protocol.connections import EARLIER
 from tests.asgi import connections
@@ -23,7 +22,7 @@ from tests.security.browser import Browser
 pytestmark = pytest.mark.usefixtures("at_the_time_of_day", "timers_look_often")
 
 DAY = 86_400.0
-AGAIN = (RECONNECT_CODE, RECONNECT_REASON)
+AGAIN = (4408, "reconnect")
 
 
 @pytest.fixture
