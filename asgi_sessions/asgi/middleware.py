@@ -1,10 +1,12 @@
 """The middleware: gives each connection its exchange, and lets the cookies out with whatever response leaves."""
 
 from asyncio import CancelledError
+from typing import Literal
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asgi_sessions.asgi.error_responses import as_raised
+from asgi_sessions.asgi.first_use import StartedByFirstUse
 from asgi_sessions.asgi.http_exchange import HTTPExchange
 from asgi_sessions.asgi.lifespan import run_lifespan
 from asgi_sessions.asgi.transport import Transport
@@ -29,12 +31,18 @@ class SessionMiddleware:
     Args:
         app: The application inside.
         manager: Whose sessions these are.
+        start_on: ``"first_use"`` for a server that runs no lifespan, or one for each request (daphne, AWS Lambda): the
+            first request starts the manager, which then runs until its process ends.
     """
 
-    def __init__(self, app: ASGIApp, manager: SessionManager) -> None:
+    def __init__(
+        self, app: ASGIApp, manager: SessionManager, *, start_on: Literal["lifespan", "first_use"] = "lifespan"
+    ) -> None:
         if not isinstance(manager, SessionManager):
             raise ConfigurationError("SessionMiddleware: manager must be a SessionManager.")
-        self.app = app
+        if start_on not in {"lifespan", "first_use"}:
+            raise ConfigurationError('SessionMiddleware: start_on must be "lifespan" or "first_use".')
+        self.app = app if start_on == "lifespan" else StartedByFirstUse(app, manager)
         self.manager = manager
         self._transport = Transport(manager.settings)
 

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, connection_of
+from asgi_sessions.manager.event_loop import running_loop
 from asgi_sessions.manager.events import Events, HookT
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
@@ -36,8 +37,8 @@ _log = logging.getLogger("asgi_sessions")
 
 _NOT_STARTED = (
     "The SessionManager is not running on this event loop. The middleware starts it with the application's lifespan: "
-    "in tests use `with TestClient(app) as client:`; outside an application, or where the server runs no lifespan, "
-    "use `async with sessions:`."
+    "in tests use `with TestClient(app) as client:`; outside an application use `async with sessions:`; where the "
+    'server runs no lifespan give the middleware start_on="first_use".'
 )
 _NAMESAKE = "revoke_all_sessions_for_user: user %r (%s) has no other live session. User %r (%s) has %d: is it meant?"
 
@@ -73,10 +74,10 @@ class SessionManager:
         """Open the store on this event loop; further starts are counted and cost nothing.
 
         Raises:
-            ConfigurationError: The settings do not fit the database.
+            ConfigurationError: The settings do not fit the database, or no asyncio runs here.
             StoreUnavailable: The database does not answer, or refused. The text says which one and why.
         """
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         for other in [known for known in self._runtimes if known.is_closed()]:
             del self._runtimes[other]  # ended without a stop, and its engine with it
             self._latest = None
@@ -101,7 +102,7 @@ class SessionManager:
 
     async def stop(self) -> None:
         """Undo one start; the last one closes the store on this event loop."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         runtime = self._runtimes.get(loop)
         if runtime is None:
             return
@@ -174,7 +175,7 @@ class SessionManager:
         return runtime.lifecycle
 
     def _runtime(self) -> Runtime:
-        runtime = self._runtimes.get(get_running_loop())
+        runtime = self._runtimes.get(running_loop())
         if runtime is None or runtime.users == 0:
             raise ConfigurationError(_NOT_STARTED)
         return runtime
