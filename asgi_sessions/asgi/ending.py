@@ -87,6 +87,10 @@ class Ending:
         self._open = True
         self.session_taken()
 
+    def denied(self) -> None:
+        """The connection was refused although the application has accepted it: for that one it is over."""
+        self._cut()
+
     def session_taken(self) -> None:
         """The connection may have a session now."""
         if self._open and self._watch is None and self._exchange.holds_session:

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketState
 
+from asgi_sessions.asgi.handshake import can_deny
 from asgi_sessions.errors import (
     AlreadyRotated,
     CsrfRejected,
@@ -33,9 +34,6 @@ _unavailable_log = OncePerMinute(logging.getLogger(__name__), logging.WARNING, s
 
 POLICY_VIOLATION = 1008
 """The WebSocket close code (RFC 6455, section 7.4.1) where the server offers no denial response."""
-
-DENIAL = "websocket.http.response"
-"""The extension of ASGI by which a server lets a handshake be answered with a response."""
 
 # Of several errors of one request, the first of these is answered. First what has ended the session, since whatever the
 # client does next begins with a login; then that the request was not its user's at all; then what has to be done before
@@ -135,11 +133,6 @@ def answerable(error: Exception) -> SessionError | None:
 
 def _gravity(error: SessionError) -> int:
     return next(_GRAVITY[kind] for kind in type(error).__mro__ if kind in _GRAVITY)
-
-
-def can_deny(scope: MutableMapping[str, Any]) -> bool:
-    """Whether the server lets this handshake be answered with a response."""
-    return DENIAL in (scope.get("extensions") or {})
 
 
 def _close_code(websocket: WebSocket, error: SessionError) -> int:

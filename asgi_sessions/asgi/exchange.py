@@ -128,6 +128,7 @@ class Exchange:
         lifecycle = self.manager.lifecycle
         if self.answer.started:
             raise ConfigurationError("The response has started: create_new_session can no longer set its cookies.")
+        self._needs_tokens("create_new_session")
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
             self._guard.check_origin(carried.access)
@@ -193,6 +194,7 @@ class Exchange:
         """Rotate; see `SessionManager.refresh_session`."""
         lifecycle = self.manager.lifecycle
         self._looked = True
+        self._needs_tokens("refresh_session")
         carried = self._transport.read(self._headers, refreshing=True)
         if not carried.bearer:
             self._guard.check_origin(carried.access, method="POST")
@@ -366,7 +368,7 @@ class Exchange:
         # A slow upload is no reason to refresh; but what outlived its token is looked up.
         outlived = not lifecycle.verifier.in_time(access)
         await lifecycle.verifier.stands(access, check_database=check_database or outlived)
-        if lifecycle.verifier.wants_rewrite(access) and not self.answer.started:
+        if lifecycle.verifier.wants_rewrite(access) and self._carries_tokens:
             token, access = await lifecycle.issuer.rewrite_as_promoted(access)
             self.access_token_changed(token, access)
         return self._take(access, lifecycle)
@@ -389,7 +391,7 @@ class Exchange:
             retry_marker=carried.retry_marker,
             # The pages of an inline application learn no new token with each answer, so that it has to last.
             anti_csrf_token=access.anti_csrf_token if inline and access is not None else None,
-            issue=not (self.answer.started or (inline and self._age > MAX_ANSWER_AGE_MS)),
+            issue=self._carries_tokens and not (inline and self._age > MAX_ANSWER_AGE_MS),
             arrived_at=self._arrived,
             serves_parents=inline,
         )
@@ -463,6 +465,14 @@ class Exchange:
         """Whether what the connection came with has been good for long enough, by the clock of its arrival."""
         lifetime = lifecycle.settings.connection_lifetime_ms
         return is_over(self._arrived_at, now=self.manager.clock(), lifetime=lifetime)
+
+    @property
+    def _carries_tokens(self) -> bool:
+        """Whether tokens that are made now can leave."""
+        return not self.answer.started
+
+    def _needs_tokens(self, method: str) -> None:
+        """Raise where the answer can never carry what this method of the manager makes."""
 
     @property
     def _one_at_a_time(self) -> asyncio.Lock:

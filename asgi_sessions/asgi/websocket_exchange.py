@@ -1,22 +1,31 @@
-"""One WebSocket on its way through the middleware: what the answer to its handshake carries, and when it ends."""
+"""One WebSocket on its way through the middleware: what the answer to its handshake carries, and when it ends.
 
+Some servers drop the headers of an acceptance (`handshake.accepts_with_headers`). No token is made there, which nobody
+would get: a handshake with an expired access token is served without tokens, as a slow request is, and an application
+that logs out and then accepts is overruled, since only a denial clears cookies.
+"""
+
+import logging
 from functools import partial
 
 from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, RECONNECT, RESTART, Ending
-from asgi_sessions.asgi.error_responses import DENIAL, POLICY_VIOLATION, can_deny, error_response
+from asgi_sessions.asgi.error_responses import POLICY_VIOLATION, error_response
 from asgi_sessions.asgi.exchange import Exchange
-from asgi_sessions.asgi.transport import Transport
-from asgi_sessions.errors import SessionError
+from asgi_sessions.asgi.handshake import DENIAL, accepts_with_headers, can_deny
+from asgi_sessions.asgi.transport import RawHeaders, Transport
+from asgi_sessions.errors import ConfigurationError, SessionError
 from asgi_sessions.manager.connection import SessionConnection
 from asgi_sessions.manager.manager import SessionManager
+
+_log = logging.getLogger(__name__)
 
 
 class WebSocketExchange(Exchange):
     """An exchange whose answer is a handshake's, and whose socket ends with the session."""
 
-    __slots__ = ("_denies", "_end")
+    __slots__ = ("_accepts_with_headers", "_denies", "_end")
 
     def __init__(
         self,
@@ -30,6 +39,9 @@ class WebSocketExchange(Exchange):
         super().__init__(manager, transport, scope, outer, receive, send)
         self._safe_methods = ()  # a page of any site may open a socket, whatever the server calls its method
         self._denies = can_deny(scope)
+        self._accepts_with_headers = accepts_with_headers(scope)
+        if not self._accepts_with_headers:
+            self.answer.without_tokens()
         close = {"type": "websocket.close", "code": manager.settings.websocket_close_code, "reason": REASON}
         self.ending = self._end = Ending(
             self, send, close, farewell=FAREWELL_SECONDS, reconnect=RECONNECT, restart=RESTART
@@ -42,6 +54,12 @@ class WebSocketExchange(Exchange):
         if not answer.started:
             await self.look_again()
         if kind == "websocket.accept":
+            if not self._accepts_with_headers and answer.signed_out is not None:
+                if self._denies:
+                    await self._deny(answer.start((), looked=self._looked))
+                    self._end.denied()
+                    return
+                _log.warning("Session %s: the acceptance clears no cookies on this server.", answer.signed_out)
             message["headers"] = answer.start(message.get("headers", ()), looked=self._looked)
             await self._let_out(message)
             self._end.opened()
@@ -51,9 +69,7 @@ class WebSocketExchange(Exchange):
         elif kind == "websocket.close" and not answer.started:
             headers = answer.start((), looked=self._looked)
             if self._denies and any(name == b"set-cookie" for name, _ in headers):
-                # A plain close cannot carry headers: say the same in a response that can.
-                await self._let_out({"type": f"{DENIAL}.start", "status": 403, "headers": headers})
-                await self._to_server({"type": f"{DENIAL}.body", "body": b"", "more_body": False})
+                await self._deny(headers)  # a plain close cannot carry them
             else:
                 self._abandon_login()
                 await self._to_server(message)
@@ -65,3 +81,18 @@ class WebSocketExchange(Exchange):
             await error_response(self._scope, error)(self._scope, self.receive, self.send)
         else:
             await self.send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": type(error).code})
+
+    async def _deny(self, headers: RawHeaders) -> None:
+        await self._let_out({"type": f"{DENIAL}.start", "status": 403, "headers": headers})
+        await self._to_server({"type": f"{DENIAL}.body", "body": b"", "more_body": False})
+
+    @property
+    def _carries_tokens(self) -> bool:
+        return self._accepts_with_headers and not self.answer.started
+
+    def _needs_tokens(self, method: str) -> None:
+        if not self._accepts_with_headers:
+            raise ConfigurationError(
+                f"{method}: this server drops the headers of an accepted WebSocket, so the tokens would not arrive. "
+                "Use an ordinary request."
+            )

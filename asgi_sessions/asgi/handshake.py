@@ -1,0 +1,32 @@
+"""What a server can do with a WebSocket's handshake, as far as its scope tells."""
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+DENIAL = "websocket.http.response"
+"""The extension of ASGI by which a server lets a handshake be answered with a response."""
+
+_HEADERS_SINCE = (2, 1)  # of the specification of WebSockets in ASGI: before, an acceptance has no headers
+_VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
+_GRANIAN = "http.response.pathsend"
+
+
+def can_deny(scope: MutableMapping[str, Any]) -> bool:
+    """Whether the server lets this handshake be answered with a response."""
+    return DENIAL in (scope.get("extensions") or {})
+
+
+def accepts_with_headers(scope: MutableMapping[str, Any]) -> bool:
+    """Whether headers of ``websocket.accept`` reach the client.
+
+    daphne names no version of the specification that has them, and drops them. granian names one and drops them all the
+    same, without a word; it alone lists an extension of HTTP responses in the scope of a WebSocket.
+    """
+    if _GRANIAN in (scope.get("extensions") or {}):
+        return False
+    asgi = scope.get("asgi")
+    if asgi is None:  # a test client: every server names its version
+        return True
+    named = _VERSION.match(asgi.get("spec_version", "2.0"))
+    return named is None or (int(named[1]), int(named[2])) >= _HEADERS_SINCE
