@@ -35,6 +35,7 @@ class Answer:
         started: Whether the response is on its way, so that nothing can be added.
         signed_out: The session that the application has ended on this very connection, None if it has not.
         logged_in: Whether the pair is that of a new session, which nobody holds until it has left.
+        shared: Whether the response may be another manager's as well.
     """
 
     # Most responses need none of these; what a class holds costs an instance nothing.
@@ -42,6 +43,7 @@ class Answer:
     started = False
     logged_in = False
     signed_out: str | None = None
+    shared = False
     _speaks = False  # whether more than a Vary is to be added
     _access: tuple[IssuedToken, AccessToken] | None = None
     _clear = False

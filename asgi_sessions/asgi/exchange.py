@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -22,7 +23,7 @@ from asgi_sessions.errors import (
     TryRefreshToken,
     Unauthorised,
 )
-from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, Unresolved
+from asgi_sessions.manager.connection import FINISHED_KEY, UNRESOLVED, Finished, SessionConnection, Unresolved
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
 from asgi_sessions.manager.refreshing import already_rotated
 from asgi_sessions.manager.session import IssuedToken, Session
@@ -50,6 +51,31 @@ class _NotHere(TryRefreshToken):
     """
 
 
+class Renewal(Enum):
+    """How the application has given the connection other tokens than those it came with."""
+
+    LOGIN = auto()
+    REFRESH = auto()
+
+
+class Outcome(NamedTuple):
+    """What a connection that is over has become, beyond what its headers say.
+
+    Attributes:
+        access: The last access token, None if there was none.
+        presented: The one that the request came with.
+        renewal: How it was replaced.
+        over: Whether the session ended on the connection itself.
+        inner: The same of another manager's middleware inside, None if there was none.
+    """
+
+    access: AccessToken | None
+    presented: AccessToken | None
+    renewal: Renewal | None
+    over: bool
+    inner: Finished | None
+
+
 class Exchange:
     """The middleware's memory of one connection.
 
@@ -57,25 +83,26 @@ class Exchange:
         manager: Whose it is.
         outer: The exchange of another manager's middleware around this one.
         receive: What the application hears.
-        session: What the application has been given; None once it has returned, lest the two keep each other alive.
+        session: What the application has been given. It lets go of the exchange when the application has returned, lest
+            the two keep each other alive.
         ending: The end of a connection that may outlast its session.
+        arrived_at: When the connection came, ms, by this worker's own clock; see `_arrived`.
+        begun_answer: What leaves with the response, as far as there is any of it; None where that is a Vary at most.
     """
 
     # Slots, and all of them filled: an attribute that only the class has is slow to find.
     __slots__ = (
         "_access",
-        "_answer",
-        "_arrived_at",
         "_lock",
-        "_logged_in",
         "_looked",
         "_presented",
-        "_renewed",
-        "_safe_methods",
+        "_renewal",
         "_scope",
         "_started",
         "_to_server",
         "_transport",
+        "arrived_at",
+        "begun_answer",
         "ending",
         "manager",
         "outer",
@@ -100,26 +127,23 @@ class Exchange:
         self._transport = transport
         self._scope = scope
         self._to_server = send
-        # A request by one of these needs no look at whose page made it.
-        self._safe_methods: Container[str] = SAFE_METHODS
-        self._answer: Answer | None = None
+        self.begun_answer: Answer | None = None
         self._access: AccessToken | None = None  # the session's, from when it is known or made
         self._presented: AccessToken | None = None  # what the request came with
         self._lock: asyncio.Lock | None = None
         self._looked = False  # whether the application asked for the session
         self._started = False  # whether the response has, before there was an `Answer`
-        self._logged_in = False
-        self._renewed = False  # by a login, or a refresh that the application asked for
+        self._renewal: Renewal | None = None
         clock = manager.clock
-        self._arrived_at = clock()  # by this worker's own clock; see `_arrived`
+        self.arrived_at = clock()
 
     @property
     def answer(self) -> Answer:
         """What leaves with the response."""
-        if self._answer is None:
-            self._answer = Answer(self._transport, self._scope, self.manager.time)
-            self._answer.started = self._started
-        return self._answer
+        if self.begun_answer is None:
+            self.begun_answer = Answer(self._transport, self._scope, self.manager.time)
+            self.begun_answer.started = self._started
+        return self.begun_answer
 
     # -- what applications ask for, through the manager or a dependency; one after the other on one connection
 
@@ -136,7 +160,7 @@ class Exchange:
             replaces = await self._handles_in(lifecycle, carried)
             tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
             self.answer.issued(tokens, **self._now(lifecycle))
-            self._renewed = self._logged_in = True
+            self._renewal = Renewal.LOGIN
             if not self.answer.in_headers:
                 self._transport.plain_http.look(self._scope)
             return self._take(tokens.access, lifecycle)
@@ -167,7 +191,8 @@ class Exchange:
         access = None if check_database else lifecycle.verifier.recognise(text)
         if access is None:
             return UNRESOLVED
-        if csrf or self._scope.get("method") not in self._safe_methods:
+        # A page of any site may open a socket, whatever the server calls its method.
+        if csrf or self._scope.get("method") not in SAFE_METHODS or self._scope["type"] == "websocket":
             self._guard.check(access, csrf, bearer=False)
         self._presented = access
         return self._take(access, lifecycle)
@@ -205,7 +230,7 @@ class Exchange:
             except (Unauthorised, TokenTheftDetected) as error:
                 self.answer.refused(error)
                 raise
-            self._renewed = True
+            self._renewal = Renewal.REFRESH
             return session
 
     async def sign_out(self) -> bool:
@@ -264,7 +289,7 @@ class Exchange:
     @property
     def holds_session(self) -> bool:
         """Whether the connection has a session that this very connection has not ended."""
-        return self._access is not None and (self._answer is None or not self._answer.over)
+        return self._access is not None and (self.begun_answer is None or not self.begun_answer.over)
 
     @property
     def signed_out(self) -> bool:
@@ -313,24 +338,45 @@ class Exchange:
         nobody's then.
         """
         self._abandon_login()
+        self._started = self.answer.started = True  # for a task left behind, that nothing can leave any more
+
+    # -- afterwards; see `finished`
+
+    def shared(self) -> None:
+        """Another manager's middleware inside has the connection as well."""
+        self.answer.shared = True
+
+    def outcome(self) -> Outcome:
+        """What has become of the connection, now that it is over."""
+        answer = self.answer
+        inner = self._scope.get(FINISHED_KEY) if answer.shared else None
+        return Outcome(self._access, self._presented, self._renewal, answer.over, inner)
+
+    def resume(self, arrived_at: int, outcome: Outcome | None) -> None:
+        """Be a connection that is over."""
+        self.arrived_at, self._started = arrived_at, True
+        if outcome is not None:
+            self._access, self._presented, self._renewal = outcome.access, outcome.presented, outcome.renewal
+            if outcome.over:
+                self.answer.ended(by_user=False)
 
     # -- who it is
 
     async def _resolve(self, lifecycle: Lifecycle, csrf: bool | None, check_database: bool) -> Session[Any, Any]:
         if self.answer.over:
             raise Unauthorised
-        if not self._logged_in and self._is_over(lifecycle):
+        if self._renewal is not Renewal.LOGIN and self._is_over(lifecycle):
             raise TryRefreshToken  # what it came with has been good for long enough: the client comes again
         access = self._access
         carried = self._transport.read(self._headers)
         if access is not None:
             session = self.session or Session(access, lifecycle, self)
-            if not self._renewed:  # else the request came with what no longer counts
+            if self._renewal is None:  # else the request came with what no longer counts
                 self._guard.check(self._presented, csrf, bearer=carried.bearer)
             if lifecycle.verifier.in_time(access):
                 await lifecycle.verifier.stands(access, check_database=check_database)
                 return session
-            if self.answer.started or self._logged_in or self._came_in_time(access):
+            if self.answer.started or self._renewal is Renewal.LOGIN or self._came_in_time(access):
                 # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
                 # token is as old as the request: judged again, a long stream would look like a thief.
                 await lifecycle.check(access.handle)
@@ -428,7 +474,7 @@ class Exchange:
 
     async def _handles_in(self, lifecycle: Lifecycle, carried: Credentials) -> list[str]:
         """Every session that the request proves to hold, and that of a login on this very connection."""
-        own = [self._access.handle] if self._logged_in and self._access is not None else []
+        own = [self._access.handle] if self._renewal is Renewal.LOGIN and self._access is not None else []
         try:
             return list(dict.fromkeys([*own, *await presented.handles(lifecycle, carried)]))
         except TooManyCookies:
@@ -450,12 +496,12 @@ class Exchange:
     @property
     def _age(self) -> int:
         """For how long the connection has been open, ms."""
-        return self.manager.clock() - self._arrived_at
+        return self.manager.clock() - self.arrived_at
 
     @property
     def _arrived(self) -> int:
         """When the connection arrived, ms, by the time that tokens and rows are held against."""
-        return self.manager.lifecycle.clock.corrected(self._arrived_at)
+        return self.manager.lifecycle.clock.corrected(self.arrived_at)
 
     def _came_in_time(self, access: AccessToken) -> bool:
         """Whether the token had not expired when the request arrived."""
@@ -464,7 +510,7 @@ class Exchange:
     def _is_over(self, lifecycle: Lifecycle) -> bool:
         """Whether what the connection came with has been good for long enough, by the clock of its arrival."""
         lifetime = lifecycle.settings.connection_lifetime_ms
-        return is_over(self._arrived_at, now=self.manager.clock(), lifetime=lifetime)
+        return is_over(self.arrived_at, now=self.manager.clock(), lifetime=lifetime)
 
     @property
     def _carries_tokens(self) -> bool:
@@ -498,7 +544,7 @@ class Exchange:
 
     def _abandon_login(self) -> None:
         """End a session that was begun on this connection and whose tokens have not left."""
-        answer = self._answer
+        answer = self.begun_answer
         if answer is not None and answer.logged_in and answer.access is not None:
             self.manager.lifecycle.abandon(answer.access.handle)
             answer.logged_in = False

@@ -30,7 +30,7 @@ class HTTPExchange(Exchange):
                 elif name == b"vary":
                     varied = self._looked
             lasts = endless and _may_last(message)
-            if lasts or varied or self._answer is not None:
+            if lasts or varied or self.begun_answer is not None:
                 return self._start(message, lasts=lasts)
             self._started = True
             if self._looked:

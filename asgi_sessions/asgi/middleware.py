@@ -6,6 +6,7 @@ from typing import Literal
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asgi_sessions.asgi.error_responses import as_raised
+from asgi_sessions.asgi.finished import AFTERWARDS, Door
 from asgi_sessions.asgi.first_use import StartedByFirstUse
 from asgi_sessions.asgi.http_exchange import HTTPExchange
 from asgi_sessions.asgi.lifespan import run_lifespan
@@ -13,7 +14,7 @@ from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.asgi.websocket_exchange import WebSocketExchange
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager import SessionManager
-from asgi_sessions.manager.connection import SCOPE_KEY, SessionConnection
+from asgi_sessions.manager.connection import FINISHED_KEY, SCOPE_KEY, SessionConnection
 
 _EXCHANGES: dict[str, type[HTTPExchange] | type[WebSocketExchange]] = {
     "http": HTTPExchange,
@@ -45,11 +46,12 @@ class SessionMiddleware:
         self.app = app if start_on == "lifespan" else StartedByFirstUse(app, manager)
         self.manager = manager
         self._transport = Transport(manager.settings)
+        self._door = Door(manager, self._transport)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = _EXCHANGES.get(scope["type"])
         outer: SessionConnection | None = scope.get(SCOPE_KEY)
-        if kind is None or (outer is not None and self._stands_outside(outer)):
+        if kind is None or (outer is not None and self._passes(outer)):
             if scope["type"] == "lifespan":
                 await run_lifespan(self.app, self.manager, scope, receive, send)
             else:
@@ -63,11 +65,13 @@ class SessionMiddleware:
         finally:
             # Else whoever is outside would take it for its own; and scope, exchange and session would keep each other
             # alive until the garbage collector came.
-            if outer is None:
-                scope.pop(SCOPE_KEY, None)
-            else:
-                scope[SCOPE_KEY] = outer
-            exchange.session = None
+            scope[SCOPE_KEY] = outer
+            if exchange.session is not None:
+                exchange.session._connection = AFTERWARDS
+            if exchange.begun_answer is not None:
+                scope[FINISHED_KEY] = self._door, exchange.arrived_at, exchange.outcome()
+            else:  # as mostly: the request's headers say all
+                scope[FINISHED_KEY] = self._door, exchange.arrived_at
             if exchange.ending is not None:
                 await exchange.ending.finish()
 
@@ -84,6 +88,9 @@ class SessionMiddleware:
         if not answered:
             raise as_raised(scope, error)
 
-    def _stands_outside(self, outer: SessionConnection) -> bool:
-        """Whether this manager's middleware is around this one as well."""
-        return outer.manager is self.manager or (outer.outer is not None and self._stands_outside(outer.outer))
+    def _passes(self, outer: SessionConnection) -> bool:
+        """Whether this manager's middleware is around this one as well. If not, the others share the connection."""
+        if outer.manager is self.manager or (outer.outer is not None and self._passes(outer.outer)):
+            return True
+        outer.shared()
+        return False

@@ -37,7 +37,6 @@ class WebSocketExchange(Exchange):
         send: Send,
     ) -> None:
         super().__init__(manager, transport, scope, outer, receive, send)
-        self._safe_methods = ()  # a page of any site may open a socket, whatever the server calls its method
         self._denies = can_deny(scope)
         self._accepts_with_headers = accepts_with_headers(scope)
         if not self._accepts_with_headers:

@@ -14,10 +14,16 @@ if TYPE_CHECKING:
     from asgi_sessions.manager.manager import SessionManager
 
 SCOPE_KEY = "asgi_sessions"
+FINISHED_KEY = "asgi_sessions.finished"
+"""What is left of a connection that is over, for the tasks that it has left behind: a `Finished`."""
 
 _NO_MIDDLEWARE = (
     "There is no session here: add SessionMiddleware last, `app.add_middleware(SessionMiddleware, manager=sessions)`, "
     "so that it is outside every other middleware that asks for the session."
+)
+_SEVERAL_MANAGERS = (
+    "This request is over, and several managers had a part in it: ask one, `await sessions.get_session(request)`, "
+    "or take the Session while the request runs and `await session.check()` later."
 )
 _OTHER_MANAGER = "This request belongs to another SessionManager: add SessionMiddleware for this one as well."
 
@@ -64,16 +70,54 @@ class SessionConnection(Protocol):
     async def sign_out(self) -> bool:
         """End whatever session the request proves to hold."""
 
+    def shared(self) -> None:
+        """Another manager's middleware inside has the connection as well."""
+
+
+class Reopener(Protocol):
+    """What can be asked about a connection that is over."""
+
+    def reopened(
+        self,
+        scope: MutableMapping[str, Any],
+        arrived_at: int,
+        outcome: Any = None,
+        outer: SessionConnection | None = None,
+    ) -> SessionConnection:
+        """The innermost connection of a scope that is over."""
+
+
+Finished = tuple[Reopener, int] | tuple[Reopener, int, Any]
+"""A middleware's, the connection's arrival in ms, and its outcome where its headers do not say all."""
+
+
+def reopened(
+    scope: MutableMapping[str, Any], left: Finished, outer: SessionConnection | None = None
+) -> SessionConnection:
+    """The innermost connection of a scope that is over, from what has been left in it.
+
+    Args:
+        scope: The scope.
+        left: What has been left.
+        outer: The finished connection of another manager's middleware outside.
+    """
+    door, arrived_at, *outcome = left
+    return door.reopened(scope, arrived_at, outcome[0] if outcome else None, outer)
+
 
 def innermost(scope: MutableMapping[str, Any]) -> SessionConnection:
     """The connection that the nearest middleware has left.
 
     Raises:
-        ConfigurationError: There is no middleware.
+        ConfigurationError: There is no middleware; or there were several, and the connection is over.
     """
     found: SessionConnection | None = scope.get(SCOPE_KEY)
     if found is None:
-        raise ConfigurationError(_NO_MIDDLEWARE)
+        found = _finished(scope)
+        if found is None:
+            raise ConfigurationError(_NO_MIDDLEWARE)
+        if found.outer is not None:  # whose task asks cannot be told
+            raise ConfigurationError(_SEVERAL_MANAGERS)
     return found
 
 
@@ -83,10 +127,22 @@ def connection_of(connection: "HTTPConnection", manager: "SessionManager") -> Se
     Raises:
         ConfigurationError: There is no such middleware.
     """
-    found: SessionConnection | None = innermost(connection.scope)
-    while found is not None:
-        if found.manager is manager:
-            found.serve(connection.scope)
-            return found
+    scope = connection.scope
+    live: SessionConnection | None = scope.get(SCOPE_KEY)
+    found = _among(live, manager) or _among(_finished(scope), manager)
+    if found is None:
+        raise ConfigurationError(_NO_MIDDLEWARE if live is None and FINISHED_KEY not in scope else _OTHER_MANAGER)
+    found.serve(scope)
+    return found
+
+
+def _among(found: SessionConnection | None, manager: "SessionManager") -> SessionConnection | None:
+    """The manager's own connection, of this one and those outside."""
+    while found is not None and found.manager is not manager:
         found = found.outer
-    raise ConfigurationError(_OTHER_MANAGER)
+    return found
+
+
+def _finished(scope: MutableMapping[str, Any]) -> SessionConnection | None:
+    left: Finished | None = scope.get(FINISHED_KEY)
+    return None if left is None else reopened(scope, left)

@@ -1,0 +1,145 @@
+"""A connection that is over, for the tasks that it has left behind: whose it was, and nothing to answer with.
+
+The scope is all that such a task has, and it may keep that for hours. So what the middleware leaves there holds no
+request, response or exchange: when it arrived, and what became of its tokens.
+"""
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any, Final, NoReturn
+
+from starlette.types import Message
+
+from asgi_sessions.asgi.exchange import Exchange, Outcome
+from asgi_sessions.asgi.transport import Transport
+from asgi_sessions.errors import ConfigurationError, Unauthorised
+from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, Unresolved, reopened
+from asgi_sessions.manager.manager import SessionManager
+from asgi_sessions.manager.session import IssuedToken, Session
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.user_id import UserId
+
+_OVER = (
+    "This request is over, so that its answer can carry no cookies: log in, refresh and sign out while it runs. "
+    "For work that goes on afterwards take the Session first and `await session.check()` later."
+)
+_log = logging.getLogger(__name__)
+
+
+class Door:
+    """Reopens the finished connections of one middleware. Holds no state of any.
+
+    Args:
+        manager: The middleware's.
+        transport: Likewise.
+    """
+
+    __slots__ = ("_manager", "_transport")
+
+    def __init__(self, manager: SessionManager, transport: Transport) -> None:
+        self._manager = manager
+        self._transport = transport
+
+    def reopened(
+        self,
+        scope: MutableMapping[str, Any],
+        arrived_at: int,
+        outcome: Outcome | None = None,
+        outer: SessionConnection | None = None,
+    ) -> SessionConnection:
+        """The innermost of a scope's finished connections.
+
+        Args:
+            scope: The connection's.
+            arrived_at: When it came, ms.
+            outcome: What became of it; None where its headers say all.
+            outer: That of another manager's middleware outside.
+        """
+        exchange = Exchange(self._manager, self._transport, scope, None, _hear_nothing, _say_nothing)
+        exchange.resume(arrived_at, outcome)
+        finished = FinishedConnection(exchange, outer)
+        if outcome is None or outcome.inner is None:
+            return finished
+        return reopened(scope, outcome.inner, finished)
+
+
+class FinishedConnection:
+    """A connection without an answer: its session as it was, looked at again as that of a request that is answered.
+
+    The rules are the exchange's own for a response that has started: nothing is issued, a token counts that was in time
+    when the connection came, nobody is accused of a theft, and after ``connection_lifetime`` all of it ends.
+    """
+
+    def __init__(self, exchange: Exchange, outer: SessionConnection | None) -> None:
+        self.manager = exchange.manager
+        self.outer = outer
+        self._exchange = exchange
+
+    async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
+        """Refuse to log in."""
+        raise ConfigurationError(_OVER)
+
+    def recognise(self, required: bool, csrf: bool | None, check_database: bool) -> Unresolved:
+        """Leave it to `resolve`."""
+        return UNRESOLVED
+
+    async def resolve(
+        self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
+    ) -> Session[Any, Any] | None:
+        """Who was logged in, if that session still stands."""
+        found = await self._exchange.resolve(required=required, csrf=csrf, check_database=check_database)
+        if found is not None:
+            found._connection = AFTERWARDS
+        return found
+
+    async def refresh(self) -> Session[Any, Any]:
+        """Refuse to rotate."""
+        raise ConfigurationError(_OVER)
+
+    async def sign_out(self) -> bool:
+        """Refuse to sign out."""
+        raise ConfigurationError(_OVER)
+
+    def serve(self, scope: MutableMapping[str, Any]) -> None:
+        """Nobody hears of errors."""
+
+    def shared(self) -> None:
+        """Nothing is inside it."""
+
+
+class _Afterwards:
+    """The connection of a Session whose own is over: there is no response any more."""
+
+    __slots__ = ()
+
+    @property
+    def answer(self) -> "_Afterwards":
+        return self
+
+    def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
+        _log.warning("The response had already started: the new access token did not leave with it.")
+
+    def signing_out(self, session_handle: str | None) -> None:
+        pass
+
+    def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
+        if by_user:
+            _log.warning(
+                "The response had already started: the session is revoked, its cookies stayed and the next request "
+                "clears them."
+            )
+
+    def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
+        pass
+
+
+AFTERWARDS: Final = _Afterwards()
+"""What a Session has when its connection is over, so that whoever keeps the one does not keep the other."""
+
+
+async def _hear_nothing() -> NoReturn:
+    raise ConfigurationError(_OVER)
+
+
+async def _say_nothing(_: Message) -> NoReturn:
+    raise ConfigurationError(_OVER)
