@@ -31,7 +31,7 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-unit: $(STAMP)
+unit: $(STAMP) $(VENV)/.frameworks
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 # Every interleaving of the refresh rotation, deeper than the tests go: some minutes.
@@ -66,6 +66,11 @@ $(STAMP): pyproject.toml
 	@# Debian's python3 comes without ensurepip until python3-venv is there.
 	@$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv --clear $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+# What the tests of docs/frameworks.md drive, 400 MB.
+$(VENV)/.frameworks: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[frameworks]"
 	@touch $@
 
 clean:

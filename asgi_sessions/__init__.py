@@ -7,7 +7,7 @@ from asgi_sessions.asgi.dependency import (
     get_session,
     require_session,
 )
-from asgi_sessions.asgi.error_responses import session_exception_handler
+from asgi_sessions.asgi.error_responses import ErrorAnswer, error_answer, session_exception_handler
 from asgi_sessions.asgi.middleware import SessionMiddleware
 from asgi_sessions.asgi.routes import session_routes
 from asgi_sessions.errors import (
@@ -34,6 +34,7 @@ __all__ = [
     "AlreadyRotated",
     "ConfigurationError",
     "CsrfRejected",
+    "ErrorAnswer",
     "GeneralError",
     "InvalidClaim",
     "IssuedSession",
@@ -55,6 +56,7 @@ __all__ = [
     "TryRefreshToken",
     "Unauthorised",
     "cors_headers",
+    "error_answer",
     "get_optional_session",
     "get_session",
     "require_session",

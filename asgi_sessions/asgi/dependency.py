@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 
 from asgi_sessions.asgi.error_responses import Served
 from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
-from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, innermost
+from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, ASGIConnection, innermost
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.lifetimes import from_ms
 
@@ -50,11 +50,11 @@ class SessionDependency(Generic[SessionT]):
         self._claims = dict(claims) if claims else None
         self._demanding = max_auth_age_ms is not None or bool(claims)
 
-    async def __call__(self, connection: HTTPConnection) -> SessionT:
+    async def __call__(self, connection: ASGIConnection) -> SessionT:
         """The session of a request or WebSocket.
 
         Args:
-            connection: Any Starlette `Request` or `WebSocket`.
+            connection: Any `Request` or `WebSocket` of Starlette, or of another framework that has the ASGI scope.
 
         Raises:
             Unauthorised, TryRefreshToken, TokenTheftDetected, CsrfRejected, StoreUnavailable: As

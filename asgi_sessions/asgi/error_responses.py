@@ -3,7 +3,7 @@
 import inspect
 import logging
 from collections.abc import MutableMapping
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
@@ -25,7 +25,7 @@ from asgi_sessions.errors import (
     TryRefreshToken,
     Unauthorised,
 )
-from asgi_sessions.manager.connection import SCOPE_KEY
+from asgi_sessions.manager.connection import SCOPE_KEY, ASGIConnection
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.protocol.clock import system_clock
 from asgi_sessions.store.failures import in_full
@@ -144,8 +144,44 @@ def _close_code(websocket: WebSocket, error: SessionError) -> int:
     return POLICY_VIOLATION
 
 
+class ErrorAnswer(NamedTuple):
+    """What a client is told of an error, for any framework's own response.
+
+    Attributes:
+        status_code: The HTTP status.
+        headers: ``Cache-Control``, and where they belong ``WWW-Authenticate`` and ``Retry-After``.
+        content: For JSON: ``detail`` and ``code``.
+    """
+
+    status_code: int
+    headers: dict[str, str]
+    content: dict[str, str]
+
+
+def error_answer(connection: ASGIConnection, error: Exception) -> ErrorAnswer:
+    """What `session_exception_handler` answers, for frameworks that are not Starlette.
+
+    They make a 500 of each error that has no handler, before it reaches the middleware. So register one for
+    `SessionError`. Cookies are the middleware's business, whatever the response.
+
+    Args:
+        connection: The request.
+        error: The error. A mistake in the application itself, or a group that holds anything else than errors for the
+            client, is raised again, as by `session_exception_handler`.
+    """
+    answered = answerable(error)
+    if answered is None:
+        raise error
+    return _answer(connection.scope, answered)
+
+
 def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Response:
     """The response for an error. Says no more than the error's class."""
+    status_code, headers, content = _answer(scope, error)
+    return JSONResponse(content, status_code=status_code, headers=headers)
+
+
+def _answer(scope: MutableMapping[str, Any], error: SessionError) -> ErrorAnswer:
     kind = type(error)
     status = kind.status_code
     exchange = scope.get(SCOPE_KEY)
@@ -159,7 +195,7 @@ def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Resp
         log = _unavailable_log if exchange is None else exchange.manager.unavailable_log
         log.say("Answered 503. %s", in_full(error))
         headers["Retry-After"] = str(error.retry_after)
-    return JSONResponse({"detail": kind.detail, "code": kind.code}, status_code=status, headers=headers)
+    return ErrorAnswer(status, headers, {"detail": kind.detail, "code": kind.code})
 
 
 def install_default_handler(scope: MutableMapping[str, Any]) -> None:

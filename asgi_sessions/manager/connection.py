@@ -9,8 +9,6 @@ from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.user_id import UserId
 
 if TYPE_CHECKING:
-    from starlette.requests import HTTPConnection
-
     from asgi_sessions.manager.manager import SessionManager
 
 SCOPE_KEY = "asgi_sessions"
@@ -35,6 +33,14 @@ class Unresolved(Enum):
 
 
 UNRESOLVED: Final = Unresolved.UNRESOLVED
+
+
+class ASGIConnection(Protocol):
+    """A request or WebSocket of any framework: what has an ASGI scope, as Starlette's `HTTPConnection`."""
+
+    @property
+    def scope(self) -> Any:
+        """The connection's own, not a copy."""
 
 
 class SessionConnection(Protocol):
@@ -121,7 +127,7 @@ def innermost(scope: MutableMapping[str, Any]) -> SessionConnection:
     return found
 
 
-def connection_of(connection: "HTTPConnection", manager: "SessionManager") -> SessionConnection:
+def connection_of(connection: ASGIConnection, manager: "SessionManager") -> SessionConnection:
     """The connection that this manager's own middleware has left.
 
     Raises:

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overload
+from typing import Any, ClassVar, Literal, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event
-from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, connection_of
+from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.event_loop import running_loop
 from asgi_sessions.manager.events import Events, HookT
 from asgi_sessions.manager.issuing import TokenSet
@@ -28,9 +28,6 @@ from asgi_sessions.settings import SessionSettings, policy_summary, weakened_def
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.repository import PAGE
-
-if TYPE_CHECKING:
-    from starlette.requests import HTTPConnection
 
 UserT = TypeVar("UserT", bound=UserId)
 _log = logging.getLogger("asgi_sessions")
@@ -190,7 +187,7 @@ class SessionManager:
 
     async def create_new_session(
         self,
-        connection: "HTTPConnection",
+        connection: ASGIConnection,
         user_id: UserT,
         *,
         jwt_payload: Any = None,
@@ -218,7 +215,7 @@ class SessionManager:
     @overload
     async def get_session(
         self,
-        connection: "HTTPConnection",
+        connection: ASGIConnection,
         *,
         required: Literal[True] = ...,
         csrf: bool | None = ...,
@@ -228,7 +225,7 @@ class SessionManager:
     @overload
     async def get_session(
         self,
-        connection: "HTTPConnection",
+        connection: ASGIConnection,
         *,
         required: bool,
         csrf: bool | None = ...,
@@ -237,7 +234,7 @@ class SessionManager:
 
     async def get_session(
         self,
-        connection: "HTTPConnection",
+        connection: ASGIConnection,
         *,
         required: bool = True,
         csrf: bool | None = None,
@@ -264,7 +261,7 @@ class SessionManager:
             return await exchange.resolve(required=required, csrf=csrf, check_database=check_database)
         return found
 
-    async def refresh_session(self, connection: "HTTPConnection") -> Session[Any, Any]:
+    async def refresh_session(self, connection: ASGIConnection) -> Session[Any, Any]:
         """Rotate the refresh token of a request; the new tokens leave with the response.
 
         Raises:
@@ -276,7 +273,7 @@ class SessionManager:
         """
         return await self._of(connection).refresh()
 
-    def _of(self, connection: "HTTPConnection") -> SessionConnection:
+    def _of(self, connection: ASGIConnection) -> SessionConnection:
         return connection_of(connection, self)
 
     # -- by session handle and by user; these touch no cookie

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ from asgi_sessions import (
     TooManyCookies,
     TryRefreshToken,
     Unauthorised,
+    error_answer,
     errors,
     get_session,
     session_exception_handler,
@@ -224,6 +226,22 @@ def test_the_public_handler_answers_groups_too(open_client: OpenClient, sessions
     handlers: Any = {ExceptionGroup: session_exception_handler}
     client = open_client(mounted(routed(exception_handlers=handlers), sessions))
     assert client.get("/inner/page").json() == UNAUTHORISED
+
+
+async def test_what_other_frameworks_are_to_answer_is_what_the_public_handler_answers() -> None:
+    request = Request({"type": "http", "headers": []})
+    for error in FROM_THE_GRAVEST:
+        answer = await session_exception_handler(request, error)
+        for given in (error, ExceptionGroup("", [error])):
+            status, headers, content = error_answer(request, given)
+            assert (status, content) == (answer.status_code, json.loads(bytes(answer.body)))
+            of_the_json = {"content-length", "content-type"}
+            lower = {name.lower(): value for name, value in headers.items()}
+            assert lower == {name: value for name, value in answer.headers.items() if name not in of_the_json}
+    for mistake in (ConfigurationError("x"), ExceptionGroup("", [Unauthorised(), ValueError()])):
+        with pytest.raises(type(mistake)) as raised:
+            error_answer(request, mistake)
+        assert raised.value is mistake
 
 
 def test_with_a_fake_session_a_group_is_answered_too() -> None:

@@ -34,11 +34,11 @@ def check() -> int:
         explored(world.name, world.run())
     print(f"{states:,} states in {seconds:.0f} s, {wrong} properties violated.")
     print(f"Lines of the decision table reached: {len(lines & LINES)} of {len(LINES)}.")
-    mutants = dict.fromkeys(CATCHES, caught) | dict.fromkeys(open_worlds.CATCHES, open_worlds.caught)
-    for name, catch in mutants.items():
-        mutated = catch(name)
-        violated, story = next(iter(mutated.stories.items()), ("nothing", []))
-        print(f"Mutation: {name}. Loses: {violated}.", *story, sep="\n")
+    mutants = [(name, loses, caught) for name, (loses, _, _) in CATCHES.items()]
+    mutants += [(name, loses, open_worlds.caught) for name, (loses, _, _) in open_worlds.CATCHES.items()]
+    for name, loses, catch in mutants:
+        story = catch(name).stories.get(loses, [])
+        print(f"Mutation: {name}. Loses: {loses if story else 'nothing'}.", *story, sep="\n")
         wrong += not story
     return wrong
 

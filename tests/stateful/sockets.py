@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from starlette.types import ASGIApp
 
-from asgi_sessions.asgi.ending import RECONNECT_CODE
+from asgi_sessions.asgi.ending import RECONNECT
 from asgi_sessions.manager import watching
 from tests.asgi import connections
 from tests.security.browser import Answer
@@ -122,7 +122,7 @@ class Sockets:
                 if not self.polls and row is not None and row.revoked_at is not None:
                     self._note(Event.SOCKET_NOT_TOLD)
                 continue
-            if wire.closes[0][0] == RECONNECT_CODE:
+            if wire.closes[0][0] == RECONNECT["code"]:
                 assert age >= CONNECTION_AT_LEAST, "it had time left"
                 self._note(Event.SOCKET_OVER)
             else:
