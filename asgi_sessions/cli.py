@@ -100,7 +100,7 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
     user: UserId = arguments.user
     async with manager:
         records = await manager.list_sessions_for_user(user, limit=arguments.limit + 1, after=arguments.after)
-        namesakes = await manager.lifecycle.namesakes_of(user)
+        namesakes = await _namesakes(manager, user)
     more, records = records[arguments.limit :], records[: arguments.limit]
     if arguments.json:
         _say(json.dumps([_as_json(record) for record in records], indent=2))
@@ -133,7 +133,7 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
     user: UserId = arguments.user
     async with manager:
         count = await manager.revoke_all_sessions_for_user(user, except_handle=arguments.except_handle)
-        namesakes = await manager.lifecycle.namesakes_of(user)
+        namesakes = await _namesakes(manager, user)
     if count:
         _say(f"Revoked {_sessions(count)} of user {_shown(user)}.")
     else:
@@ -141,6 +141,13 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
         _say(f"User {_shown(user)} has {other} live session.", sys.stderr)
     _tell_of(namesakes, user)
     return DONE if count else NOTHING_FOUND
+
+
+async def _namesakes(manager: SessionManager, user: UserId) -> Sequence[tuple[UserId, int]]:
+    try:
+        return await manager.lifecycle.namesakes_of(user)
+    except StoreUnavailable:
+        return ()  # what was asked for is done
 
 
 def _tell_of(namesakes: Sequence[tuple[UserId, int]], user: UserId) -> None:
