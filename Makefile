@@ -1,16 +1,18 @@
 # A fresh machine needs Debian, Python 3.11 and make; everything else is fetched here.
 #   make run    the example application on SQLite
 #   make test   everything that CI checks, on SQLite, MariaDB and PostgreSQL
+#   make test-lowest   with the lowest versions of the dependencies
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := benchmarks/.environments/harness
+LOWEST := .venv-lowest
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
 
-.PHONY: run test check lint types imports unit model proof format clean engines
+.PHONY: run test check lint types imports unit model proof format clean engines test-lowest
 .PHONY: benchmark-requests benchmark-store benchmark-load benchmark-weight
 
 run: $(STAMP)
@@ -33,6 +35,17 @@ imports: $(STAMP)
 
 unit: $(STAMP) $(VENV)/.frameworks
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+# With the lowest versions that pyproject.toml allows, what touches other libraries.
+test-lowest: $(LOWEST)/.installed engines
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadscope -q tests/asgi tests/channels tests/cli tests/docs tests/example \
+		tests/manager tests/store tests/testing tests/test_settings.py --deselect tests/docs/test_code_types.py
+
+$(LOWEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[dev]"
+	@touch $@
 
 # Every interleaving of the refresh rotation, deeper than the tests go: some minutes.
 model: $(STAMP)
@@ -74,4 +87,4 @@ $(VENV)/.frameworks: $(STAMP)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
