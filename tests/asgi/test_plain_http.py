@@ -26,27 +26,27 @@ def test_it_is_told_once_with_the_remedies(
 
 
 @pytest.mark.parametrize(
-    ("base_url", "headers"),
+    ("scheme", "headers"),
     [
-        ("https://testserver", {}),
-        ("http://localhost:8000", {}),
-        ("http://shop.localhost", {}),
-        ("http://127.0.0.1:8000", {}),
-        ("http://[::1]:8000", {}),
-        ("http://[::1]", {}),
-        ("http://app.internal", {"x-forwarded-proto": "https"}),
-        ("http://app.internal", {"x-forwarded-for": "203.0.113.7"}),
-        ("http://app.internal", {"forwarded": "proto=https"}),
+        ("https", {}),
+        ("http", {"host": "localhost:8000"}),
+        ("http", {"host": "shop.localhost"}),
+        ("http", {"host": "127.0.0.1:8000"}),
+        ("http", {"host": "[::1]:8000"}),
+        ("http", {"host": "[::1]"}),
+        ("http", {"x-forwarded-proto": "https"}),
+        ("http", {"x-forwarded-for": "203.0.113.7"}),
+        ("http", {"forwarded": "proto=https"}),
     ],
 )
 def test_it_is_not_told_where_the_cookies_come_back(
-    base_url: str,
+    scheme: str,
     headers: dict[str, str],
     open_client: OpenClient,
     sessions: SessionManager,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    client = open_client(application(sessions), base_url=base_url)
+    client = open_client(application(sessions), base_url=f"{scheme}://testserver")
     assert client.post("/login", headers=headers).status_code == 200
     assert told(caplog) == []
 
