@@ -112,15 +112,19 @@ class TombstoneStore:
         self._run = database.run
         self._state = StateStore(database, tables)
         s = tables.sessions.c
-        columns = s.revoked_at, s.idle_expires_at, s.handle
+        columns: Sequence[ColumnElement[Any]] = (s.revoked_at, s.idle_expires_at, s.handle)
         earlier = _earlier_mysql(*columns) if database.dialect == "mysql" else _earlier(*columns)
-        page = (
-            select(*columns)
-            .where(s.revoked_at >= bindparam("since", type_=BigInteger), s.revoked_at <= _bound("revoked_at"), earlier)
-            .order_by(*(column.desc() for column in columns))
-            .limit(bindparam("size", type_=BigInteger))
-            .subquery()
+        size = bindparam("size", type_=BigInteger)
+        below = select(*columns).where(
+            s.revoked_at >= bindparam("since", type_=BigInteger), s.revoked_at <= _bound("revoked_at"), earlier
         )
+        if database.dialect == "postgresql":
+            # Its index lacks the handle, and where its statistics are older than a bulk of tombstones it sorts all of
+            # them for each page. In the order of the index there is nothing to sort but this page.
+            in_order = below.order_by(s.revoked_at.desc(), s.idle_expires_at.desc()).fetch(size, with_ties=True)
+            columns = list(in_order.subquery().c)
+            below = select(*columns)
+        page = below.order_by(*(column.desc() for column in columns)).limit(size).subquery()
         # The time comes along in a row of its own, for there may be no other.
         time = select(database_now().label("revoked_at"), revocation_clock(tables), null())
         self._page = prepared(time.union_all(select(page.c.revoked_at, page.c.idle_expires_at, page.c.handle)))

@@ -73,7 +73,16 @@ class Cemetery:
             values = [{name: getattr(row, name) for name in _NAMES} for row in rows]
             await connection.execute(insert(self._sessions), values)
 
-    async def fill(self, count: int, *, ending_at: int, apart_ms: int = 1, live: bool = False) -> None:
+    async def fill(
+        self,
+        count: int,
+        *,
+        ending_at: int,
+        apart_ms: int = 1,
+        live: bool = False,
+        owner: bytes = b"\0",
+        analysed: bool = True,
+    ) -> None:
         """Insert many rows with one statement, a hundred for each time.
 
         Args:
@@ -81,15 +90,19 @@ class Cemetery:
             ending_at: The time of the youngest, ms.
             apart_ms: Between one hundred and the next.
             live: Sessions that nobody has ended, in place of tombstones.
+            owner: The stored form of the user's id.
+            analysed: Whether the server is to look at them, so that it plans by them.
         """
         dialect = self._database.dialect
         salt = secrets.token_hex(4)
         moment = f"{ending_at - count // 100 * apart_ms} + {_SPREAD[dialect]} * {apart_ms}"
         revoked = "NULL, NULL" if live else f"{moment}, 'logout'"
+        idle = f"{ending_at + 10**8} + n" if live else f"{ending_at + 10**8} + n % 7"
         blob = {"mysql": "X'00'", "postgresql": "'\\x00'::bytea", "sqlite": "X'00'"}[dialect]
+        user = f"'\\x{owner.hex()}'::bytea" if dialect == "postgresql" else f"X'{owner.hex()}'"
         values = (
-            f"{_HANDLE[dialect].format(salt=salt)}, {blob}, 0, {blob}, 0, 0, 0, 0, {ending_at + 10**9},"
-            f" {ending_at + 10**8} + n % 7, {revoked}, 'null', 'null', 'Firefox'"
+            f"{_HANDLE[dialect].format(salt=salt)}, {user}, 0, {blob}, 0, 0, 0, 0, {ending_at + 10**9},"
+            f" {idle}, {revoked}, 'null', 'null', 'Firefox'"
         )
         numbers = _NUMBERS[dialect].format(count=count)
         alias = " AS numbers" if dialect == "mysql" else ""
@@ -100,7 +113,7 @@ class Cemetery:
         )
         async with self._database.engine.connect() as connection:
             await connection.execute(text(statement.replace(":", "\\:")))
-            if dialect != "sqlite":
+            if dialect != "sqlite" and analysed:
                 analyse = "ANALYZE TABLE" if dialect == "mysql" else "ANALYZE"
                 await connection.execute(text(f"{analyse} {self._sessions.name}"))
 
