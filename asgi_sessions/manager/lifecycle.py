@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.errors import ConfigurationError, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
@@ -33,6 +33,7 @@ from asgi_sessions.protocol.session_handle import is_handle, new_handle
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.engine import OTHER_LOOP
 from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
 
 MAX_PAGE = 1000
@@ -83,6 +84,7 @@ class Lifecycle:
         installation: Installation,
     ) -> None:
         self.settings = settings
+        self._loop = asyncio.get_running_loop()
         self.clock = clock
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
@@ -99,6 +101,16 @@ class Lifecycle:
         self._standing = Standing(settings, sessions, feed, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, events, clock)
         self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock, times)
+
+    def here(self) -> "Lifecycle":
+        """This, for whoever runs on its event loop: a Session may have been carried to another one.
+
+        Raises:
+            ConfigurationError: The caller runs on another one.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise ConfigurationError(OTHER_LOOP)
+        return self
 
     async def create(
         self,

@@ -25,7 +25,7 @@ from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.protocol.user_id import UserId, type_name
 from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
-from asgi_sessions.store.engine import open_database
+from asgi_sessions.store.engine import OTHER_LOOP, open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.repository import PAGE
 
@@ -34,8 +34,9 @@ _log = logging.getLogger("asgi_sessions")
 
 _NOT_STARTED = (
     "The SessionManager is not running on this event loop. The middleware starts it with the application's lifespan: "
-    "in tests use `with TestClient(app) as client:`; outside an application use `async with sessions:`; where the "
-    'server runs no lifespan give the middleware start_on="first_use".'
+    "in tests use `with TestClient(app) as client:`; outside an application, and for a middleware on a mounted "
+    "application, which gets none, use `async with sessions:`; where the server runs no lifespan give the middleware "
+    'start_on="first_use".'
 )
 _NAMESAKE = "revoke_all_sessions_for_user: user %r (%s) has no other live session. User %r (%s) has %d: is it meant?"
 
@@ -164,18 +165,27 @@ class SessionManager:
         """This event loop's sessions, without the public face.
 
         Raises:
-            ConfigurationError: The manager has not been started on this loop.
+            ConfigurationError: The manager has not been started on this loop; the text says what to do.
         """
         runtime = self._latest
         if runtime is None or runtime.loop is not get_running_loop():
             runtime = self._latest = self._runtime()
         return runtime.lifecycle
 
-    def _runtime(self) -> Runtime:
-        runtime = self._runtimes.get(running_loop())
-        if runtime is None or runtime.users == 0:
-            raise ConfigurationError(_NOT_STARTED)
-        return runtime
+    def _runtime(self, *, anywhere: bool = False) -> Runtime:
+        try:
+            runtime = self._runtimes.get(get_running_loop())
+        except RuntimeError:  # a thread without a loop, or trio
+            runtime = None
+        if runtime is not None and runtime.users:
+            return runtime
+        elsewhere = [other for other in list(self._runtimes.values()) if other.users and other.loop.is_running()]
+        if anywhere and len(elsewhere) == 1:
+            return elsewhere[0]
+        if elsewhere:
+            raise ConfigurationError(OTHER_LOOP)
+        running_loop()
+        raise ConfigurationError(_NOT_STARTED)
 
     def _announce(self) -> None:
         policy = policy_summary(self.settings)
@@ -389,9 +399,12 @@ class SessionManager:
     def revocation_staleness(self) -> timedelta | None:
         """How old this worker's news of revocations is, for a gauge; None with ``revocation_check="none"``.
 
-        Beyond ``revocation_max_staleness`` requests get 503 (``revocation_check="feed"``).
+        Beyond ``revocation_max_staleness`` requests get 503 (``revocation_check="feed"``). May be read from any thread.
+
+        Raises:
+            ConfigurationError: The manager is not running, or on several event loops and on none of them here.
         """
-        return self._runtime().staleness
+        return self._runtime(anywhere=True).staleness
 
     # -- without a request: for those who carry the tokens themselves
 

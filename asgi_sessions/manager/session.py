@@ -114,11 +114,12 @@ class Session(Generic[UserIdT, PayloadT]):
         Raises:
             StoreUnavailable: Nothing was revoked, the cookies stay.
         """
+        lifecycle = self._lifecycle.here()
         response = self._response
         if response is not None:
             response.signing_out(self.session_handle)
         try:
-            revoked = await self._lifecycle.revoker.revoke(self.session_handle)
+            revoked = await lifecycle.revoker.revoke(self.session_handle)
         except BaseException:
             if response is not None:
                 response.signing_out(None)
@@ -132,7 +133,7 @@ class Session(Generic[UserIdT, PayloadT]):
         Returns:
             How many other sessions were revoked. No cookie is touched.
         """
-        return await self._lifecycle.revoker.revoke_all(self.user_id, except_handle=self.session_handle)
+        return await self._lifecycle.here().revoker.revoke_all(self.user_id, except_handle=self.session_handle)
 
     async def get_session_info(self) -> Any:
         """The server-side data of this session, a JSON value.
@@ -141,7 +142,7 @@ class Session(Generic[UserIdT, PayloadT]):
             Unauthorised: The session is gone; its cookies are cleared.
         """
         try:
-            return await self._lifecycle.get_info(self.session_handle)
+            return await self._lifecycle.here().get_info(self.session_handle)
         except Unauthorised as error:
             self._refuse(error)
 
@@ -156,7 +157,7 @@ class Session(Generic[UserIdT, PayloadT]):
             TypeError: `info` holds something that JSON cannot keep exactly; the text names it.
         """
         try:
-            await self._lifecycle.set_info(self.session_handle, info)
+            await self._lifecycle.here().set_info(self.session_handle, info)
         except Unauthorised as error:
             self._refuse(error)
 
@@ -177,7 +178,7 @@ class Session(Generic[UserIdT, PayloadT]):
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
         """
         try:
-            token, access = await self._lifecycle.set_payload(self._access, payload)
+            token, access = await self._lifecycle.here().set_payload(self._access, payload)
         except Unauthorised as error:
             self._refuse(error)
         self._access, self._payload = access, _UNREAD
@@ -192,7 +193,7 @@ class Session(Generic[UserIdT, PayloadT]):
             Unauthorised: It does not; its cookies are cleared where the response has not started.
         """
         try:
-            await self._lifecycle.check(self.session_handle)
+            await self._lifecycle.here().check(self.session_handle)
         except Unauthorised as error:
             self._refuse(error)
 
@@ -202,7 +203,7 @@ class Session(Generic[UserIdT, PayloadT]):
         For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams need it
         not: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations count.
         """
-        await self._lifecycle.ended(self._access)
+        await self._lifecycle.here().ended(self._access)
 
     @property
     def _response(self) -> ResponseTokens | None:

@@ -41,6 +41,7 @@ from asgi_sessions.store.prepared import Outcome, PreparedStatements
 __all__ = [
     "POOL_SIZE",
     "STATEMENT_TIMEOUT_SECONDS",
+    "OTHER_LOOP",
     "Database",
     "DuplicateKey",
     "Outcome",
@@ -53,6 +54,12 @@ POOL_SIZE = 10
 POOL_RECYCLE_SECONDS = 1800
 """Below the idle limits of common proxies and firewalls."""
 MAX_TRIES = 5
+
+OTHER_LOOP = (
+    "The SessionManager runs on another event loop than this code. In a plain `def` route, or another thread, "
+    "`asyncio.run` and `async_to_sync` begin a loop of their own: write `async def` and `await`, or call "
+    "`anyio.from_thread.run(function, *arguments)`. In a test: `client.portal.call(function, *arguments)`."
+)
 
 _NOT_TAKEN = "database_url: its driver takes no such host, or no such value of a URL parameter"
 
@@ -158,7 +165,7 @@ class Database:
             ConfigurationError: The server is set up so that no value may be sent to it.
         """
         if asyncio.get_running_loop() is not self._loop:
-            raise ConfigurationError("The database belongs to another event loop: open one on each.")
+            raise ConfigurationError(OTHER_LOOP)
         attempt = _Attempt(self._connections, self._statements, statement, parameters, strong=strong)
         try:
             with Deadline(self.statement_timeout):

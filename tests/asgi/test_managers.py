@@ -150,7 +150,7 @@ def test_two_event_loops_at_once_use_an_engine_each(clock: MovableClock, tmp_pat
 
 async def test_a_manager_that_runs_on_one_loop_does_not_run_on_another(sessions: SessionManager) -> None:
     async def elsewhere() -> None:
-        with pytest.raises(ConfigurationError, match="on this event loop"):
+        with pytest.raises(ConfigurationError, match="runs on another event loop"):
             await sessions.get_all_session_handles_for_user("alice")
 
     async with sessions:
