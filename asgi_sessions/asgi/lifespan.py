@@ -42,6 +42,8 @@ class _Life:
         self.begun = False
 
     async def receive(self) -> Message:
+        # Before the message is there: a middleware outside that cannot start fails here, and nothing else will come.
+        self.begun = True
         message = await self._receive()
         if message["type"] == "lifespan.startup":
             await self._begin()
@@ -68,7 +70,6 @@ class _Life:
         await self._send({"type": "lifespan.shutdown.complete"})
 
     async def _begin(self) -> None:
-        self.begun = True
         try:
             check_refresh_route(self._scope.get("app", self._app), self._manager.settings)
             await self._manager.start()

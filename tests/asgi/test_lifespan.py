@@ -129,6 +129,22 @@ async def test_a_failed_start_is_told_once_where_the_application_reports_it_too(
     assert server.said == ["startup.failed"]
 
 
+@pytest.mark.parametrize("failing", ["both", "outer", "inner"])
+async def test_of_two_middlewares_the_one_that_fails_is_heard(failing: str, clock: MovableClock) -> None:
+    bad = new_manager(clock, database_url=UNREACHABLE)
+    good = new_manager(clock, table_prefix="other_", cookie_prefix="__Host-other_")
+    app = application(good if failing == "outer" else bad)
+    app.add_middleware(SessionMiddleware, manager=good if failing == "inner" else bad)
+    server = Server(app)
+    await server.tell("startup")
+    async with asyncio.timeout(30):
+        with pytest.raises(GeneralError, match="the folder /nowhere/at/all does not exist"):
+            await server.ended()
+    assert server.said == ["startup.failed"]
+    assert "the folder /nowhere/at/all does not exist" in server.sent[0]["message"]
+    assert not await is_running(good)
+
+
 async def test_where_the_applications_own_start_fails_the_manager_is_stopped(sessions: SessionManager) -> None:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
