@@ -26,6 +26,7 @@ from asgi_sessions.errors import (
     TryRefreshToken,
     Unauthorised,
 )
+from asgi_sessions.last_resort import install as _install_last_resort
 from asgi_sessions.manager import IssuedSession, IssuedToken, Session, SessionEvent, SessionManager, SessionRecord
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.schema import sessions_metadata
@@ -66,3 +67,5 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_install_last_resort()

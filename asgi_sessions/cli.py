@@ -1,6 +1,7 @@
 """The command line: what administrators do with sessions (ASVS 7.4.5), on the database that the settings name.
 
-Exit codes: 0 done; 1 nothing found; 2 wrong arguments or settings; 3 the session store is unavailable.
+Exit codes: 0 done; 1 nothing found, or settings that are not for production; 2 wrong arguments or settings; 3 the
+session store is unavailable.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from asgi_sessions.manager.session import read_cursor
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.user_id import UserId
-from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
+from asgi_sessions.settings import SessionSettings, development_only, policy_summary, weakened_defaults
 from asgi_sessions.store.engine import parse_database_url
 from asgi_sessions.store.failures import in_full
 
@@ -29,6 +30,7 @@ __all__ = ["main"]
 
 DONE: Final = 0
 NOTHING_FOUND: Final = 1
+NOT_FOR_PRODUCTION: Final = 1
 WRONG_USE: Final = 2
 STORE_UNAVAILABLE: Final = 3
 
@@ -46,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments without the program's name, those of the process where None.
 
     Returns:
-        The exit code: 0 done, 1 nothing found, 2 wrong arguments or settings, 3 the store is unavailable.
+        The exit code: 0 done; 1 nothing found, or settings that are not for production; 2 wrong arguments or settings;
+        3 the store is unavailable.
     """
     try:
         arguments = _parsed(argv)
@@ -175,9 +178,10 @@ async def _check(manager: SessionManager, arguments: argparse.Namespace) -> int:
     settings = manager.settings
     parse_database_url(settings.database_url_text)
     _table([[name, value] for name, value in policy_summary(settings).items()])
+    unfit = development_only(settings)
     for weakness in weakened_defaults(settings):
-        _say(f"warning: {weakness}", sys.stderr)
-    return DONE
+        _say(f"{'not for production' if weakness in unfit else 'warning'}: {weakness}", sys.stderr)
+    return NOT_FOR_PRODUCTION if unfit else DONE
 
 
 # -- what the arguments mean
@@ -206,7 +210,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="asgi-sessions",
         description="Manage login sessions. Settings come from ASGI_SESSIONS_* in the environment.",
-        epilog="Exit codes: 0 done, 1 nothing found, 2 wrong arguments or settings, 3 session store unavailable.",
+        epilog="Exit codes: 0 done; 1 nothing found, or settings that are not for production; 2 wrong arguments or "
+        "settings; 3 session store unavailable.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -235,7 +240,12 @@ def _parser() -> argparse.ArgumentParser:
     purging.add_argument("--limit", type=_count, metavar="N", help="at most so many sessions")
 
     add("migrate", _migrate, "Create the tables or bring them up to date.")
-    add("check", _check, "Show the settings in effect, and what is weaker than the default. Opens no database.")
+    add(
+        "check",
+        _check,
+        "Show the settings in effect, and what is weaker than the default. Ends with 1 where something is not for "
+        "production. Opens no database.",
+    )
     return parser
 
 

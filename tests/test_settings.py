@@ -166,6 +166,63 @@ def test_a_variable_like_nothing_is_an_error_all_the_same(monkeypatch: pytest.Mo
     assert problems_of() == ["asgi_sessions_xyzzy: no such variable"]
 
 
+@pytest.mark.parametrize(
+    ("variable", "right"),
+    [
+        ("ASGI_SESSION_SECRET_KEY", "SECRET_KEY"),
+        ("asgi_session_csrf", "CSRF"),
+        ("ASGI_SESSIONSECRET_KEY", "SECRET_KEY"),
+        ("ASGISESSIONS_COOKIE_SECURE", "COOKIE_SECURE"),
+        ("ASGI-SESSIONS-POLICY", "POLICY"),
+        ("ASIG_SESSIONS_IDLE_TIMEOUT", "IDLE_TIMEOUT"),
+        ("ASGI_SESION_DATABASE_URL", "DATABASE_URL"),
+        ("ASGI_USER_SESSIONS_REFRESH", "REFRESH"),
+        ("ASGI_SESSION_SECRT_KEY", "SECRET_KEY"),
+        ("ASGI_SESSION_SECRETKEY", "SECRET_KEY"),
+    ],
+)
+def test_a_misspelt_prefix_is_an_error_that_names_the_right_one(
+    variable: str, right: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"{variable}={CANARY}\n")
+    (problem,) = problems_of(_env_file=tmp_path / ".env")
+    assert problem == f"{variable.lower()}: no such setting; did you mean {right.lower()}?"
+    monkeypatch.setenv(variable, CANARY)
+    assert problems_of() == [f"{variable}: no such variable; did you mean ASGI_SESSIONS_{right}?"]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "SESSION_SECRET_KEY",
+        "APP_SESSIONS_SECRET_KEY",
+        "WSGI_SESSIONS_SECRET_KEY",
+        "AWS_SESSION_POLICY",
+        "ASGI_SESSION_ID",
+        "ASGI_SESSION_COOKIE_NAME",
+        "ASGI_APPLICATION",
+        "ADMIN_SESSIONS_REFRESH",
+        "ASGI_SESSION",
+    ],
+)
+def test_another_programs_variable_is_left_alone(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    (tmp_path / ".env").write_text(f"{variable}=1\n")
+    SessionSettings(_env_file=tmp_path / ".env")
+
+
+def test_a_misspelt_prefix_changes_nothing_where_the_setting_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ASGI_SESSION_SECRET_KEY", CANARY)
+    (tmp_path / ".env").write_text(f"ASGI_SESSION_SECRET_KEY={CANARY}\n")
+    assert texts_of(SessionSettings(secret_key=SECRET, _env_file=tmp_path / ".env")) == [SECRET]
+    monkeypatch.setenv("ASGI_SESSIONS_SECRET_KEY", OTHER_SECRET)
+    assert texts_of(SessionSettings(_env_file=tmp_path / ".env")) == [OTHER_SECRET]
+
+
 def test_a_misspelt_argument_is_an_error_that_names_the_right_one() -> None:
     assert problems_of(cookie_samsite=CANARY) == ["cookie_samsite: no such setting; did you mean cookie_samesite?"]
 
@@ -632,11 +689,16 @@ def test_the_policy_summary_names_every_setting_in_text() -> None:
     summary = policy_summary(settings)
     assert summary.keys() == SessionSettings.model_fields.keys()
     assert summary["database_url"] == "mysql+asyncmy://db:3306/app"
-    assert summary["secret_key"] == "2"
+    assert summary["secret_key"] == "set, and 1 older"
     assert summary["idle_timeout"] == "1h"
     assert summary["cookie_prefix"] == "automatic"
     assert summary["trusted_origins"] == "https://a.example"
     assert summary["cookie_secure"] == "true"
+
+
+def test_the_summary_says_whether_there_is_a_secret() -> None:
+    assert policy_summary(SessionSettings(secret_key=SECRET))["secret_key"] == "set"
+    assert policy_summary(SessionSettings())["secret_key"] == "none"
 
 
 async def provide() -> str:

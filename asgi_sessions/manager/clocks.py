@@ -29,7 +29,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from asgi_sessions.protocol.clock import Clock, system_clock
-from asgi_sessions.protocol.lifetimes import format_duration, from_ms
+from asgi_sessions.protocol.lifetimes import format_duration, format_time
 from asgi_sessions.revocation.pulse import machine_seconds
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.engine import Database
@@ -159,8 +159,8 @@ class Clocks:
         """What differs, and by how much, for people."""
         machine = system_clock()
         return (
-            f"this machine's clock says {from_ms(machine):%Y-%m-%d %H:%M:%S} UTC, the database's "
-            f"{from_ms(machine - self._answered):%Y-%m-%d %H:%M:%S} UTC: {abs(self._answered) / 1000:.1f} s apart, "
+            f"this machine's clock says {format_time(machine)}, the database's "
+            f"{format_time(machine - self._answered)}: {abs(self._answered) / 1000:.1f} s apart, "
             f"and at most {self._allowed} are allowed"
         )
 

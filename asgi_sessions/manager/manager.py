@@ -56,6 +56,13 @@ class SessionManager:
     _takes_any_clock: ClassVar[bool] = False
 
     def __init__(self, settings: SessionSettings | None = None, *, clock: Clock = system_clock) -> None:
+        if not isinstance(settings, SessionSettings | None):
+            raise TypeError(
+                f"SessionManager: settings must be a SessionSettings, not {type(settings).__name__}: write "
+                "SessionManager(SessionSettings(database_url=…)), or leave it out to read the environment."
+            )
+        if not callable(clock):
+            raise TypeError(f"SessionManager: clock must be a function that returns ms, not {type(clock).__name__}.")
         self.settings = SessionSettings() if settings is None else settings
         self.clock = clock
         # Of what needs no session, so that the log is not anybody's to fill.

@@ -12,6 +12,7 @@ from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.single_flight import SingleFlight
 from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS, Keyring, SigningKey, generate, new_key_id
+from asgi_sessions.protocol.lifetimes import format_time
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
 from asgi_sessions.protocol.sealing import SealBroken, Sealer, derive
@@ -163,10 +164,10 @@ class SigningKeys:
             newest, now = self.keyring.newest, self._clock()
             if newest.signs_from > now + PUBLISH_AHEAD_MS:
                 _log.warning(
-                    "Signing key %s would begin to sign at %d: a worker whose clock was wrong has made it. "
+                    "Signing key %s would begin to sign at %s: a worker whose clock was wrong has made it. "
                     "The next one does not wait for it.",
                     newest.key_id,
-                    newest.signs_from,
+                    format_time(newest.signs_from),
                 )
             await self._make(ACCESS, self._last_serial[ACCESS] + 1, now + PUBLISH_AHEAD_MS)
             self._take(await self._keys(ACCESS, strict=strict))
@@ -199,7 +200,8 @@ class SigningKeys:
             material, seal_id = self._sealer.seal(material, key_id, algorithm, purpose)
         row = KeyRow(purpose, serial, key_id, algorithm, material, seal_id, signs_from, self._clock())
         if await self._store.add(row):
-            _log.info("Made signing key %s (%s, %s), in use from %d.", key_id, purpose, algorithm, signs_from)
+            when = format_time(signs_from)
+            _log.info("Made signing key %s (%s, %s), in use from %s.", key_id, purpose, algorithm, when)
 
     async def _opened(self, purpose: str, *, strict: bool) -> list[SigningKey]:
         opened = []

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-__all__ = ["LONGEST", "datetime_to_ms", "format_duration", "from_ms", "parse_duration", "to_ms"]
+__all__ = ["LONGEST", "datetime_to_ms", "format_duration", "format_time", "from_ms", "parse_duration", "to_ms"]
 
 LONGEST = timedelta(days=36_500)
 """No duration is longer: "now plus a duration" must stay a date that ``datetime`` and cookies can express."""
@@ -99,6 +99,14 @@ def from_ms(milliseconds: int) -> datetime:
     """The aware UTC ``datetime`` of a time in milliseconds since the epoch, exactly."""
     # Not fromtimestamp(), which goes through a float.
     return _EPOCH + milliseconds * _MILLISECOND
+
+
+def format_time(milliseconds: int) -> str:
+    """Write a time in milliseconds since the epoch for people, in UTC: ``2026-01-31 12:00:00Z``."""
+    try:
+        return f"{from_ms(milliseconds):%Y-%m-%d %H:%M:%SZ}"
+    except OverflowError:  # a wrong clock's
+        return f"{milliseconds} ms"
 
 
 def datetime_to_ms(moment: datetime) -> int:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
@@ -14,7 +14,7 @@ from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS
 from asgi_sessions.protocol.lifetimes import parse_duration, to_ms
 from asgi_sessions.settings import fields
 from asgi_sessions.settings.consistency import contradictions
-from asgi_sessions.settings.problems import PREFIX, problems_of, unknown_variables
+from asgi_sessions.settings.problems import PREFIX, meant_by, problems_of, unknown_variables
 
 __all__ = ["POLICIES", "SessionSettings"]
 
@@ -63,7 +63,8 @@ class SessionSettings(BaseSettings):
 
     Raises:
         ConfigurationError: With all mistakes at once, each by its setting's name and none with a value: bad
-            values, settings that contradict each other, unknown names, unknown ``ASGI_SESSIONS_*`` variables.
+            values, settings that contradict each other, unknown names, unknown ``ASGI_SESSIONS_*`` variables, and those
+            of nearly that prefix and a setting's name, where the setting is not given otherwise.
     """
 
     model_config = SettingsConfigDict(
@@ -194,12 +195,34 @@ class SessionSettings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[Any, ...]:
+        """Also take the lines of a .env file that have nearly our prefix, as settings that do not exist."""
+
+        def nearly_ours() -> dict[str, Any]:
+            lines: Mapping[str, Any] = getattr(dotenv_settings, "env_vars", {})
+            return {
+                name: value
+                for name, value in lines.items()
+                if not name.upper().startswith(PREFIX) and meant_by(name, settings_cls.model_fields)
+            }
+
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, nearly_ours
+
     @model_validator(mode="wrap")
     @classmethod
     def _all_mistakes_at_once(
         cls, data: dict[str, Any], handler: ModelWrapValidatorHandler["SessionSettings"]
     ) -> "SessionSettings":
         given = {name: value for name, value in data.items() if value is not None or name in _NONE_SAYS_SOMETHING}
+        given = {name: value for name, value in given.items() if meant_by(name, cls.model_fields) not in given}
         bad: dict[str, list[str]] = {}
         try:
             settings = handler(_with_derived_defaults(given))
@@ -214,7 +237,7 @@ class SessionSettings(BaseSettings):
             unjudged |= POLICIES["aal1"].keys() - given.keys()
         problems = [sentence for sentences in bad.values() for sentence in sentences]
         problems += contradictions(settings, apart_from=unjudged)
-        problems += unknown_variables(cls.model_fields)
+        problems += unknown_variables(cls.model_fields, given)
         if problems:
             raise ConfigurationError(*problems)
         return settings

@@ -9,9 +9,10 @@ from sqlalchemy.engine import make_url
 from asgi_sessions.protocol.access_token import LEGACY_AUDIENCE
 from asgi_sessions.protocol.lifetimes import format_duration
 from asgi_sessions.settings.consistency import database_is_sqlite
+from asgi_sessions.settings.fields import HOW_TO_MAKE_ONE
 from asgi_sessions.settings.model import SessionSettings
 
-__all__ = ["policy_summary", "weakened_defaults"]
+__all__ = ["development_only", "policy_summary", "weakened_defaults"]
 
 _LONG_ACCESS = timedelta(hours=1)
 
@@ -20,13 +21,15 @@ def policy_summary(settings: SessionSettings) -> dict[str, str]:
     """The policy in effect, by setting and in the settings' own notation, fit for a log.
 
     Returns:
-        Of ``database_url`` the driver, host, port and database only; of ``secret_key`` how many there are.
+        Of ``database_url`` the driver, host, port and database only; of ``secret_key`` whether it is set, and how many
+        older ones are.
     """
     summary = {name: _written(getattr(settings, name)) for name in type(settings).model_fields}
     url = make_url(settings.database_url_text)
     host = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
     summary["database_url"] = f"{url.drivername}://{host}/{url.database or ''}"
-    summary["secret_key"] = str(len(settings.secret_key)) if settings.secret_key else "none"
+    older = len(settings.secret_key) - 1
+    summary["secret_key"] = "none" if older < 0 else f"set, and {older} older" if older else "set"
     summary["signing_key_provider"] = "own" if settings.signing_key_provider else "none"
     summary["audience"] = settings.token_audience
     if settings.cookie_prefix is None:
@@ -63,9 +66,18 @@ def weakened_defaults(settings: SessionSettings) -> list[str]:
     return list(_weakened(settings))
 
 
+def development_only(settings: SessionSettings) -> list[str]:
+    """Those of `weakened_defaults` that would not hold in production, whatever it is: nobody chooses them for that."""
+    names = ("secret_key: ", "cookie_secure: ")
+    return [sentence for sentence in _weakened(settings) if sentence.startswith(names)]
+
+
 def _weakened(settings: SessionSettings) -> Iterator[str]:
     if not settings.secret_key and database_is_sqlite(settings):
-        yield "secret_key: none, so whoever reads the database file can forge sessions."
+        yield (
+            "secret_key: none, so whoever reads the database file can forge sessions. For production set "
+            f"ASGI_SESSIONS_SECRET_KEY; {HOW_TO_MAKE_ONE}"
+        )
     if not settings.cookie_secure:
         yield "cookie_secure: off, so the cookies travel over plain http too. For development only."
     elif settings.cookie_prefix is not None and not settings.cookie_prefix.lower().startswith(

@@ -135,7 +135,7 @@ def test_check_prints_the_policy_and_no_secret(environment: Callable[..., None],
     policy = dict(line.split(maxsplit=1) for line in done.out.splitlines())
     assert policy["idle_timeout"] == "3h"
     assert policy["database_url"] == "mysql+asyncmy://db.example:3307/shop"
-    assert policy["secret_key"] == "1"
+    assert policy["secret_key"] == "set"
     assert "canary" not in done.out
     assert SECRET_KEY not in done.out
 
@@ -143,8 +143,30 @@ def test_check_prints_the_policy_and_no_secret(environment: Callable[..., None],
 def test_check_warns_of_what_is_weaker_than_the_default(environment: Callable[..., None], shell: Shell) -> None:
     environment(csrf="off", cookie_secure="no")
     done = shell("check")
+    assert done.code == 1
+    assert [line.split(": ")[:2] for line in done.err.splitlines()] == [
+        ["not for production", "secret_key"],
+        ["not for production", "cookie_secure"],
+        ["warning", "csrf"],
+    ]
+    assert "ASGI_SESSIONS_SECRET_KEY" in done.err
+
+
+def test_check_takes_what_somebody_has_chosen(sqlite: str, environment: Callable[..., None], shell: Shell) -> None:
+    environment(csrf="off", idle_timeout="15d")
+    done = shell("check")
     assert done.code == 0
-    assert {line.split(":")[1].strip() for line in done.err.splitlines()} == {"csrf", "cookie_secure", "secret_key"}
+    assert [line.split(": ")[1] for line in done.err.splitlines()] == ["csrf", "idle_timeout"]
+    assert "not for production" not in done.err
+
+
+def test_check_names_a_misspelt_prefix(
+    environment: Callable[..., None], shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASGI_SESSION_SECRET_KEY", SECRET_KEY)
+    done = shell("check")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "ASGI_SESSION_SECRET_KEY: no such variable; did you mean ASGI_SESSIONS_SECRET_KEY?\n"
 
 
 def test_check_refuses_what_the_database_layer_would(environment: Callable[..., None], shell: Shell) -> None:

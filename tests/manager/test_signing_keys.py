@@ -1,6 +1,7 @@
 """Signing keys: made once for all workers, rotated on time, learnt when new, and never readable in the database."""
 
 import asyncio
+import logging
 from typing import Any
 
 import jwt
@@ -80,6 +81,22 @@ async def test_a_key_is_published_a_minute_before_it_signs(new_manager: NewManag
         assert await accepts(sessions, old)
         clock.advance(599)
         assert await accepts(sessions, old)
+
+
+async def test_the_log_says_when_a_key_signs_as_people_write_times(
+    new_manager: NewManager, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "asgi_sessions")
+    clock.now = 1_800_000_000_000
+    async with new_manager(signing_key_lifetime="1h") as sessions:
+        clock.advance(HOUR)
+        await issue(sessions)
+    made = [record.getMessage() for record in caplog.records if "Made signing key" in record.getMessage()]
+    assert [message.partition("in use from ")[2] for message in made] == [
+        "2027-01-15 08:00:00Z.",
+        "2027-01-15 08:00:00Z.",
+        "2027-01-15 09:01:00Z.",
+    ]
 
 
 async def test_the_shortest_lifetime_of_a_key_holds_from_the_first_one(

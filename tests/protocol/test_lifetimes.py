@@ -12,6 +12,7 @@ from asgi_sessions.protocol.lifetimes import (
     LONGEST,
     datetime_to_ms,
     format_duration,
+    format_time,
     from_ms,
     parse_duration,
     to_ms,
@@ -156,3 +157,16 @@ def test_a_naive_datetime_is_refused_by_name() -> None:
 def test_the_system_clock_counts_milliseconds_since_the_epoch() -> None:
     before = time.time()
     assert before - 1 <= system_clock() / 1000 <= time.time() + 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"),
+    [
+        (0, "1970-01-01 00:00:00Z"),
+        (1_800_000_000_999, "2027-01-15 08:00:00Z"),
+        (-1, "1969-12-31 23:59:59Z"),
+        (10**18, "1000000000000000000 ms"),
+    ],
+)
+def test_a_time_is_written_for_people(moment: int, written: str) -> None:
+    assert format_time(moment) == written
