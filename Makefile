@@ -12,7 +12,7 @@ LOWEST := .venv-lowest
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
 
-.PHONY: run test check lint types imports unit model proof format clean engines test-lowest
+.PHONY: run test check lint types imports unit model proof supertokens-client format clean engines test-lowest
 .PHONY: benchmark-requests benchmark-store benchmark-load benchmark-weight
 
 run: $(STAMP)
@@ -56,6 +56,10 @@ proof: model engines
 	$(BIN)/python -m tests.stateful
 	$(BIN)/python -m tests.simulation
 	$(BIN)/python -m tests.races
+
+# The unmodified browser client of client_protocol="supertokens", in five versions. Needs npm, which fetches them.
+supertokens-client: $(STAMP) engines
+	$(BIN)/python -m pytest -n 2 --dist loadscope tests/browser/supertokens_client.py
 
 # Speed, measured: results as JSON, tables and plots in benchmarks/results. Leave the machine alone meanwhile.
 # ARGUMENTS are passed on: make benchmark-requests ARGUMENTS=--quick
