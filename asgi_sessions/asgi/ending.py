@@ -147,6 +147,7 @@ class Ending:
     async def finish(self) -> None:
         """The application has returned."""
         self._stop_waiting()
+        self._exchange.cut_off()  # it may have answered nothing at all
         del self._exchange  # else the two would keep each other alive
         if self._closing is not None:
             if self._closed and not self.over:

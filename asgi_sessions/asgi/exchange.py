@@ -332,10 +332,10 @@ class Exchange:
         return True
 
     def cut_off(self) -> None:
-        """The application was cancelled or has failed, and no response of this connection says what it has done.
+        """The application was cancelled, has failed, or leaves a socket without an answer to its handshake.
 
-        Its client has gone, or is answered further out, where no cookies are set. A session that it has begun is
-        nobody's then.
+        No response of this connection says what it has done: its client has gone, or is answered further out, where no
+        cookies are set. A session that it has begun is nobody's then.
         """
         self._abandon_login()
         self._started = self.answer.started = True  # for a task left behind, that nothing can leave any more

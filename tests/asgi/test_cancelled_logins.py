@@ -136,6 +136,12 @@ async def test_a_login_whose_answer_has_left_stays_whatever_the_server_does_not_
         assert await live(sessions) == 1
 
 
+async def test_a_login_on_a_socket_that_is_never_answered_leaves_no_session(sessions: SessionManager) -> None:
+    async with sessions:
+        assert await answer(sessions, login_then(sessions, "websocket"), kind="websocket") == []
+        assert await live(sessions) == 0
+
+
 @pytest.mark.parametrize(("denies", "expected"), [(True, 1), (False, 0)])
 async def test_a_login_before_a_socket_is_closed_stays_where_a_denial_can_carry_its_cookies(
     denies: bool, expected: int, sessions: SessionManager
