@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import MutableMapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 DENIAL = "websocket.http.response"
@@ -10,11 +12,16 @@ DENIAL = "websocket.http.response"
 _HEADERS_SINCE = (2, 1)  # of the specification of WebSockets in ASGI: before, an acceptance has no headers
 _VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 _GRANIAN = "http.response.pathsend"
+_GRANIAN_DENIES = (2, 8, 9)
 
 
 def can_deny(scope: MutableMapping[str, Any]) -> bool:
-    """Whether the server lets this handshake be answered with a response."""
-    return DENIAL in (scope.get("extensions") or {})
+    """Whether the server lets this handshake be answered with a response that sets or clears cookies.
+
+    granian before 2.8.9 does not survive a response with two headers of one name.
+    """
+    extensions = scope.get("extensions") or {}
+    return DENIAL in extensions and (_GRANIAN not in extensions or _granian() >= _GRANIAN_DENIES)
 
 
 def accepts_with_headers(scope: MutableMapping[str, Any]) -> bool:
@@ -30,3 +37,12 @@ def accepts_with_headers(scope: MutableMapping[str, Any]) -> bool:
         return True
     named = _VERSION.match(asgi.get("spec_version", "2.0"))
     return named is None or (int(named[1]), int(named[2])) >= _HEADERS_SINCE
+
+
+@cache
+def _granian() -> tuple[int, ...]:
+    """Its version; () where that is not to be found."""
+    try:
+        return tuple(int(part) for part in version("granian").split(".") if part.isdecimal())
+    except PackageNotFoundError:
+        return ()

@@ -63,7 +63,9 @@ class WebSocketExchange(Exchange):
             await self._let_out(message)
             self._end.opened()
         elif kind == f"{DENIAL}.start":
-            message["headers"] = answer.start(message.get("headers", ()), looked=self._looked)
+            headers = answer.start(message.get("headers", ()), looked=self._looked)
+            if self._denies:
+                message["headers"] = headers
             await self._let_out(message)
         elif kind == "websocket.close" and not answer.started:
             headers = answer.start((), looked=self._looked)

@@ -1,9 +1,12 @@
 """Where a server drops the headers of an accepted WebSocket, no token is made for it, and a logout is a denial."""
 
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
@@ -16,7 +19,8 @@ from asgi_sessions import (
     get_optional_session,
     get_session,
 )
-from asgi_sessions.asgi.handshake import accepts_with_headers
+from asgi_sessions.asgi import handshake
+from asgi_sessions.asgi.handshake import accepts_with_headers, can_deny
 from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, application, new_manager, parsed_cookies
 from tests.asgi.connections import Socket, login_cookie
 from tests.clocks import MovableClock
@@ -28,6 +32,24 @@ GRANIAN = {
 }
 DAPHNE: dict[str, Any] = {"asgi": {"version": "3.0"}, "extensions": None}
 DROP = pytest.mark.parametrize("server", [GRANIAN, DAPHNE], ids=["granian", "daphne"])
+
+
+@pytest.fixture(autouse=True)
+def granian(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str | None], None]]:
+    """Have the installed version of granian be another; None for none."""
+
+    def install(number: str | None) -> None:
+        def version(_: str) -> str:
+            if number is None:
+                raise PackageNotFoundError
+            return number
+
+        monkeypatch.setattr(handshake, "version", version)
+        handshake._granian.cache_clear()
+
+    install("2.8.9")
+    yield install
+    handshake._granian.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -233,6 +255,45 @@ async def test_a_login_or_refresh_that_was_asked_for_is_the_applications_mistake
             with pytest.raises(ConfigurationError, match=f"{method}: this server drops the headers"):
                 await socket.returned()
         assert await sessions.get_all_session_handles_for_user("bob") == []
+
+
+# -- granian before 2.8.9
+
+
+@pytest.mark.parametrize(
+    ("number", "denies"), [("2.8.7", False), ("2.8.9", True), ("2.9.0rc1", True), ("2.10", True), (None, False)]
+)
+def test_which_versions_deny(granian: Callable[[str | None], None], number: str | None, denies: bool) -> None:
+    granian(number)
+    assert can_deny(GRANIAN) is denies
+    assert can_deny(UVICORN)
+    assert not can_deny(DAPHNE)
+
+
+async def denies_itself(websocket: WebSocket) -> None:
+    await get_optional_session(websocket)
+    await websocket.send_denial_response(PlainTextResponse("no", 404, headers={"x-own": "yes"}))
+
+
+@pytest.mark.parametrize("number", ["2.8.7", "2.8.9"])
+async def test_an_older_one_is_sent_no_cookies_with_a_denial(
+    sessions: SessionManager, granian: Callable[[str | None], None], number: str
+) -> None:
+    granian(number)
+    older = number == "2.8.7"
+    async with sessions:
+        handle, cookie = await login_cookie(sessions)
+        await sessions.revoke_session_using_session_handle(handle)
+        async with On(GRANIAN, with_socket(sessions, echo), cookie) as socket:
+            await socket.returned()
+            if older:
+                assert socket.heard == [{"type": "websocket.close", "code": 1008, "reason": "unauthorised"}]
+            else:
+                assert socket.cookies_of("websocket.http.response.start") == CLEARED
+        async with On(GRANIAN, with_socket(sessions, denies_itself), cookie) as socket:
+            await socket.returned()
+            assert socket.cookies_of("websocket.http.response.start") == ({} if older else CLEARED)
+            assert (b"x-own", b"yes") in socket.heard[0]["headers"]
 
 
 def test_a_test_client_delivers_them(sessions: SessionManager) -> None:
