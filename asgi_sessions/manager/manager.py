@@ -191,7 +191,8 @@ class SessionManager:
             return elsewhere[0]
         if elsewhere:
             raise ConfigurationError(OTHER_LOOP)
-        running_loop()
+        if not anywhere:
+            running_loop()
         raise ConfigurationError(_NOT_STARTED)
 
     def _announce(self) -> None:
