@@ -41,7 +41,12 @@ def cors_headers(settings: SessionSettings) -> CorsHeaders:
 
     Returns:
         Keyword arguments for ``starlette.middleware.cors.CORSMiddleware``.
+
+    Raises:
+        TypeError: It is no `SessionSettings`.
     """
+    if not isinstance(settings, SessionSettings):
+        raise TypeError(f"settings must be a SessionSettings, not {type(settings).__name__}")
     allowed: list[str] = []
     exposed: list[str] = []
     if settings.speaks_supertokens:

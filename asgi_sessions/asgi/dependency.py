@@ -13,7 +13,8 @@ from typing_extensions import TypeVar
 
 from asgi_sessions.asgi.error_responses import Served
 from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
-from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, ASGIConnection, innermost
+from asgi_sessions.manager import arguments
+from asgi_sessions.manager.connection import NOT_A_CONNECTION, SCOPE_KEY, UNRESOLVED, ASGIConnection, innermost
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.lifetimes import from_ms
 
@@ -62,8 +63,12 @@ class SessionDependency(Generic[SessionT]):
             ReauthenticationRequired: The login is older than ``max_auth_age``.
             InvalidClaim: The payload lacks a required claim.
             ConfigurationError: There is no `SessionMiddleware`.
+            TypeError: It is no request or WebSocket.
         """
-        scope = connection.scope
+        try:
+            scope = connection.scope
+        except AttributeError:
+            raise TypeError(NOT_A_CONNECTION.format(type(connection).__name__)) from None
         # On every request, so asked here before `innermost` and `serve` ask the same.
         exchange = scope.get(SCOPE_KEY) or innermost(scope)
         handlers = scope.get("starlette.exception_handlers")
@@ -118,7 +123,19 @@ def require_session(
 
     Returns:
         An awaitable object for ``Depends`` and for direct calls.
+
+    Raises:
+        TypeError: An argument of another type.
+        ValueError: `max_auth_age` is negative.
     """
+    if csrf is not None:
+        arguments.flag(csrf, "csrf")
+    arguments.flag(check_database, "check_database")
+    if not isinstance(claims, Mapping | None):
+        raise TypeError(f"claims must be a mapping, not {type(claims).__name__}")
+    age: Any = max_auth_age
+    if isinstance(age, bool) or not isinstance(age, timedelta | int | float | None):
+        raise TypeError(f"max_auth_age must be a timedelta, or seconds, not {type(max_auth_age).__name__}")
     if max_auth_age is not None and not isinstance(max_auth_age, timedelta):
         max_auth_age = timedelta(seconds=max_auth_age)
     if max_auth_age is not None and max_auth_age < timedelta():

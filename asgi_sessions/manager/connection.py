@@ -23,6 +23,7 @@ _SEVERAL_MANAGERS = (
     "This request is over, and several managers had a part in it: ask one, `await sessions.get_session(request)`, "
     "or take the Session while the request runs and `await session.check()` later."
 )
+NOT_A_CONNECTION = "connection must be a Starlette Request or WebSocket, not {}"
 _OTHER_MANAGER = "This request belongs to another SessionManager: add SessionMiddleware for this one as well."
 
 
@@ -132,8 +133,12 @@ def connection_of(connection: ASGIConnection, manager: "SessionManager") -> Sess
 
     Raises:
         ConfigurationError: There is no such middleware.
+        TypeError: It is no request or WebSocket.
     """
-    scope = connection.scope
+    try:
+        scope = connection.scope
+    except AttributeError:
+        raise TypeError(NOT_A_CONNECTION.format(type(connection).__name__)) from None
     live: SessionConnection | None = scope.get(SCOPE_KEY)
     found = _among(live, manager) or _among(_finished(scope), manager)
     if found is None:

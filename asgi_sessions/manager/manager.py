@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable, TryRefreshToken, Unauthorised
+from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.event_loop import running_loop
@@ -306,8 +307,12 @@ class SessionManager:
 
         Returns:
             False if there is no such session (of this user), or it has already ended.
+
+        Raises:
+            TypeError: The handle is no `str`, or the user id none that can be.
         """
-        return await self.lifecycle.revoker.revoke(session_handle, owner=user_id)
+        handle = arguments.text(session_handle, "session_handle")
+        return await self.lifecycle.revoker.revoke(handle, owner=user_id)
 
     async def revoke_all_sessions_for_user(self, user_id: UserId, *, except_handle: str | None = None) -> int:
         """End all of a user's sessions, in one statement. Touches no cookie.
@@ -321,8 +326,10 @@ class SessionManager:
             How many sessions were ended.
 
         Raises:
-            ValueError: `except_handle` is no session handle. Nothing was ended.
+            TypeError, ValueError: `except_handle` is no session handle, or the user id none that can be. Nothing was
+                ended.
         """
+        except_handle = arguments.text_or_none(except_handle, "except_handle")
         lifecycle = self.lifecycle
         count = await lifecycle.revoker.revoke_all(user_id, except_handle=except_handle)
         if not count:
@@ -332,8 +339,12 @@ class SessionManager:
         return count
 
     async def revoke_multiple_sessions(self, session_handles: Iterable[str]) -> int:
-        """End several sessions; returns how many of them were still alive. Touches no cookie."""
-        return await self.lifecycle.revoker.revoke_many(session_handles)
+        """End several sessions; returns how many of them were still alive. Touches no cookie.
+
+        Raises:
+            TypeError: It is no iterable of `str`, or a single one. Nothing was ended.
+        """
+        return await self.lifecycle.revoker.revoke_many(arguments.handles(session_handles, "session_handles"))
 
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
         """The handles of a user's live sessions; `1` and `"1"` are different users."""
@@ -352,8 +363,11 @@ class SessionManager:
             after: For the next page the last one's end, ``records[-1].cursor``. An empty page is the end.
 
         Raises:
+            TypeError: An argument of another type.
             ValueError: No such limit, or no cursor.
         """
+        arguments.instance(limit, int, "limit")
+        after = arguments.text_or_none(after, "after")
         return await self.lifecycle.list_of(user_id, limit=limit, after=after)
 
     async def get_session_info(self, session_handle: str) -> Any:
@@ -361,16 +375,18 @@ class SessionManager:
 
         Raises:
             Unauthorised: The session is gone. No cookie is touched.
+            TypeError: The handle is no `str`.
         """
-        return await self.lifecycle.get_info(session_handle)
+        return await self.lifecycle.get_info(arguments.text(session_handle, "session_handle"))
 
     async def update_session_info(self, session_handle: str, info: Any) -> None:
         """Replace the server-side data of a session.
 
         Raises:
             Unauthorised: The session is gone. No cookie is touched.
+            TypeError: The handle is no `str`, or `info` no JSON value.
         """
-        await self.lifecycle.set_info(session_handle, info)
+        await self.lifecycle.set_info(arguments.text(session_handle, "session_handle"), info)
 
     async def purge_expired_sessions(self, *, limit: int | None = None) -> int:
         """Delete expired sessions now; the manager does so by itself every `purge_interval`.
@@ -380,7 +396,12 @@ class SessionManager:
 
         Returns:
             How many were deleted.
+
+        Raises:
+            TypeError: The limit is no `int`.
         """
+        if limit is not None:
+            arguments.instance(limit, int, "limit")
         return await self._runtime().purge(limit=limit)
 
     # -- hooks: async functions of a SessionEvent that run beside the request; a failing one is logged, nothing else
@@ -443,7 +464,12 @@ class SessionManager:
             TryRefreshToken: Not a good access token (any more), or the wrong anti-CSRF token.
             Unauthorised: The session has been revoked.
             StoreUnavailable: The database was to be asked and did not answer.
+            TypeError: A token that is no `str`, such as an `IssuedToken` for its `value`.
         """
+        access_token = arguments.text(access_token, "access_token")
+        anti_csrf_token = arguments.text_or_none(anti_csrf_token, "anti_csrf_token")
+        csrf = arguments.flag(csrf, "csrf")
+        check_database = arguments.flag(check_database, "check_database")
         lifecycle = self.lifecycle
         verifier = lifecycle.verifier
         access = await verifier.authentic(access_token)
@@ -455,7 +481,12 @@ class SessionManager:
         return Session(access, lifecycle)
 
     async def refresh_session_without_request(self, refresh_token: str) -> IssuedSession[Any, Any]:
-        """Rotate a refresh token and return what follows. Errors as `refresh_session`."""
+        """Rotate a refresh token and return what follows. Errors as `refresh_session`.
+
+        Raises:
+            TypeError: The token is no `str`, such as an `IssuedToken` for its `value`.
+        """
+        refresh_token = arguments.text(refresh_token, "refresh_token")
         refresher = self.lifecycle.refresher
         token = await refresher.authentic(refresh_token)
         if token is None:

@@ -124,7 +124,12 @@ def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:
 
     Args:
         table_prefix: As in ``SessionSettings.table_prefix``.
+
+    Raises:
+        TypeError: It is no `str`.
     """
+    if not isinstance(table_prefix, str):
+        raise TypeError(f"table_prefix must be str, not {type(table_prefix).__name__}")
     metadata = MetaData()
     build_tables(table_prefix, metadata)
     return metadata

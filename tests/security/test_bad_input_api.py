@@ -51,7 +51,6 @@ TEXTS = [
     ":handle",
     "NULL",
 ]
-NOT_TEXTS: list[Any] = [None, 0, -1, 1.5, True, b"0" * 32, [], {}, (), object(), uuid.uuid4(), 10**400, ["0" * 32]]
 NOT_USERS: list[Any] = [None, True, 1.5, b"alice", [], {}, (), object(), Decimal(1), ["alice"], {"id": 1}]
 
 
@@ -59,15 +58,14 @@ NOT_USERS: list[Any] = [None, True, 1.5, b"alice", [], {}, (), object(), Decimal
 async def test_7_4_5_handles_that_are_none_find_nothing(any_shop: Shop) -> None:
     browser = await any_shop.login()
     manager: Any = any_shop.manager
-    for handle in [*TEXTS, *NOT_TEXTS]:
+    for handle in TEXTS:
         assert await manager.revoke_session_using_session_handle(handle) is False
         with pytest.raises(Unauthorised):
             await manager.get_session_info(handle)
         with pytest.raises(Unauthorised):
             await manager.update_session_info(handle, {"a": 1})
-    assert await manager.revoke_multiple_sessions([*TEXTS, *NOT_TEXTS]) == 0
+    assert await manager.revoke_multiple_sessions(TEXTS) == 0
     assert await manager.revoke_multiple_sessions([]) == 0
-    assert await manager.revoke_multiple_sessions("0" * 32) == 0
     assert await manager.revoke_multiple_sessions(handle for handle in TEXTS) == 0
     assert (await browser.get("/me")).status == 200
 
@@ -120,7 +118,7 @@ async def test_7_2_2_a_user_id_that_can_be_kept_comes_back(any_shop: Shop, kept:
     assert await manager.revoke_all_sessions_for_user(kept) == 1
 
 
-@pytest.mark.parametrize("token", [*TEXTS, *NOT_TEXTS], ids=range(len(TEXTS) + len(NOT_TEXTS)))
+@pytest.mark.parametrize("token", TEXTS, ids=range(len(TEXTS)))
 async def test_9_1_tokens_that_are_none_are_refused(shop: Shop, token: Any) -> None:
     manager: Any = shop.manager
     with pytest.raises(TryRefreshToken):
@@ -129,7 +127,7 @@ async def test_9_1_tokens_that_are_none_are_refused(shop: Shop, token: Any) -> N
         await manager.refresh_session_without_request(token)
 
 
-@pytest.mark.parametrize("token", [*TEXTS, *NOT_TEXTS], ids=range(len(TEXTS) + len(NOT_TEXTS)))
+@pytest.mark.parametrize("token", [None, *TEXTS], ids=range(len(TEXTS) + 1))
 async def test_3_5_anti_csrf_tokens_that_are_none_are_refused(opening: OpenShop, token: Any) -> None:
     async with opening(csrf="token") as shop:
         manager: Any = shop.manager
@@ -139,7 +137,7 @@ async def test_3_5_anti_csrf_tokens_that_are_none_are_refused(opening: OpenShop,
 
 
 @FEW
-@given(access=st.one_of(st.text(max_size=400), st.binary(max_size=400)))
+@given(access=st.text(max_size=400))
 async def test_9_1_any_text_as_a_token(shop: Shop, access: Any) -> None:
     manager: Any = shop.manager
     with pytest.raises(TryRefreshToken):

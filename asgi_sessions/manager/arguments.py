@@ -1,0 +1,74 @@
+"""What is given to a method without a request has the right type, or is a mistake of the caller's that is named.
+
+Else a token in the wrong wrapping would pass for an expired one, and a handle for a session that has ended.
+"""
+
+from typing import Any, TypeVar
+
+from asgi_sessions.manager.session import IssuedSession, IssuedToken, Session, SessionRecord
+
+__all__ = ["flag", "handles", "instance", "text", "text_or_none"]
+
+T = TypeVar("T")
+
+_HINTS: dict[tuple[str, type], str] = {
+    ("token", IssuedToken): "give its .value",
+    ("token", IssuedSession): "give its .{name}.value",
+    ("handle", Session): "give its .session_handle",
+    ("handle", SessionRecord): "give its .session_handle",
+    ("handle", IssuedSession): "give its .session.session_handle",
+    ("after", SessionRecord): "give its .cursor",
+}
+
+
+def text(value: Any, name: str) -> str:
+    """The value as a plain text.
+
+    Raises:
+        TypeError: It is none; the message names the argument and its type, never the value.
+    """
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)  # a subclass may have an opinion of its own
+    hint = next((hint for (kind, wrong), hint in _HINTS.items() if kind in name and isinstance(value, wrong)), "")
+    raise TypeError(f"{name} must be str, not {type(value).__name__}" + (f": {hint.format(name=name)}" if hint else ""))
+
+
+def text_or_none(value: Any, name: str) -> str | None:
+    """As `text`; None stays None."""
+    return None if value is None else text(value, name)
+
+
+def handles(values: Any, name: str) -> list[str]:
+    """Several texts, of any iterable but a text.
+
+    Raises:
+        TypeError: It is none, or holds something else.
+    """
+    mistake = TypeError(f"{name} must be an iterable of session handles, not {type(values).__name__}")
+    if isinstance(values, str | bytes):
+        raise mistake
+    try:
+        items = iter(values)
+    except TypeError:
+        raise mistake from None
+    return [text(value, name) for value in items]
+
+
+def flag(value: Any, name: str) -> bool:
+    """A bool: that something else is true or false by itself would weaken a check without a word.
+
+    Raises:
+        TypeError: It is none.
+    """
+    return instance(value, bool, name)
+
+
+def instance(value: Any, kind: type[T], name: str) -> T:
+    """The value, if it is exactly of this type: no bool passes for an int.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if type(value) is not kind:
+        raise TypeError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
+    return value
