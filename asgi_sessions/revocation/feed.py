@@ -310,13 +310,19 @@ class RevocationFeed:
             self._aged_at = now
 
     async def _poll_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        tidy_at = loop.time()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._wake.wait()
             self._wake.clear()  # not before: who wakes it during a poll may come too late for that one
             with suppress(StoreUnavailable):  # it has been logged
-                await self.poll()
+                if loop.time() < tidy_at:
+                    await self._hear()  # wake-ups make polls, but no work beside them
+                else:
+                    tidy_at = loop.time() + self._interval
+                    await self.poll()
 
     def _now(self) -> float:
         return self._monotonic()

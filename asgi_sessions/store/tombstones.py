@@ -38,8 +38,9 @@ __all__ = [
     "tombstone_lifetime",
 ]
 
-PAGE_SIZE = 5_000
-"""Few enough to be read in some tens of milliseconds, so that a worker goes on serving in between."""
+PAGE_SIZE = 1_000
+"""Few enough to be read in some milliseconds, so that a worker goes on serving in between. Rows of larger pages also
+grow old in Python's garbage collector, which then goes through all objects of the process again and again."""
 NODES_APART_MS = 60_000
 """By which the clocks of nodes may differ at the very first start, when there is no revocation clock yet."""
 CLOCK, FLOOR = "revocation_clock", "revocation_floor"

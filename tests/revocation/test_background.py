@@ -69,6 +69,24 @@ async def test_a_wake_up_does_not_wait_for_the_interval(on_sqlite: Database, sec
     await worker.feed.stop()
 
 
+async def test_what_a_poll_does_besides_is_done_once_in_an_interval_however_many_wake_ups_there_are(
+    on_sqlite: Database, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = build_worker(on_sqlite, seconds, revocation_poll_interval="1h", revocation_max_staleness="2h")
+    await worker.feed.start()
+    tidied: list[Any] = []
+
+    async def tidy(newest: Any) -> None:
+        tidied.append(newest)
+
+    monkeypatch.setattr(worker.feed, "_tidy", tidy)
+    for _ in range(5):
+        worker.feed.wake()
+        await next_poll(worker.store, 1)
+    await worker.feed.stop()
+    assert len(tidied) == 1
+
+
 @pytest.mark.parametrize("failure", [StoreUnavailable(), RuntimeError("a mistake"), KeyError("x")])
 async def test_it_goes_on_after_any_failure(
     started: Worker, on_sqlite: Database, failure: Exception, caplog: pytest.LogCaptureFixture

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asgi_sessions import StoreUnavailable
-from asgi_sessions.revocation import roll_call
+from asgi_sessions.revocation import reading, roll_call
 from asgi_sessions.revocation.reading import FULL_READ_SECONDS, OVERLAP_MS
 from asgi_sessions.store import tombstones
 from asgi_sessions.store.tombstones import TOP
@@ -192,6 +192,7 @@ async def test_what_this_worker_ended_itself_counts_at_once_and_is_told_by_no_po
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(tombstones, "PAGE_SIZE", 5)
+    monkeypatch.setattr(reading, "PIECE_PAGES_PER_SECOND", 2)  # one at each poll
     return 5
 
 
@@ -202,7 +203,7 @@ async def bury_pages(cemetery: Cemetery, size: int, count: int) -> list[str]:
     return handles
 
 
-async def test_a_poll_reads_all_pages(worker: Worker, cemetery: Cemetery, small_pages: int) -> None:
+async def test_a_poll_reads_all_pages(small_pages: int, worker: Worker, cemetery: Cemetery) -> None:
     await worker.feed.poll()
     handles = await bury_pages(cemetery, small_pages, 3)
     worker.watch(*handles)

@@ -7,7 +7,7 @@ import pytest
 
 from asgi_sessions import StoreUnavailable
 from asgi_sessions.revocation import reading
-from asgi_sessions.revocation.reading import CLOCK_STEP_ROWS, OVERLAP_MS, TOP_SECONDS
+from asgi_sessions.revocation.reading import CLOCK_STEP_ROWS, OVERLAP_MS, SETTLE_PAGES, SETTLE_SECONDS, TOP_SECONDS
 from asgi_sessions.store import tombstones
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.repository import SessionRepository
@@ -25,6 +25,8 @@ BULK = 20_000
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tombstones, "PAGE_SIZE", SIZE)
+    monkeypatch.setattr(reading, "CLOCK_STEP_ROWS", SIZE)
+    monkeypatch.setattr(reading, "PIECE_PAGES_PER_SECOND", 2)  # one at each poll
 
 
 @pytest.fixture
@@ -34,14 +36,21 @@ def cemetery(on_sqlite: Database) -> Cemetery:
 
 @pytest.fixture
 async def worker(on_sqlite: Database, seconds: Seconds, small_pages: None) -> Worker:
-    """One that knows eight pages."""
+    """One that knows eight pages, of which none can be from a statement that is still at work."""
     cemetery = Cemetery(on_sqlite)
     for _ in range(8):
         await cemetery.bury(*(some_handle() for _ in range(SIZE)))
     worker = build_worker(on_sqlite, seconds)
-    await worker.feed.poll()
+    await settle(worker, seconds)
     worker.store.places.clear()
     return worker
+
+
+async def settle(worker: Worker, seconds: Seconds) -> None:
+    """Poll until nothing that lies there can be from a statement that is still at work."""
+    for _ in range(3):
+        await worker.feed.poll()
+        seconds.now += SETTLE_SECONDS + 1
 
 
 async def new(cemetery: Cemetery, *, at: int | None = None) -> str:
@@ -58,8 +67,11 @@ async def test_where_nothing_is_new_a_poll_is_the_newest_page_and_a_piece_of_wha
         assert worker.store.places[0] == TOP
 
 
-async def test_what_is_new_is_found_at_once_though_much_is_there(worker: Worker, cemetery: Cemetery) -> None:
+async def test_what_is_new_is_found_at_once_though_much_is_there(
+    worker: Worker, cemetery: Cemetery, seconds: Seconds
+) -> None:
     for _ in range(10):
+        seconds.now += SETTLE_SECONDS
         handle = await new(cemetery)
         worker.store.places.clear()
         await worker.feed.poll()
@@ -75,6 +87,19 @@ async def test_a_late_commit_behind_pages_that_are_known_is_found_by_the_pieces(
         for _ in range(12):
             await worker.feed.poll()
         assert worker.feed.is_out(late)
+
+
+async def test_a_late_commit_behind_what_has_just_been_read_is_found_by_the_next_poll(
+    worker: Worker, cemetery: Cemetery, seconds: Seconds
+) -> None:
+    for apart in (SETTLE_SECONDS / 2, SETTLE_SECONDS / 2, SETTLE_SECONDS + 1):
+        began = await cemetery.now()
+        await cemetery.bury(*(some_handle() for _ in range((SETTLE_PAGES - 1) * SIZE)), at=began + 1)
+        await worker.feed.poll()
+        late = await new(cemetery, at=began)
+        await worker.feed.poll()
+        assert worker.feed.is_out(late), "it began before them, and could be seen only now"
+        seconds.now += apart
 
 
 async def test_after_all_sessions_of_a_user_were_ended_a_late_commit_is_found_by_the_next_poll(
@@ -94,7 +119,9 @@ async def test_after_all_sessions_of_a_user_were_ended_a_late_commit_is_found_by
     assert len(worker.store.places) <= 2, "and later polls cost what they did"
 
 
-async def test_what_this_worker_has_ended_itself_hides_nothing(worker: Worker, cemetery: Cemetery) -> None:
+async def test_what_this_worker_has_ended_itself_hides_nothing(
+    worker: Worker, cemetery: Cemetery, seconds: Seconds
+) -> None:
     hidden = await new(cemetery)
     own = [some_handle() for _ in range(3 * SIZE)]
     for handle in own:
@@ -102,6 +129,7 @@ async def test_what_this_worker_has_ended_itself_hides_nothing(worker: Worker, c
     await cemetery.bury(*own)
     await worker.feed.poll()
     assert worker.feed.is_out(hidden)
+    await settle(worker, seconds)
     worker.store.places.clear()
     await worker.feed.poll()
     assert len(worker.store.places) <= 2, "and they cost nothing once they have been read"
@@ -170,19 +198,21 @@ async def test_the_clock_is_raised_where_many_tombstones_would_be_read_by_each_p
     for _ in range(2):
         await worker.feed.poll()
         seconds.now += OVERLAP_MS / 1000 + 1
+    worker.store.bounds.clear()
     await worker.feed.poll()
-    assert len((await worker.store.page(TOP, worker.store.bounds[-2])).handles) == 0
+    assert len((await worker.store.page(TOP, worker.store.bounds[0])).handles) == 0
 
 
 async def test_after_a_bulk_of_twenty_pages_a_logout_is_found_by_the_next_poll(
     on_mariadb: Database, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tombstones, "PAGE_SIZE", BULK // 20)
+    monkeypatch.setattr(reading, "PIECE_PAGES_PER_SECOND", 2)  # one at each poll
     cemetery, sessions = Cemetery(on_mariadb), SessionRepository(on_mariadb, build_tables())
     worker = build_worker(on_mariadb, seconds)
     await worker.feed.poll()
     await cemetery.fill(BULK, ending_at=await cemetery.now(), apart_ms=0)
-    await worker.feed.poll()
+    await settle(worker, seconds)
     assert len(worker.feed._revoked) == BULK
     for _ in range(10):
         handle = some_handle()
