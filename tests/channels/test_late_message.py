@@ -30,13 +30,14 @@ async def test_a_message_during_a_poll_brings_another_poll(wire: Wire, monkeypat
 
     monkeypatch.setattr(RevocationFeed, "wake", counted)
     async with new_worker(wire.settings) as there, new_worker(wire.settings, revocation_check="none") as here:
-        await until(lambda: wakes == 1)  # it listens
+        await until(lambda: wakes >= 1)  # it listens; a busy machine's pulse may wake it as well
         client = await Client.of(there, issued := await here.create_new_session_without_request("alice"))
         monkeypatch.setattr(TombstoneStore, "page", slow_page)
         go_on.clear()
         wire.flood(1)
         await read.wait()
+        before = wakes
         await here.revoke_session_using_session_handle(issued.session.session_handle)
-        await until(lambda: wakes == 3)
+        await until(lambda: wakes > before)
         go_on.set()
         await client.is_refused_soon()
