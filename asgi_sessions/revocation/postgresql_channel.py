@@ -1,7 +1,7 @@
 """PostgreSQL's own channel: LISTEN and NOTIFY, for whoever keeps the sessions there anyway."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import func, literal, select
 from asgi_sessions.revocation.channel import ANSWER_SECONDS, FAREWELL_SECONDS, QUIET_SECONDS
 from asgi_sessions.store.address import engine_arguments
 from asgi_sessions.store.engine import Database
+from asgi_sessions.store.opening import open_postgresql
 
 __all__ = ["PostgreSQLChannel"]
 
@@ -39,11 +40,9 @@ class PostgreSQLChannel:
         self._notify = select(func.pg_notify(literal(name), literal("")))
 
     async def listen(self, heard: Callable[[], None]) -> None:
-        import asyncpg  # noqa: PLC0415 - an extra
-
         lost = asyncio.Event()
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await _connected(asyncpg.connect(**self._arguments()))
+            connection = await open_postgresql(**self._arguments())
         try:
             connection.add_termination_listener(lambda _: lost.set())
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -73,15 +72,3 @@ class PostgreSQLChannel:
         _, arguments = self._database.engine.dialect.create_connect_args(url)
         arguments = {**arguments, **engine_arguments(url)["connect_args"]}
         return {name: value for name, value in arguments.items() if name not in _DIALECT_ARGUMENTS}
-
-
-async def _connected(connecting: Coroutine[Any, Any, Any]) -> Any:
-    """The connection. asyncpg stumbles over one that is given up half-way, so a cancellation waits for a moment."""
-    task = asyncio.ensure_future(connecting)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=FAREWELL_SECONDS)
-        if not task.cancel() and not task.cancelled() and task.exception() is None:
-            task.result().terminate()
-        raise

@@ -11,6 +11,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.store.opening import open_postgresql, open_sqlite
 from asgi_sessions.store.tls_files import tls_files_problem
 
 __all__ = ["engine_arguments", "parse_database_url"]
@@ -21,6 +22,7 @@ _DRIVERS = {
     "mariadb": "asyncmy",
     "postgresql": "asyncpg",
 }
+_OPENERS = {"sqlite": open_sqlite, "postgresql": open_postgresql}
 
 
 def parse_database_url(database_url: str | URL) -> URL:
@@ -122,6 +124,8 @@ def _postgresql_url_problem(url: URL) -> str | None:
 def engine_arguments(url: URL) -> dict[str, Any]:
     """Return what every engine on this address needs, pooled or not."""
     connect: dict[str, Any] = {}
+    if (opener := _OPENERS.get(url.get_backend_name())) is not None:
+        connect["async_creator_fn"] = opener
     if url.get_backend_name() == "mysql":
         # Without it bytes go as text: the server warns, and asyncmy fetches the warnings and logs values.
         connect["binary_prefix"] = True

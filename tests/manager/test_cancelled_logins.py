@@ -1,7 +1,7 @@
 """A login that is cut off leaves no session that nobody holds, wherever it is cut off."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -10,60 +10,13 @@ from asgi_sessions import SessionManager, StoreUnavailable
 from asgi_sessions.manager import beside, unclaimed
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 from tests.manager.conftest import NewManager
+from tests.suspensions import cut_off_at
 
 LIMITS: dict[str, dict[str, Any]] = {
     "no limit": {"max_sessions_per_user": None},
     "evict_oldest": {"max_sessions_per_user": 2},
     "reject": {"max_sessions_per_user": 4, "max_sessions_action": "reject"},
 }
-
-
-class Suspensions:
-    """Runs a coroutine, and cancels its task at one of its suspensions.
-
-    Attributes:
-        count: How often it has waited for something.
-    """
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], cancel_at: int) -> None:
-        self.count = 0
-        self._coroutine = coroutine
-        self._cancel_at = cancel_at
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        inner = self._coroutine.__await__()
-        sent: Any = None
-        while True:
-            try:
-                waited_for = inner.send(sent)
-            except StopIteration as end:
-                return end.value
-            while True:
-                self.count += 1
-                if self.count == self._cancel_at:
-                    task = asyncio.current_task()
-                    assert task is not None
-                    task.cancel()
-                try:
-                    sent = yield waited_for
-                    break
-                except BaseException as error:
-                    try:
-                        waited_for = inner.throw(error)
-                    except StopIteration as end:
-                        return end.value
-
-
-async def cut_off_at(place: int, login: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
-    """Whether there was such a place."""
-    suspensions = Suspensions(login(), place)
-
-    async def run() -> None:
-        await suspensions
-
-    task = asyncio.create_task(run())
-    await asyncio.wait([task])
-    return task.cancelled()
 
 
 async def live(sessions: SessionManager) -> int:
@@ -82,7 +35,8 @@ async def test_a_login_that_is_cancelled_at_any_await_leaves_no_session(
     async with new_manager(**limit) as sessions:
         await login(sessions)
         place = 1
-        while await cut_off_at(place, lambda: login(sessions)):
+        while task := await cut_off_at(place, lambda: login(sessions)):
+            assert task.cancelled()
             assert await live(sessions) == 1
             place += 1
         assert place > 1

@@ -3,7 +3,6 @@
 import asyncio
 import builtins
 import stat
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +114,6 @@ async def test_a_database_in_memory_outlives_a_cancelled_statement(url: str) -> 
             await reading
     assert await sessions.find("h1") is not None
     await database.close()
-    # aiosqlite's thread outlives a cancelled connect for a moment, and answers to the loop.
-    for thread in threading.enumerate():
-        if "_connection_worker" in thread.name:
-            await asyncio.to_thread(thread.join)
 
 
 async def test_databases_in_memory_are_apart() -> None:

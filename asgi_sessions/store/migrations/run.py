@@ -62,7 +62,8 @@ def _in_one_transaction(connection: Connection, table_prefix: str, revision: str
     try:
         _upgrade(connection, table_prefix, revision)
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        if not connection.invalidated:  # a cancellation costs the connection, and the transaction with it
+            connection.exec_driver_sql("ROLLBACK")
         raise
     connection.exec_driver_sql("COMMIT")
 
