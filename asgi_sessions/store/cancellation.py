@@ -1,10 +1,11 @@
 """Cancelling what awaits a database driver."""
 
 import asyncio
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
 
-__all__ = ["SECOND_CANCELLATION_SECONDS", "Deadline", "end_task"]
+__all__ = ["SECOND_CANCELLATION_SECONDS", "Deadline", "end_task", "to_the_end"]
 
 SECOND_CANCELLATION_SECONDS = 1.0
 """Drivers use asyncio.wait_for, which on Python 3.11 loses a cancellation that comes together with an answer: what has
@@ -59,3 +60,21 @@ async def end_task(task: "asyncio.Task[Any]") -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=SECOND_CANCELLATION_SECONDS)
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do what must not stop half-way: whatever cancels the caller meanwhile waits until it is done.
+
+    Raises:
+        CancelledError: The caller was cancelled; the work is done, or has failed.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()

@@ -19,7 +19,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.store.address import engine_arguments, parse_database_url
-from asgi_sessions.store.cancellation import Deadline
+from asgi_sessions.store.cancellation import Deadline, to_the_end
 from asgi_sessions.store.causes import Cause, diagnose, phrase
 from asgi_sessions.store.connection_setup import (
     STATEMENT_TIMEOUT_SECONDS,
@@ -100,10 +100,15 @@ class Database:
         self.statement_timeout = statement_timeout
         self._loop = asyncio.get_running_loop()
         self._has_connected = False
-        self._memory: sqlite3.Connection | None = None
-        if self.dialect == "sqlite":
-            self.url, self._memory = _prepare_sqlite(url)
-        self._slots = asyncio.Semaphore(1 if self._memory else POOL_SIZE)
+        in_memory = self.dialect == "sqlite" and url.database in (None, "", ":memory:")
+        if in_memory:
+            self.url = url.set(
+                database=f"file:asgi_sessions_{uuid.uuid4().hex}",
+                query={"mode": "memory", "cache": "shared", "uri": "true"},
+            )
+        elif self.dialect == "sqlite":
+            _make_file(url)
+        self._slots = asyncio.Semaphore(1 if in_memory else POOL_SIZE)
         try:
             self.engine: AsyncEngine = create_async_engine(
                 self.url,
@@ -133,13 +138,24 @@ class Database:
         self._statements = PreparedStatements(self.engine.sync_engine)
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost_connections)
         set_up_connections(self.engine.sync_engine, busy_timeout=statement_timeout)
+        # A cancelled statement costs its connection, and with the last one a database in memory would be gone.
+        address = f"{self.url.database}?mode=memory&cache=shared"
+        self._holder = sqlite3.connect(address, uri=True) if in_memory else None
 
     async def close(self) -> None:
-        """Close all connections. Call it on the loop that opened the database."""
-        await greenlet_spawn(self._connections.close)
-        await self.engine.dispose()
-        if self._memory is not None:
-            self._memory.close()
+        """Close all connections, those in use when their statement ends. Call it on the loop that opened them.
+
+        Nothing can be run from now on: it raises ``StoreUnavailable``.
+        """
+        await to_the_end(self._close())
+
+    async def _close(self) -> None:
+        try:
+            await greenlet_spawn(self._connections.close)
+            await self.engine.dispose()
+        finally:
+            if self._holder is not None:
+                self._holder.close()
 
     async def run(
         self,
@@ -315,20 +331,14 @@ async def open_database(database_url: str | URL, *, statement_timeout: float = S
     return Database(parse_database_url(database_url), statement_timeout=statement_timeout)
 
 
-def _prepare_sqlite(url: URL) -> tuple[URL, sqlite3.Connection | None]:
-    if not url.database or url.database == ":memory:":
-        # A cancelled statement costs its connection, and with the last one the database would be gone. So it
-        # gets a name, and a connection that only holds it.
-        name = f"file:asgi_sessions_{uuid.uuid4().hex}"
-        holder = sqlite3.connect(f"{name}?mode=memory&cache=shared", uri=True)
-        return url.set(database=name, query={"mode": "memory", "cache": "shared", "uri": "true"}), holder
-    if not url.database.startswith("file:"):
-        if not (folder := Path(url.database).parent).is_dir():
-            raise ConfigurationError(f"database_url: the folder {folder} does not exist")
-        # It may hold signing keys: for the owner only. SQLite's other files inherit this.
-        with suppress(OSError):  # there already; or it cannot be, and SQLite will say so
-            os.close(os.open(url.database, os.O_CREAT | os.O_EXCL, 0o600))
-    return url, None
+def _make_file(url: URL) -> None:
+    if url.database is None or url.database.startswith("file:"):
+        return
+    if not (folder := Path(url.database).parent).is_dir():
+        raise ConfigurationError(f"database_url: the folder {folder} does not exist")
+    # It may hold signing keys: for the owner only. SQLite's other files inherit this.
+    with suppress(OSError):  # there already; or it cannot be, and SQLite will say so
+        os.close(os.open(url.database, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _is_of_the_arguments(error: Exception) -> bool:

@@ -17,6 +17,10 @@ KEEP_SECONDS = 30.0
 SQLAlchemy's loggers counts from a check-out."""
 
 
+class DatabaseClosed(Exception):
+    """There are no connections any more."""
+
+
 class KeptConnections:
     """A pool's connections, those in use and those that wait to be used again.
 
@@ -29,17 +33,25 @@ class KeptConnections:
         self._engine = engine
         self._idle: list[Connection] = []
         self._until: dict[Connection, float] = {}
+        self._closed = False
 
     def take(self) -> Connection:
-        """Return a connection, to be given to `keep` or to `give_up`. Autocommit: it is in no transaction."""
+        """Return a connection, to be given to `keep` or to `give_up`. Autocommit: it is in no transaction.
+
+        Raises:
+            DatabaseClosed: After `close`.
+        """
         if self._idle:
             connection = self._idle.pop()  # the last one used, so that those that are not needed grow old
             if time.monotonic() < self._until[connection]:
                 return connection
             del self._until[connection]
             connection.close()
+        if self._closed:
+            raise DatabaseClosed
         connection = PreparedStatements.with_plain_rows(self._engine.connect())
-        self._until[connection] = time.monotonic() + KEEP_SECONDS
+        if not self._closed:
+            self._until[connection] = time.monotonic() + KEEP_SECONDS
         return connection
 
     def keep(self, connection: Connection) -> None:
@@ -47,19 +59,28 @@ class KeptConnections:
         if connection in self._until and not connection.invalidated:
             self._idle.append(connection)
         else:
-            self._until.pop(connection, None)
-            connection.close()
+            self._give_back(connection)
 
     def give_up(self, connection: Connection) -> None:
         """Take back a connection whose statement failed or was cut off. Nothing kept from before is trusted."""
         try:
-            self.close()
+            self._give_all_back()
         finally:
-            connection.close()
+            self._give_back(connection)
 
     def close(self) -> None:
-        """Give all connections to the pool, those in use when their operation ends."""
+        """Give all connections to the pool, which is to be closed then; those in use are closed when they come back."""
+        self._closed = True
+        self._give_all_back()
+
+    def _give_all_back(self) -> None:
         self._until.clear()
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+    def _give_back(self, connection: Connection) -> None:
+        self._until.pop(connection, None)
+        if self._closed:
+            connection.invalidate()  # the pool would keep it, and nobody closes that a second time
+        connection.close()
