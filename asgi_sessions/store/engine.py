@@ -131,7 +131,7 @@ class Database:
             ) from None
         except (ArgumentError, TypeError, ValueError):
             raise ConfigurationError(_NOT_TAKEN) from None
-        if self.dialect == "sqlite" and self._memory is None:
+        if self.dialect == "sqlite" and not in_memory:
             self._try_file()
         event.listen(self.engine.sync_engine, "connect", self._connected)
         self._connections = KeptConnections(self.engine.sync_engine)
