@@ -116,7 +116,7 @@ NOT_CHECKED = {
     "create_new_session": {"user_id", "jwt_payload", "session_info"},
     "get_session": {"required", "csrf", "check_database"},
 }
-WITHOUT_ARGUMENTS = {"start", "stop", "upgrade_database", "time"}
+WITHOUT_ARGUMENTS = {"start", "stop", "upgrade_database", "end_connections", "time"}
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
     "cors_headers": (asgi_sessions.cors_headers, {"settings": [None, *SETTINGS]}),
