@@ -1,9 +1,9 @@
 """Whose page made the request: the rules of `protocol.csrf` and the anti-CSRF token, applied as the settings say."""
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from typing import Any
 
-from asgi_sessions.asgi.transport import header_values
+from asgi_sessions.asgi.transport import Credentials, header_values
 from asgi_sessions.errors import CsrfRejected, TryRefreshToken
 from asgi_sessions.manager.audit import Event, record
 from asgi_sessions.manager.manager import SessionManager
@@ -23,7 +23,7 @@ class CrossSiteGuard:
         self._asked: dict[str, Any] = {
             "scheme": scope.get("scheme", "http"),
             "host": hosts[0] if len(hosts) == 1 else None,
-            "headers": scope["headers"],
+            "headers": [header for header in scope["headers"] if header[0].lower() in rules.BROWSER_HEADERS],
             "trusted_origins": settings.trusted_origins,
         }
 
@@ -46,16 +46,15 @@ class CrossSiteGuard:
         if mode != "token" or websocket:
             self._check(access, method="POST" if csrf else None)
         if mode in {"token", "both"} and not websocket:  # browsers let no page add headers to a handshake
-            presented = header_values(self._scope["headers"], HEADER.encode())
-            expected = access.anti_csrf_token if access is not None else None
-            if len(presented) != 1 or not token_matches(expected, presented[0]):
+            credentials = header_values(self._scope["headers"], HEADER.encode())
+            if access is None or len(credentials) != 1 or not token_matches(access.anti_csrf_token, credentials[0]):
                 raise TryRefreshToken
 
-    def check_origin(self, carried: Sequence[str], *, method: str | None = None) -> None:
+    def check_origin(self, carried: Credentials, *, method: str | None = None) -> None:
         """Check a login, refresh or sign-out: by its origin, in every mode but ``off``.
 
         Args:
-            carried: The access tokens of the request, which say whose session was to be used.
+            carried: What the request carries, which says whose session was to be used.
             method: Another than the request's own: refresh and sign-out are never safe, a login by GET is the way
                 back from an identity provider.
 
@@ -69,7 +68,9 @@ class CrossSiteGuard:
         """Whether the request may rotate the tokens by the way; another site's image or frame may not."""
         return rules.refresh_allowed(**self._asked)
 
-    def _check(self, access: AccessToken | None, carried: Sequence[str] = (), *, method: str | None = None) -> None:
+    def _check(
+        self, access: AccessToken | None, carried: Credentials | None = None, *, method: str | None = None
+    ) -> None:
         try:
             rules.check(
                 method=method or self._scope.get("method", "GET"),
@@ -78,8 +79,8 @@ class CrossSiteGuard:
                 **self._asked,
             )
         except CsrfRejected:
-            if access is None and len(carried) == 1:
-                access = self._manager.lifecycle.verifier.recognise(carried[0].encode("latin-1", "replace"))
+            if access is None and carried is not None and len(carried.access) == 1:
+                access = self._manager.lifecycle.verifier.recognise(carried.access[0].encode("latin-1", "replace"))
             if access is not None:
                 record(Event.CSRF_REJECTED, session_handle=access.handle, user_id=access.user_id)
             else:  # no event of a session's, and anybody's page can make any number of them

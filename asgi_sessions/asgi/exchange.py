@@ -155,7 +155,7 @@ class Exchange:
         self._needs_tokens("create_new_session")
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
-            self._guard.check_origin(carried.access)
+            self._guard.check_origin(carried)
         async with self._one_at_a_time:
             replaces = await self._handles_in(lifecycle, carried)
             tokens = await lifecycle.create(owner, jwt_payload, session_info, device=self._device(), replaces=replaces)
@@ -181,14 +181,14 @@ class Exchange:
         if self._access is not None or self._lock is not None:
             return UNRESOLVED
         names = self._transport.names_alone
-        text = None if names is None else only_value(self._scope["headers"], names)
-        if not text:
-            if text is None:
+        token = None if names is None else only_value(self._scope["headers"], names)
+        if not token:
+            if token is None:
                 return UNRESOLVED
             if required:
                 raise Unauthorised
             return None
-        access = None if check_database else lifecycle.verifier.recognise(text)
+        access = None if check_database else lifecycle.verifier.recognise(token)
         if access is None:
             return UNRESOLVED
         # A page of any site may open a socket, whatever the server calls its method.
@@ -222,7 +222,7 @@ class Exchange:
         self._needs_tokens("refresh_session")
         carried = self._transport.read(self._headers, refreshing=True)
         if not carried.bearer:
-            self._guard.check_origin(carried.access, method="POST")
+            self._guard.check_origin(carried, method="POST")
         async with self._one_at_a_time:
             try:
                 access = await presented.access_token(lifecycle, carried)
@@ -243,7 +243,7 @@ class Exchange:
         self._looked = True
         carried = self._transport.read(self._headers)
         if not carried.bearer:
-            self._guard.check_origin(carried.access, method="POST")
+            self._guard.check_origin(carried, method="POST")
         async with self._one_at_a_time:
             revoked = [await lifecycle.revoker.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
             self.answer.ended(by_user=True)
@@ -436,7 +436,7 @@ class Exchange:
             token,
             retry_marker=carried.retry_marker,
             # The pages of an inline application learn no new token with each answer, so that it has to last.
-            anti_csrf_token=access.anti_csrf_token if inline and access is not None else None,
+            carries_over=access if inline else None,
             issue=self._carries_tokens and not (inline and self._age > MAX_ANSWER_AGE_MS),
             arrived_at=self._arrived,
             serves_parents=inline,

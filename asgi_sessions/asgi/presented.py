@@ -7,6 +7,7 @@ attacker's. They are refused, and the answer clears all but ours.
 """
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from asgi_sessions.asgi.transport import MAX_COPIES, Credentials
 from asgi_sessions.errors import TooManyCookies, Unauthorised
@@ -71,28 +72,34 @@ async def handles(lifecycle: Lifecycle, carried: Credentials) -> list[str]:
     return list(dict.fromkeys([*(token.handle for token in access), *(token.handle for token in refresh)]))
 
 
+# What holds tokens here, and in the verifiers, is called `token` or `credentials`: such names error reports leave out.
+
+
 async def _authentic_access(
-    lifecycle: Lifecycle, copies: Iterable[str], too_many: type[Exception]
+    lifecycle: Lifecycle, credentials: Iterable[str], too_many: type[Exception]
 ) -> list[AccessToken]:
     verifier = lifecycle.verifier
-    found = [await verifier.authentic(text) for text in _few(copies, verifier.looks_authentic, too_many)]
+    credentials = _few(credentials, verifier.looks_authentic)
+    if len(credentials) > MAX_COPIES:
+        raise too_many
+    found = [await verifier.authentic(token) for token in credentials]
     return [access for access in found if access is not None]
 
 
 async def _authentic_refresh(
-    lifecycle: Lifecycle, copies: Iterable[str], too_many: type[Exception]
+    lifecycle: Lifecycle, credentials: Iterable[str], too_many: type[Exception]
 ) -> list[RefreshToken]:
     refresher = lifecycle.refresher
-    found = [await refresher.authentic(text) for text in _few(copies, refresher.looks_authentic, too_many)]
+    credentials = _few(credentials, refresher.looks_authentic)
+    if len(credentials) > MAX_COPIES:
+        raise too_many
+    found = [await refresher.authentic(token) for token in credentials]
     return [token for token in found if token is not None]
 
 
-def _few(copies: Iterable[str], looks_authentic: Callable[[str], bool], too_many: type[Exception]) -> list[str]:
-    """The copies to verify: each once, and only those that cannot be told to be none of ours without that."""
-    few: list[str] = []
-    for text in dict.fromkeys(copies):
-        if looks_authentic(text):
-            if len(few) == MAX_COPIES:
-                raise too_many
-            few.append(text)
-    return few
+def _few(credentials: Iterable[str], looks_authentic: Callable[[str], bool]) -> list[str]:
+    """The copies to verify: each once, and only those that cannot be told to be none of ours without that.
+
+    One more than may be where there are too many, whatever their number.
+    """
+    return list(islice(filter(looks_authentic, dict.fromkeys(credentials)), MAX_COPIES + 1))

@@ -65,13 +65,16 @@ class Issuer:
         self._with_lineage = settings.promote_on == "first_use"
         self._with_csrf_token = settings.uses_csrf_tokens
 
-    async def issue(self, row: SessionRow, refresh: RefreshToken, *, anti_csrf_token: str | None = None) -> TokenSet:
+    async def issue(
+        self, row: SessionRow, refresh: RefreshToken, *, carries_over: AccessToken | None = None
+    ) -> TokenSet:
         """Sign a new pair.
 
         Args:
             row: The session.
             refresh: The refresh token to hand out.
-            anti_csrf_token: One to carry over; a new one is made where none is given and the settings want it.
+            carries_over: An access token whose anti-CSRF token the new one is to have; where it has none, or none is
+                given, and the settings want one, it is a new one.
 
         Raises:
             PayloadTooLarge: The payload does not fit into a cookie.
@@ -79,7 +82,8 @@ class Issuer:
         now = self._clock()
         access = self.describe(row, refresh.generation, now)
         if self._with_csrf_token:
-            access = replace(access, anti_csrf_token=anti_csrf_token or secrets.token_urlsafe(32))
+            csrf_token = None if carries_over is None else carries_over.anti_csrf_token
+            access = replace(access, anti_csrf_token=csrf_token or secrets.token_urlsafe(32))
         if self._with_lineage:
             access = replace(access, lineage=_lineage(refresh))
         expires_at = min(refresh.issued_at + self._settings.idle_timeout_ms, row.expires_at)

@@ -466,16 +466,17 @@ class SessionManager:
             StoreUnavailable: The database was to be asked and did not answer.
             TypeError: A token that is no `str`, such as an `IssuedToken` for its `value`.
         """
-        access_token = arguments.text(access_token, "access_token")
-        anti_csrf_token = arguments.text_or_none(anti_csrf_token, "anti_csrf_token")
+        token = arguments.text(access_token, "access_token")
+        credentials = arguments.text_or_none(anti_csrf_token, "anti_csrf_token")
+        del access_token, anti_csrf_token  # names that error reports do not leave out
         csrf = arguments.flag(csrf, "csrf")
         check_database = arguments.flag(check_database, "check_database")
         lifecycle = self.lifecycle
         verifier = lifecycle.verifier
-        access = await verifier.authentic(access_token)
+        access = await verifier.authentic(token)
         if access is None or not verifier.in_time(access):
             raise TryRefreshToken
-        if csrf and self.settings.uses_csrf_tokens and not token_matches(access.anti_csrf_token, anti_csrf_token):
+        if csrf and self.settings.uses_csrf_tokens and not token_matches(access.anti_csrf_token, credentials):
             raise TryRefreshToken
         await verifier.stands(access, check_database=check_database)
         return Session(access, lifecycle)
@@ -486,14 +487,15 @@ class SessionManager:
         Raises:
             TypeError: The token is no `str`, such as an `IssuedToken` for its `value`.
         """
-        refresh_token = arguments.text(refresh_token, "refresh_token")
+        token = arguments.text(refresh_token, "refresh_token")
+        del refresh_token  # a name that error reports do not leave out
         refresher = self.lifecycle.refresher
-        token = await refresher.authentic(refresh_token)
-        if token is None:
+        found = await refresher.authentic(token)
+        if found is None:
             raise Unauthorised
-        refreshed = await refresher.refresh(token)
+        refreshed = await refresher.refresh(found)
         if refreshed.tokens is None:
-            raise already_rotated(token)
+            raise already_rotated(found)
         return self._issued(refreshed.tokens)
 
     def _issued(self, tokens: TokenSet) -> IssuedSession[Any, Any]:

@@ -82,27 +82,27 @@ class Refresher:
         self._restored = OncePerMinute(_log, logging.CRITICAL, clock)
         self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
 
-    def looks_authentic(self, text: str) -> bool:
-        """Whether it takes a look at the MAC to tell that `text` is no refresh token of ours."""
-        return self._keys.refresh_tokens.looks_encoded(text)
+    def looks_authentic(self, token: str) -> bool:
+        """Whether it takes a look at the MAC to tell that `token` is no refresh token of ours."""
+        return self._keys.refresh_tokens.looks_encoded(token)
 
-    async def authentic(self, text: str) -> RefreshToken | None:
-        """The refresh token that `text` is, None for anything that we did not issue.
+    async def authentic(self, token: str) -> RefreshToken | None:
+        """The refresh token that `token` is, None for anything that we did not issue.
 
         Raises:
             StoreUnavailable: Its key is unknown here, and the keys could not be loaded again.
         """
-        token = self._keys.refresh_tokens.decode(text)
-        if token is None and self._keys.refresh_tokens.unknown_key(text) and await self._keys.learn():
-            token = self._keys.refresh_tokens.decode(text)
-        return token
+        found = self._keys.refresh_tokens.decode(token)
+        if found is None and self._keys.refresh_tokens.unknown_key(token) and await self._keys.learn():
+            found = self._keys.refresh_tokens.decode(token)
+        return found
 
     async def refresh(
         self,
         token: RefreshToken,
         *,
         retry_marker: str | None = None,
-        anti_csrf_token: str | None = None,
+        carries_over: AccessToken | None = None,
         issue: bool = True,
         arrived_at: int | None = None,
         serves_parents: bool = False,
@@ -112,7 +112,7 @@ class Refresher:
         Args:
             token: An authentic refresh token.
             retry_marker: The marker that came with it, if any.
-            anti_csrf_token: One to carry over into the new access token.
+            carries_over: An access token whose anti-CSRF token the new one is to have.
             issue: False where the answer can carry no tokens, or the request has been under way for so long that
                 others may have rotated since: nobody is accused then, and `rotation.serve` says who is served.
             arrived_at: When the request arrived, ms; now if left out.
@@ -124,11 +124,12 @@ class Refresher:
             TokenTheftDetected: The session has been revoked.
             StoreUnavailable: No verdict; try again.
         """
-        if self._clock() >= token.issued_at + self._settings.idle_timeout_ms:
-            raise Unauthorised
         retried = retry_marker is not None and self._keys.retry_markers.matches(
             retry_marker, token.handle, token.generation, self._clock()
         )
+        del retry_marker  # else it would be in the report of whatever fails from here on
+        if self._clock() >= token.issued_at + self._settings.idle_timeout_ms:
+            raise Unauthorised
         for reads in range(MAX_READS):
             row, verdict = await self._judge(token, retried=retried, accuse=issue, fresh=reads > 0)
             late = token if verdict is Verdict.LATE_PARENT else None
@@ -147,7 +148,7 @@ class Refresher:
                 await self._touch(row)
             elif not await self.promote(token.handle, token.lineage, row.expires_at):
                 continue
-            return await self._follow(row, token, anti_csrf_token)
+            return await self._follow(row, token, carries_over)
         raise StoreUnavailable
 
     async def promote(self, handle: str, lineage: Lineage, expires_at: int, *, served: bool = False) -> bool:
@@ -266,11 +267,11 @@ class Refresher:
                 unless_since=unless_since,
             )
 
-    async def _follow(self, row: SessionRow, token: RefreshToken, anti_csrf_token: str | None) -> Refreshed:
+    async def _follow(self, row: SessionRow, token: RefreshToken, carries_over: AccessToken | None) -> Refreshed:
         now = self._clock()
         twin = is_young(token.lineage, now, self._settings.min_refresh_age_ms)
         following = token.twin() if twin else token.child(now)
-        tokens = await self._issuer.issue(row, following, anti_csrf_token=anti_csrf_token)
+        tokens = await self._issuer.issue(row, following, carries_over=carries_over)
         self._events.happened(
             Event.REFRESHED,
             session_handle=row.handle,

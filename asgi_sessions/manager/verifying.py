@@ -72,46 +72,47 @@ class Verifier:
         self._seen: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._most_seen = max(LEAST_SEEN, settings.verified_token_memory // 2 // SEEN_BYTES)
 
-    def looks_authentic(self, text: str) -> bool:
-        """Whether it takes a look at the signature to tell that `text` is no access token of ours."""
-        return access_token.looks_signed(text, self._keys.keyring)
+    def looks_authentic(self, token: str) -> bool:
+        """Whether it takes a look at the signature to tell that `token` is no access token of ours."""
+        return access_token.looks_signed(token, self._keys.keyring)
 
-    async def authentic(self, text: object) -> AccessToken | None:
-        """The access token that `text` is, perhaps expired; None for anything that we did not sign.
+    async def authentic(self, token: object) -> AccessToken | None:
+        """The access token that `token` is, perhaps expired; None for anything that we did not sign.
 
         Raises:
             StoreUnavailable: Its key is unknown here, and the keys could not be loaded again.
         """
-        if not isinstance(text, str):
+        if not isinstance(token, str):
             return None
-        sent = text.encode("latin-1", "replace")  # no token holds a question mark
+        token = token.encode("latin-1", "replace")  # no token holds a question mark
+        found, unknown_key = None, False
         try:
-            found = self._verify(sent)
+            found = self._verify(token)
         except InvalidAccessToken as error:
-            if not error.unknown_key_id or not await self._keys.learn():
-                return None
-        else:
-            if not await self._times.learn(found):
-                return found
+            unknown_key = error.unknown_key_id
+        # Not within the handler: what fails here would be reported with the frames that have looked at the token.
+        again = unknown_key and await self._keys.learn() if found is None else await self._times.learn(found)
+        if not again:
+            return found
         try:
-            return self._verify(sent)
+            return self._verify(token)
         except InvalidAccessToken:
             return None
 
-    def recognise(self, text: bytes) -> AccessToken | None:
-        """The access token that `text` is, where this worker can tell by itself that it stands.
+    def recognise(self, token: bytes) -> AccessToken | None:
+        """The access token that `token` is, where this worker can tell by itself that it stands.
 
         None says nothing: ask `authentic` and `stands`, which have the time to find out.
 
         Args:
-            text: What the client sent.
+            token: What the client sent.
         """
         if self._check_database:
             return None
-        found = self._verified[text] if self._keys.keyring is self._keyring else None
+        found = self._verified[token] if self._keys.keyring is self._keyring else None
         if found is None:
             try:
-                found = self._verify_anew(text)
+                found = self._verify_anew(token)
             except InvalidAccessToken:
                 return None
         clock = self._clock
@@ -171,42 +172,42 @@ class Verifier:
         lineage = access.lineage
         return lineage is None or access.generation == 0 or (access.handle, lineage.token_hash) in self._seen
 
-    def _verify(self, text: bytes) -> AccessToken:
-        found = self._verified[text] if self._keys.keyring is self._keyring else None
+    def _verify(self, token: bytes) -> AccessToken:
+        found = self._verified[token] if self._keys.keyring is self._keyring else None
         try:
-            return self._verify_anew(text) if found is None else found
+            return self._verify_anew(token) if found is None else found
         except LegacyAccessToken as legacy:
             return legacy.token
 
-    def _verify_anew(self, text: bytes) -> AccessToken:
+    def _verify_anew(self, token: bytes) -> AccessToken:
         keyring = self._keys.keyring
         if keyring is not self._keyring:  # a key may have stopped signing, and its tokens end sooner
             self._verified.forget()
             self._refused = None
             self._keyring = keyring
-        if text == self._refused:  # by `recognise`, a moment ago
+        if token == self._refused:  # by `recognise`, a moment ago
             raise InvalidAccessToken
         try:
-            found = self._read(text.decode("latin-1"), keyring)
+            found = self._read(token.decode("latin-1"), keyring)
         except InvalidAccessToken as error:
             if isinstance(error, LegacyAccessToken) and error.token.issued_at < self._keys.legacy_until:
                 if self._doubts_legacy:
                     raise
                 found = error.token
             else:
-                if not error.unknown_key_id and len(text) <= access_token.MAX_LENGTH:
-                    self._refused = text
+                if not error.unknown_key_id and len(token) <= access_token.MAX_LENGTH:
+                    self._refused = token
                 raise InvalidAccessToken(unknown_key_id=error.unknown_key_id) from None
         # Once for all uses: what was not of the future will not be.
         now = self._clock()
         if found.expires_at - found.issued_at > self._covered or found.issued_at - now > self._ahead:
             return self._times.bounded(found, now)
-        self._verified.remember(text, found, now)
+        self._verified.remember(token, found, now)
         return found
 
-    def _read_in_doubt(self, read: Callable[[str, Keyring], AccessToken], text: str, keyring: Keyring) -> AccessToken:
+    def _read_in_doubt(self, read: Callable[[str, Keyring], AccessToken], token: str, keyring: Keyring) -> AccessToken:
         """As `read`, for the manager whose own audience is that of older versions: its tokens look like theirs."""
-        found = read(text, keyring)
+        found = read(token, keyring)
         if found.issued_at < self._keys.legacy_until:
             raise LegacyAccessToken(replace(found, legacy=True))
         return found

@@ -10,10 +10,13 @@ from typing import Final, TypeAlias
 
 from asgi_sessions.errors import CsrfRejected
 
-__all__ = ["Headers", "check", "refresh_allowed"]
+__all__ = ["BROWSER_HEADERS", "Headers", "check", "refresh_allowed"]
 
 Text: TypeAlias = str | bytes
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[Text, Text]]
+
+BROWSER_HEADERS: Final = frozenset({b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+"""The headers that are looked at, in lower case."""
 
 # RFC 9110, section 9.2.1, without TRACE, which no browser sends.
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -97,12 +100,7 @@ def refresh_allowed(*, scheme: str, host: Text | None, headers: Headers, trusted
 
 def _browser_headers(headers: Headers) -> dict[str, list[str]]:
     """Every value of the headers that matter here, so that repeats are seen."""
-    found: dict[str, list[str]] = {
-        "origin": [],
-        "sec-fetch-site": [],
-        "sec-fetch-mode": [],
-        "sec-fetch-dest": [],
-    }
+    found: dict[str, list[str]] = {name.decode(): [] for name in BROWSER_HEADERS}
     pairs: Iterable[tuple[Text, Text]]
     multi_items = getattr(headers, "multi_items", None)  # Starlette's Headers keep repeats
     if callable(multi_items):

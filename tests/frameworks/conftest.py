@@ -4,13 +4,14 @@ import pytest
 
 from asgi_sessions import SessionManager
 from asgi_sessions.testing import MovableClock
-from tests.frameworks.sites import FRAMEWORKS, blocks_under, installed, pasted
+from tests.frameworks.sites import FRAMEWORKS, blocks_under, pasted
+from tests.installed import installed
 
 
 @pytest.fixture(scope="session", params=FRAMEWORKS)
 def pasted_site(request: pytest.FixtureRequest) -> Any:
     """A framework's code of the page, executed once: these frameworks keep a register of applications."""
-    framework = installed(FRAMEWORKS[request.param])
+    framework = installed(FRAMEWORKS[request.param], extra="frameworks")
     if request.param == "Sanic":
         framework.Sanic.test_mode = True  # it starts more than once
     with pytest.MonkeyPatch.context() as patch:

@@ -1,16 +1,12 @@
 """The applications of docs/frameworks.md, as its readers would paste them, and a server around them."""
 
 import asyncio
-import importlib
-import os
 import re
 import sys
 import types
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import pytest
 import uvicorn
 from starlette.types import ASGIApp, Message
 
@@ -22,16 +18,6 @@ FRAMEWORKS = {name: name.lower() for name in ("Litestar", "Quart", "BlackSheep",
 """Sections that show a whole site, and what to import for them."""
 PATIENCE = 60.0
 """Seconds. Nothing here takes so long unless it is broken."""
-
-
-def installed(name: str) -> Any:
-    """A framework's module. Where it is missing the test is skipped, but fails in CI."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if "CI" in os.environ:
-            pytest.fail(f"{error}: pip install -e '.[frameworks]'", pytrace=False)
-        pytest.skip(f"{name} is not installed: pip install -e '.[frameworks]'")
 
 
 def blocks_under(heading: str) -> list[Block]:

@@ -10,7 +10,8 @@ from asgi_sessions import SessionManager
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE, REFRESH_COOKIE
 from asgi_sessions.testing import MovableClock
 from tests.asgi.connections import login_cookie
-from tests.frameworks.sites import PATIENCE, blocks_under, installed, pasted, served
+from tests.frameworks.sites import PATIENCE, blocks_under, pasted, served
+from tests.installed import installed
 
 LIFETIME = 301.0
 HANDLERS = ["greet", "greet_from_a_thread"]
@@ -25,7 +26,7 @@ def clock() -> MovableClock:
 async def site(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     monkeypatch.setenv("ASGI_SESSIONS_DATABASE_URL", "sqlite+aiosqlite://")
-    installed("gradio")
+    installed("gradio", extra="frameworks")
     [block] = blocks_under("Gradio")
     module: Any = pasted(block, "shop.page")
     module.sessions.clock = clock

@@ -18,7 +18,8 @@ from starlette.requests import HTTPConnection
 from asgi_sessions import ConfigurationError, SessionManager
 from asgi_sessions.testing import MovableClock
 from tests.asgi.connections import login_cookie
-from tests.frameworks.sites import PATIENCE, blocks_under, installed, pasted, served
+from tests.frameworks.sites import PATIENCE, blocks_under, pasted, served
+from tests.installed import installed
 
 LIFETIME = 301.0
 """Seconds after which an access token has expired."""
@@ -113,7 +114,7 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 def site(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> Any:
-    installed("socketio")
+    installed("socketio", extra="frameworks")
     monkeypatch.setenv("ASGI_SESSIONS_DATABASE_URL", "sqlite+aiosqlite://")
     [block] = blocks_under("python-socketio")
     module = pasted(block, "shop.realtime")

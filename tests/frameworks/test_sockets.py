@@ -8,7 +8,8 @@ from starlette.types import ASGIApp
 
 from asgi_sessions import SessionError, SessionManager, SessionMiddleware, SessionSettings, error_answer, get_session
 from tests.asgi.connections import Socket, login_cookie
-from tests.frameworks.sites import installed, started
+from tests.frameworks.sites import started
+from tests.installed import installed
 
 
 def litestar() -> Any:
@@ -67,7 +68,7 @@ def opened(app: ASGIApp, cookie: str) -> Socket:
 
 @pytest.mark.parametrize("framework", [litestar, quart, blacksheep])
 async def test_nobody_is_let_in_and_a_logout_ends_the_socket(framework: Callable[[], Any]) -> None:
-    installed(framework.__name__)
+    installed(framework.__name__, extra="frameworks")
     sessions = SessionManager(SessionSettings(database_url="sqlite+aiosqlite://"))
     app = SessionMiddleware(framework(), manager=sessions)
     async with started(app):

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from tests.security.browser import HOST, ORIGIN, Browser
+from tests.security.browser import HOST, ORIGIN, Browser, call
 from tests.security.conftest import OpenShop
 from tests.security.forging import claims
 from tests.security.shop import ACCESS, REFRESH, Shop
@@ -368,3 +368,11 @@ async def test_3_3_a_script_cannot_have_the_tokens_of_http_only_cookies_sent_in_
         answer = await browser.post(path, [("st-auth-mode", "header"), ("origin", ORIGIN)], body=b"{}")
         assert answer.status == 200
         assert list(_tokens_in(answer.headers)) == []
+
+
+async def test_3_5_a_server_that_writes_header_names_otherwise_opens_nothing(shop: Shop) -> None:
+    browser = await shop.login()
+    scope = browser._scope("http", "/me", [("Origin", EVIL)], None) | {"method": "POST"}
+    scope["headers"] = [(name.title() if name == b"origin" else name, value) for name, value in scope["headers"]]
+    answer = await call(shop.app, scope, [{"type": "http.request", "body": b"", "more_body": False}])
+    assert (answer.status, answer.code) == (403, "csrf_rejected")
