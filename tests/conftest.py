@@ -1,6 +1,5 @@
 """Databases for all tests: a server of one's own per test process, an empty database per test."""
 
-import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,11 +8,26 @@ from typing import TypeVar
 import pytest
 
 from asgi_sessions.store.engine import Database
+from tests.engine_markers import is_slow, mark
+from tests.engines_used import pytest_addoption, pytest_configure, require
 from tests.prepared_databases import PreparedDatabases
-from tests.servers import MariaDB, PostgreSQL, Redis, Server, ServerMissing
+from tests.servers import MariaDB, PostgreSQL, Redis, Server
+from tools.engines import find_program
 
-ENGINES = ("sqlite", "mariadb", "postgresql")
+__all__ = ["DATABASES", "empty_database", "pytest_addoption", "pytest_configure"]
+
+DATABASES = ("sqlite", "mariadb", "postgresql")
 AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    only_fast = config.getoption("markexpr") == "fast"  # collecting all would take longer than they do
+    return True if only_fast and is_slow(collection_path, config.rootpath / "tests") else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        mark(item)
 
 
 @pytest.fixture
@@ -24,38 +38,46 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:
-    """A MariaDB server. Where none is installed tests are skipped, but fail in CI."""
-    server = _start(MariaDB, required="CI" in os.environ)
-    yield server
-    server.close()
+    """A MariaDB server."""
+    require("mariadb")
+    yield from _running(MariaDB)
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server. Where none is installed tests are skipped, but fail in CI."""
-    server = _start(PostgreSQL, required="CI" in os.environ)
-    yield server
-    server.close()
+    """A PostgreSQL server."""
+    require("postgresql")
+    yield from _running(PostgreSQL)
 
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[Redis]:
-    """A Redis server. Where none is installed tests are skipped, but fail in CI."""
-    server = _start(Redis, required="CI" in os.environ)
+    """A Redis server."""
+    require("redis")
+    yield from _running(Redis)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path."""
+    require("chromium")
+    return find_program("chromium")
+
+
+@pytest.fixture(scope="session")
+def curl() -> str:
+    """Its path."""
+    require("curl")
+    return find_program("curl")
+
+
+def _running(kind: type[AnyServer]) -> Iterator[AnyServer]:
+    server = kind()
     yield server
     server.close()
 
 
-def _start(kind: type[AnyServer], *, required: bool) -> AnyServer:
-    try:
-        return kind()
-    except ServerMissing as error:
-        if required:
-            pytest.fail(f"{kind.__name__}: {error}", pytrace=False)
-        pytest.skip(f"{kind.__name__}: {error}")
-
-
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty database, on each engine in turn."""
     if request.param == "sqlite":
@@ -84,7 +106,7 @@ def prepared_databases(tmp_path_factory: pytest.TempPathFactory) -> PreparedData
     return PreparedDatabases(tmp_path_factory)
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=DATABASES)
 async def database(request: pytest.FixtureRequest, prepared_databases: PreparedDatabases) -> AsyncIterator[Database]:
     """An open database with empty tables, on each engine in turn."""
     async with prepared_databases.opened(request.param, request) as database:
@@ -117,16 +139,3 @@ async def on_postgresql(
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name long values by their argument: the keys among them differ from process to process."""
     return argname if isinstance(val, str | bytes) and len(val) > 60 else None
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = {
-        name
-        for name in ("MariaDB", "PostgreSQL", "Redis")
-        for report in terminalreporter.stats.get("skipped", [])
-        if isinstance(report.longrepr, tuple) and f"{name}: none of" in report.longrepr[2]
-    }
-    if skipped:
-        terminalreporter.section("WARNING: NOT TESTED", sep="!", red=True, bold=True)
-        for name in sorted(skipped):
-            terminalreporter.line(f"{name} is not installed: every test that needs it was skipped.")

@@ -11,12 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-POSTGRESQL_FOLDERS = ("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/15/bin")
+from tools.engines import find_program
+
 START_SECONDS = 60.0
-
-
-class ServerMissing(Exception):
-    """The server's binaries are not installed."""
 
 
 def free_port() -> int:
@@ -27,19 +24,6 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise RuntimeError("no free port between 20000 and 32000")
-
-
-def find_binary(*names: str) -> str:
-    """Return the first of these that is installed.
-
-    Raises:
-        ServerMissing: None is.
-    """
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/bin", *POSTGRESQL_FOLDERS))
-    for name in names:
-        if (found := shutil.which(name, path=path)) is not None:
-            return found
-    raise ServerMissing(f"none of {', '.join(names)} is installed")
 
 
 def _rows(output: bytes) -> list[list[str]]:
@@ -173,7 +157,7 @@ class MariaDB(Server):
         return f"mysql+asyncmy://root@127.0.0.1:{self.port}/{database}"
 
     def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
-        client = find_binary("mariadb", "mysql")
+        client = find_program("mariadb")
         options = ["--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{self.port}", "-uroot", "-N", "-B"]
         command = [client, *options, *([database] if database else []), "-e", statement]
         done = subprocess.run(command, check=True, capture_output=True, timeout=60)
@@ -183,9 +167,9 @@ class MariaDB(Server):
         return self.sql("SELECT @@datadir")[0][0].rstrip("/")
 
     def _install(self) -> None:
-        find_binary("mariadbd", "mysqld")
+        find_program("mariadbd")
         command = [
-            find_binary("mariadb-install-db", "mysql_install_db"),
+            find_program("mariadb-install-db"),
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
             "--auth-root-authentication-method=normal",
@@ -197,7 +181,7 @@ class MariaDB(Server):
 
     def _command(self) -> list[str]:
         return [
-            find_binary("mariadbd", "mysqld"),
+            find_program("mariadbd"),
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
             f"--socket={self.folder / 'server.sock'}",
@@ -230,7 +214,19 @@ class PostgreSQL(Server):
 
     def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
         target = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database or "postgres"]
-        command = [find_binary("psql"), "-X", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", *target, "-c", statement]
+        command = [
+            find_program("psql"),
+            "-X",
+            "-A",
+            "-t",
+            "-F",
+            "\t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            *target,
+            "-c",
+            statement,
+        ]
         done = subprocess.run(command, check=True, capture_output=True, timeout=60)
         return _rows(done.stdout)
 
@@ -238,8 +234,8 @@ class PostgreSQL(Server):
         return self.sql("SHOW data_directory")[0][0]
 
     def _install(self) -> None:
-        initdb = find_binary("initdb")
-        find_binary("postgres")
+        initdb = find_program("initdb")
+        find_program("postgres")
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
         data = str(self.folder / "data")
@@ -256,7 +252,7 @@ class PostgreSQL(Server):
             "max_connections": "200",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [*self._as_user(), find_binary("postgres"), "-D", str(self.folder / "data"), *options]
+        return [*self._as_user(), find_program("postgres"), "-D", str(self.folder / "data"), *options]
 
     def stop(self) -> None:
         self._end(signal.SIGINT)  # SIGTERM would wait for the clients to go
@@ -276,7 +272,7 @@ class Redis(Server):
 
     def cli(self, *words: str, stdin: str | None = None) -> str:
         """Run a command, or those of `stdin`, with the server's own client, and return what it prints."""
-        client = find_binary("redis-cli", "valkey-cli")
+        client = find_program("redis-cli")
         command = [client, "-h", "127.0.0.1", "-p", str(self.port), *words]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, input=stdin)
         return done.stdout.strip()
@@ -285,11 +281,11 @@ class Redis(Server):
         return self.cli("CONFIG", "GET", "dir").rpartition("\n")[2]
 
     def _install(self) -> None:
-        find_binary("redis-server", "valkey-server")
+        find_program("redis-server")
         (self.folder / "data").mkdir()
 
     def _command(self) -> list[str]:
-        server = find_binary("redis-server", "valkey-server")
+        server = find_program("redis-server")
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),

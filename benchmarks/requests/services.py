@@ -10,16 +10,17 @@ from pathlib import Path
 from benchmarks.requests.environments import Environment
 from benchmarks.requests.variants import Variant
 from benchmarks.requests.workers import LAUNCH
-from tests.servers import MariaDB, Redis, ServerMissing, find_binary
+from tests.servers import MariaDB, Redis
+from tools.engines import ProgramMissing, find_program
 
 
 def missing(variant: Variant) -> str | None:
     """Return which server the variant cannot have because it is not installed, None if all are there."""
-    needed = {"mariadb": ("mariadbd", "mysqld"), "redis": ("redis-server", "valkey-server")}
+    needed = {"mariadb": "mariadbd", "redis": "redis-server"}
     for name in needed.keys() & {variant.database, *variant.services}:
         try:
-            find_binary(*needed[name])
-        except ServerMissing:
+            find_program(needed[name])
+        except ProgramMissing:
             return name
     return None
 

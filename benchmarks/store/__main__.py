@@ -20,7 +20,8 @@ from benchmarks.store.operations import OPERATIONS
 from benchmarks.store.population import Population
 from benchmarks.store.raw import RawConnection, RawPool, Scribe, Stores
 from benchmarks.store.server import RoomyMariaDB
-from tests.servers import PostgreSQL, ServerMissing
+from tests.servers import PostgreSQL
+from tools.engines import ProgramMissing
 
 ROOT = Path(__file__).parents[2]
 SMALL = 2_000
@@ -64,7 +65,7 @@ async def counted(server: RoomyMariaDB, report: Report) -> list[str]:
         with closing(PostgreSQL()) as postgresql:
             postgresql.sql("CREATE DATABASE counted")
             engines["PostgreSQL"] = await lifecycle(postgresql.url("counted"), postgresql, "counted")
-    except ServerMissing:
+    except ProgramMissing:
         report.text("PostgreSQL is not installed: its statements were not counted.")
     engines["SQLite"] = await lifecycle("sqlite+aiosqlite://", None, "")
     findings.counts(report, engines)

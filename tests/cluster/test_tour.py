@@ -9,7 +9,7 @@ from tests.uvicorn_server import PROJECT, SECRET, UvicornServer
 
 
 def test_a_client_that_is_no_test_client_logs_in_goes_on_and_logs_out_by_each_form(
-    mariadb_url: str, tmp_path: Path
+    mariadb_url: str, curl: str, tmp_path: Path
 ) -> None:
     settings = {
         "ASGI_SESSIONS_DATABASE_URL": mariadb_url,

@@ -7,7 +7,7 @@ import pytest
 
 from asgi_sessions import SessionManager, SessionSettings
 from tests.clocks import MovableClock
-from tests.conftest import ENGINES
+from tests.conftest import DATABASES
 from tests.servers import Server
 
 SECRET = "0123456789abcdef0123456789abcdef-first"
@@ -24,7 +24,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"sqlite": f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('manager') / 'sessions.db'}"}
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=DATABASES)
 def store_url(request: pytest.FixtureRequest, prepared: dict[str, str]) -> Iterator[str]:
     """The address of a database without rows, on each engine in turn: faster than an empty one."""
     engine: str = request.param

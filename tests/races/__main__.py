@@ -16,7 +16,8 @@ from tests.races.logouts import PROFILES
 from tests.races.logouts import race as logout_race
 from tests.races.site import open_site
 from tests.races.stories import STORIES
-from tests.servers import MariaDB, PostgreSQL, Server, ServerMissing
+from tests.servers import MariaDB, PostgreSQL, Server
+from tools.engines import ProgramMissing
 
 
 class Report:
@@ -105,7 +106,7 @@ def main() -> int:
     for kind in (MariaDB, PostgreSQL):
         try:
             server = kind()
-        except ServerMissing as missing:
+        except ProgramMissing as missing:
             print(f"NOT TRIED on {kind.name}: {missing}")
             continue
         print(f"On {kind.name}:")

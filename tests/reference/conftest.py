@@ -8,7 +8,7 @@ import pytest
 
 from asgi_sessions import SessionManager
 from asgi_sessions.testing import MovableClock
-from tests.conftest import ENGINES, empty_database
+from tests.conftest import DATABASES, empty_database
 from tests.reference.databases import empty
 from tests.reference.http_app import Servers
 from tests.reference.profiles import PROFILES, Profile
@@ -27,7 +27,7 @@ def clock() -> MovableClock:
     return MovableClock()
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=DATABASES)
 def engine_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database on each engine in turn, one for all tests of a module."""
     if request.param == "sqlite":

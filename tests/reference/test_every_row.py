@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ENGINES
+from tests.conftest import DATABASES
 from tests.docs.pages import ROOT, as_one_module
 from tests.reference import test_http, test_python_api
 from tests.reference.profiles import PROFILES, REFERENCE
@@ -120,7 +120,7 @@ def test_what_is_better_by_default_has_a_test_of_its_own() -> None:
 
 def test_no_row_is_excused_from_both_faces() -> None:
     assert not NOT_OVER_PYTHON.keys() & NOT_OVER_HTTP.keys()
-    assert {"sqlite", "mariadb"} <= set(ENGINES)
+    assert {"sqlite", "mariadb"} <= set(DATABASES)
 
 
 def test_the_migration_page_shows_the_profile_of_these_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.schema import sessions_metadata
-from tests.conftest import ENGINES
+from tests.conftest import DATABASES
 from tests.security.shop import Shop, open_shop
 from tests.servers import Server
 
@@ -34,7 +34,7 @@ async def sqlite_url(prepared: dict[str, str], tmp_path: Path, tmp_path_factory:
     return f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}"
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=DATABASES)
 async def any_url(request: pytest.FixtureRequest, prepared: dict[str, str], sqlite_url: str) -> AsyncIterator[str]:
     """The address of a database that has its tables without rows, on each engine in turn."""
     if request.param == "sqlite":

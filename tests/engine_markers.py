@@ -1,0 +1,55 @@
+"""Which tests need which engine, and which are fast: markers, so that `-m` selects them. They are set here alone."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.engines import ENGINES
+
+SLOW = (
+    "asgi/test_ending_streams.py",
+    "asgi/test_many_copies.py",
+    "asgi/test_older_cookies.py",
+    "asgi/test_overlapping_answers.py",
+    "asgi/test_without_fastapi.py",
+    "benchmarks",
+    "browser",
+    "cli/test_process.py",
+    "cluster",
+    "docs/test_pictures.py",
+    "docs/test_shown_tests_pass.py",
+    "example",
+    "races",
+    "revocation/test_index_use.py",
+    "revocation/test_nodes.py",
+    "revocation/test_revoked_handles.py",
+    "rotation_model",
+    "security",
+    "simulation",
+    "stateful",
+    "store/test_migrations.py",
+    "testing/test_pytest_plugin.py",
+    "tools/test_engines_used.py",
+)
+"""Folders and files of tests that take long without an engine too: they start processes, or try thousands of cases."""
+
+
+def is_slow(path: Path, tests: Path) -> bool:
+    return path.is_relative_to(tests) and path.relative_to(tests).as_posix().startswith(SLOW)
+
+
+def mark(item: pytest.Item) -> None:
+    """Give a test its markers: the name of each engine that it needs; `fast` where it needs none and is no slow one."""
+    needed = engines_of(item)
+    for name in needed:
+        item.add_marker(name)
+    if not needed and not is_slow(item.path, item.config.rootpath / "tests"):
+        item.add_marker("fast")
+
+
+def engines_of(item: pytest.Item) -> list[str]:
+    """Engines are asked for by fixtures of their names, and by parameters that are such a name."""
+    asked = set(getattr(item, "fixturenames", ()))
+    if (parameters := getattr(item, "callspec", None)) is not None:
+        asked.update(value for value in parameters.params.values() if isinstance(value, str))
+    return [engine.name for engine in ENGINES if engine.name in asked]

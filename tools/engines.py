@@ -1,0 +1,121 @@
+"""What the tests use of the system: servers, a browser and curl; their programs, and Debian's packages of them."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+POSTGRESQL_FOLDERS = "usr/lib/postgresql/*/bin", "usr/pgsql-*/bin"
+"""Debian's and Red Hat's, one for each version: they are not on the PATH."""
+
+ALSO_CALLED: dict[str, tuple[str, ...]] = {
+    "mariadbd": ("mysqld",),
+    "mariadb": ("mysql",),
+    "mariadb-install-db": ("mysql_install_db",),
+    "redis-server": ("valkey-server",),
+    "redis-cli": ("valkey-cli",),
+}
+
+
+class ProgramMissing(Exception):
+    """A program is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Something that tests need besides Python.
+
+    Attributes:
+        name: Of the marker that its tests have, and of the fixture that starts it.
+        title: As its makers write it.
+        programs: All that tests call.
+        packages: Debian's. Servers come without what starts them at boot, where Debian parts the two.
+        purpose: What is tested with it.
+    """
+
+    name: str
+    title: str
+    programs: tuple[str, ...]
+    packages: tuple[str, ...]
+    purpose: str
+
+    def missing_programs(self) -> list[str]:
+        """Return which of the programs are not installed."""
+        missing = []
+        for program in self.programs:
+            try:
+                find_program(program)
+            except ProgramMissing:
+                missing.append(program)
+        return missing
+
+    def version(self) -> str:
+        """Ask the first of the programs which version it is."""
+        command = [find_program(self.programs[0]), "--version"]
+        told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        number = re.search(r"\d+(\.\d+)+", told)
+        return str(number[0] if number else told).strip()
+
+
+ENGINES = (
+    Engine(
+        "mariadb",
+        "MariaDB",
+        ("mariadbd", "mariadb-install-db", "mariadb"),
+        ("mariadb-server-core", "mariadb-client-core"),
+        "sessions on MariaDB and MySQL",
+    ),
+    Engine(
+        "postgresql",
+        "PostgreSQL",
+        ("postgres", "initdb", "psql"),
+        ("postgresql",),
+        "sessions on PostgreSQL",
+    ),
+    Engine(
+        "redis",
+        "Redis",
+        ("redis-server", "redis-cli"),
+        ("redis-server",),
+        "news of logouts by Redis",
+    ),
+    Engine(
+        "chromium",
+        "Chromium",
+        ("chromium", "chromedriver"),
+        ("chromium", "chromium-driver"),
+        "cookies and pages in a real browser",
+    ),
+    Engine(
+        "curl",
+        "curl",
+        ("curl",),
+        ("curl",),
+        "the example's tour by command line",
+    ),
+)
+
+
+def postgresql_folders(root: Path = Path("/")) -> list[str]:
+    """Where PostgreSQL's programs are, whatever its version; the newest first."""
+
+    def version(folder: Path) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", str(folder.relative_to(root)))]
+
+    found = [folder for pattern in POSTGRESQL_FOLDERS for folder in root.glob(pattern)]
+    return [str(folder) for folder in sorted(found, key=version, reverse=True)]
+
+
+def find_program(name: str) -> str:
+    """Return where this program, or another that does the same, is installed.
+
+    Raises:
+        ProgramMissing: It is not.
+    """
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/bin", *postgresql_folders()))
+    for alternative in (name, *ALSO_CALLED.get(name, ())):
+        if (found := shutil.which(alternative, path=path)) is not None:
+            return found
+    raise ProgramMissing(f"{name} is not installed")
