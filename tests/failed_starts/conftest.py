@@ -10,7 +10,7 @@ import pytest
 
 from asgi_sessions.store import migrations
 from tests.certificates import make_certificate
-from tests.conftest import _start
+from tests.engines_used import require
 from tests.failed_starts.starting import Failure, fail_to_start
 from tests.servers import MariaDB, PostgreSQL
 
@@ -57,7 +57,8 @@ class PostgreSQLWithTLS(PostgreSQL):
 @pytest.fixture(scope="module")
 def strict_mariadb() -> Iterator[MariaDBWithTLS]:
     """A MariaDB server that offers TLS, with users of little right."""
-    server = _start(MariaDBWithTLS, required="CI" in os.environ)
+    require("mariadb")
+    server = MariaDBWithTLS()
     server.sql("CREATE DATABASE shop; CREATE DATABASE closed")
     for user, rights in (("app", "ALL"), ("reader", "SELECT"), ("tls_only", "ALL"), ("locked", "ALL")):
         server.sql(f"CREATE USER {user}@'%' IDENTIFIED BY '{PASSWORD}'; GRANT {rights} ON shop.* TO {user}@'%'")
@@ -69,7 +70,8 @@ def strict_mariadb() -> Iterator[MariaDBWithTLS]:
 @pytest.fixture(scope="module")
 def strict_postgresql() -> Iterator[PostgreSQLWithTLS]:
     """A PostgreSQL server that offers TLS and asks for passwords, with users of little right."""
-    server = _start(PostgreSQLWithTLS, required="CI" in os.environ)
+    require("postgresql")
+    server = PostgreSQLWithTLS()
     for user in ("app", "reader", "full", "tls_only", "barred"):
         server.sql(f"CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'")
     server.sql("ALTER ROLE full CONNECTION LIMIT 0")
