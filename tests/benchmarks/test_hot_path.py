@@ -6,11 +6,8 @@ Whoever makes a request cheaper lowers its bound here; whoever must raise one sa
 import asyncio
 import gc
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -21,6 +18,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 import asgi_sessions
 from asgi_sessions import SessionManager, SessionMiddleware, SessionSettings, get_optional_session, get_session
+from tests.benchmarks.counting import Count
 from tests.security.statements import counted
 
 PACKAGE = str(Path(asgi_sessions.__file__).parent)
@@ -35,12 +33,14 @@ HEADERS = [
 BOUNDS = {
     # calls of Python functions of the package, and its bytecode instructions, on one request; 34 of the instructions
     # only fill slots, which costs less than to look up what is missing
-    "unasked, no cookie": (5, 232),
-    "unasked, with cookies": (5, 232),
-    "nobody, asked for": (9, 445),
-    "seen token": (15, 640),
-    "new token": (38, 1260),
+    "unasked, no cookie": (5, {(3, 11): 232, (3, 12): 219, (3, 13): 210, (3, 14): 220, (3, 15): 221}),
+    "unasked, with cookies": (5, {(3, 11): 232, (3, 12): 219, (3, 13): 210, (3, 14): 220, (3, 15): 221}),
+    "nobody, asked for": (9, {(3, 11): 445, (3, 12): 425, (3, 13): 409, (3, 14): 438, (3, 15): 439}),
+    "seen token": (15, {(3, 11): 640, (3, 12): 615, (3, 13): 602, (3, 14): 626, (3, 15): 627}),
+    "new token": (38, {(3, 11): 1260, (3, 12): 1170, (3, 13): 1155, (3, 14): 1206, (3, 15): 1207}),
 }
+NEAR = 0.9
+"""A bound that is further above what it bounds than that would let too much by."""
 PAGES = {
     # the path, and whether the client is logged in nowhere
     "unasked, no cookie": ("/nobody", True),
@@ -49,31 +49,6 @@ PAGES = {
     "seen token": ("/who", False),
     "new token": ("/who", False),
 }
-
-
-class Count:
-    """Counts what the package does while it is entered."""
-
-    def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
-        self.instructions = 0
-
-    def __enter__(self) -> "Count":
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "call":
-            if not frame.f_code.co_filename.startswith(PACKAGE):
-                return None
-            self.calls[frame.f_code.co_qualname] += 1
-            frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        elif event == "opcode":
-            self.instructions += 1
-        return self._trace
 
 
 async def who(request: Request) -> Response:
@@ -134,6 +109,12 @@ async def cookies_of(sessions: SessionManager, user: str) -> bytes:
     return "; ".join(f"__Host-{name}={token.value}" for name, token in pair).encode()
 
 
+def bound(kind: str) -> tuple[int, int]:
+    """The most calls and instructions for this version of Python; for one that is not known yet, of the newest."""
+    calls, instructions = BOUNDS[kind]
+    return calls, instructions.get(sys.version_info[:2], instructions[max(instructions)])
+
+
 @pytest.mark.parametrize("kind", BOUNDS)
 async def test_a_request_stays_below_its_bound(sessions: SessionManager, kind: str) -> None:
     routes = [Route("/who", who), Route("/perhaps", perhaps), Route("/nobody", nobody)]
@@ -145,12 +126,12 @@ async def test_a_request_stays_below_its_bound(sessions: SessionManager, kind: s
         await answer(app, scope(path, cookies))
     request = scope(path, cookies)
     await asyncio.sleep(0)
-    with counted() as statements, Count() as count:
+    with counted() as statements, Count(PACKAGE) as count:
         assert await answer(app, request) == (b"alice" if path == "/who" else b"nobody")
     assert statements == []
-    most_calls, most_instructions = BOUNDS[kind]
-    assert 0 < count.calls.total() <= most_calls, count.calls
-    assert 0 < count.instructions <= most_instructions
+    most_calls, most_instructions = bound(kind)
+    assert most_calls * NEAR < count.calls.total() <= most_calls, count.calls
+    assert most_instructions * NEAR < count.instructions <= most_instructions
 
 
 @pytest.mark.parametrize("kind", BOUNDS)
@@ -188,7 +169,8 @@ async def test_the_count_sees_more_work(sessions: SessionManager) -> None:
     app = SessionMiddleware(Starlette(routes=[Route("/who", asks_twice)]), manager=sessions)
     cookies = await cookies_of(sessions, "alice")
     await answer(app, scope("/who", cookies))
-    with Count() as count:
+    with Count(PACKAGE) as count:
         await answer(app, scope("/who", cookies))
-    assert count.calls.total() > BOUNDS["seen token"][0]
-    assert count.instructions > BOUNDS["seen token"][1]
+    most_calls, most_instructions = bound("seen token")
+    assert count.calls.total() > most_calls
+    assert count.instructions > most_instructions
