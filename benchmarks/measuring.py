@@ -4,9 +4,13 @@ Machines are noisy, and drift. So nothing here compares two runs that stood apar
 round, and a difference or ratio is taken within its round, before any median.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
+
+UNKNOWN = "-"
+"""Where there was nothing to measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +35,28 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Spread":
-        """Summarise the values, at least one."""
-        every = sorted(values)
+        """Summarise the values; of none all is NaN."""
+        every = sorted(values) or [math.nan]
         lower, _, upper = quantiles(every, n=4, method="inclusive") if len(every) > 1 else every * 3
-        return cls(median(every), lower, upper, every[0], every[-1], len(every))
+        return cls(median(every), lower, upper, every[0], every[-1], 0 if math.isnan(every[0]) else len(every))
+
+    @classmethod
+    def of_ratios(cls, pairs: Iterable[tuple[float, float]]) -> "Spread":
+        """Summarise ``one / other`` of each pair.
+
+        Where the other is 0, it took less than the clock can tell, and the round says nothing.
+        """
+        return cls.of(one / other for one, other in pairs if other)
 
     def text(self, digits: int = 1) -> str:
         """``median (lower - upper)``."""
+        if not self.rounds:
+            return UNKNOWN
         return f"{self.median:,.{digits}f} ({self.lower:,.{digits}f} - {self.upper:,.{digits}f})"
 
-    def as_json(self) -> dict[str, float]:
-        return asdict(self)
+    def as_json(self) -> dict[str, float | None]:
+        """JSON has no NaN."""
+        return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
 
 
 def turns(variants: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:
@@ -85,7 +100,7 @@ class Samples:
 
     def ratio(self, variant: str, base: str, quantity: str) -> Spread:
         """Of ``variant / base``, taken in each round."""
-        return Spread.of(mine / other for mine, other in self._pairs(variant, base, quantity))
+        return Spread.of_ratios(self._pairs(variant, base, quantity))
 
     def _pairs(self, variant: str, base: str, quantity: str) -> Iterator[tuple[float, float]]:
         for _, of_round in sorted(self._rounds.items()):

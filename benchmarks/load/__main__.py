@@ -22,6 +22,9 @@ from benchmarks.store.server import RoomyMariaDB
 
 ROOT = Path(__file__).parents[2]
 SAMPLE_SECONDS = 2.0
+USUAL = ("request", "refreshing request", "login")
+"""What no phase is without."""
+PATIENCE_SECONDS = 120.0
 PACED_SHARE = 0.3
 """Of the minutes, at half the speed; the rest goes at full speed."""
 SETTLING_SHARE = 0.25
@@ -54,14 +57,13 @@ class Run:
         self._idle = idle.statements["Questions"] / idle.seconds
 
     async def phase(self, name: str, seconds: float) -> Phase:
-        """Let everybody go on for so long."""
-        self._pace.journal = Journal()
+        """Let everybody go on for so long, and longer where a busy machine has not done anything in that time."""
+        journal = self._pace.journal = Journal()
         before = self._meter.read()
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while (left := end - time.monotonic()) > 0 or (left > -PATIENCE_SECONDS and not all(map(journal.count, USUAL))):
             self._meter.sample()
-            await asyncio.sleep(min(SAMPLE_SECONDS, max(0.0, end - time.monotonic())))
-        journal = self._pace.journal
+            await asyncio.sleep(min(SAMPLE_SECONDS, left) if left > 0 else SAMPLE_SECONDS)
         return Phase(name, journal, self._meter.read().since(before), self._idle)
 
 

@@ -23,7 +23,7 @@ def in_process(report: Report, variants: Sequence[Variant], samples: Samples) ->
     found = _spreads(variants, samples, ("over_wall", "over_cpu", "bare_wall", "bare_cpu"))
     for v in variants:
         pairs = zip(samples.values(v.name, "over_cpu"), samples.values(v.name, "bare_cpu"), strict=True)
-        found[v.name]["cpu_ratio"] = Spread.of((bare + over) / bare for over, bare in pairs)
+        found[v.name]["cpu_ratio"] = Spread.of_ratios((bare + over, bare) for over, bare in pairs)
     rows = [
         [
             v.name,
@@ -90,8 +90,8 @@ def over_http(report: Report, variants: Sequence[Variant], samples: Samples) -> 
             for quantity in ("rate", "cpu")
         }
         found[variant.name] |= {
-            "rate_ratio": Spread.of(mine / bare for mine, bare in pairs["rate"]),
-            "cpu_ratio": Spread.of(mine / bare for mine, bare in pairs["cpu"]),
+            "rate_ratio": Spread.of_ratios(pairs["rate"]),
+            "cpu_ratio": Spread.of_ratios(pairs["cpu"]),
             "over_cpu": Spread.of(mine - bare for mine, bare in pairs["cpu"]),
         }
     rows = [
@@ -154,7 +154,7 @@ def _bars(
     line: float | None = None,
 ) -> Bars:
     shown = [v for v in variants if not v.name.startswith("bare-")] or variants
-    bars = {v.name: found[v.name][quantity] for v in shown}
+    bars = {v.name: found[v.name][quantity] for v in shown if found[v.name][quantity].rounds}
     ours = frozenset(v.name for v in shown if v.ours)
     # The span is from 1 us to some ms; a noisy run may have something below 0, which a logarithm cannot show.
     logarithmic = quantity != "rate_ratio" and all(spread.lower > 0 for spread in bars.values())

@@ -68,7 +68,7 @@ def wrk(port: int, path: str, jar: Jar, seconds: float, answer_bytes: int) -> Lo
 
 
 def python(port: int, path: str, jars: list[Jar], seconds: float, judge: Judge) -> Load:
-    """Ask with each jar once, or with a single jar again and again, for so many seconds at most.
+    """Ask with each jar once, or with a single jar again and again, for so many seconds at most, but at least once.
 
     The jars take the cookies of their answers.
 
@@ -83,9 +83,14 @@ async def _python(port: int, path: str, jars: list[Jar], seconds: float, judge: 
     left: Iterator[Jar] = repeat(jars[0]) if len(jars) == 1 else iter(jars)
     finished: list[asyncio.Future[int]] = []
     begun = perf_counter()
+    asked = 0
 
     def next_jar() -> Jar | None:
-        return next(left, None) if perf_counter() - begun < seconds else None
+        nonlocal asked
+        if asked and perf_counter() - begun >= seconds:
+            return None
+        asked += 1
+        return next(left, None)
 
     for _ in range(CONNECTIONS):
         done: asyncio.Future[int] = loop.create_future()

@@ -1,14 +1,17 @@
 """The request benchmark runs, every answer is right, and its report holds every variant. No figure is judged."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks.measuring import Samples, Spread, turns
+from benchmarks.report import Report
+from benchmarks.requests import findings
 from benchmarks.requests.__main__ import main
 from benchmarks.requests.jars import Jar, WrongAnswer, check
-from benchmarks.requests.variants import VARIANTS
+from benchmarks.requests.variants import VARIANTS, Variant
 
 QUICK = ["--quick", "--here", "--rounds", "1"]
 
@@ -77,3 +80,29 @@ def test_differences_and_ratios_are_taken_within_a_round() -> None:
 
     assert samples.difference("mine", "bare", "us").median == 10
     assert samples.ratio("mine", "bare", "us") == Spread.of([2.0, 1.2, 4.0])
+
+
+def test_what_took_less_than_the_clock_can_tell_gives_no_ratio() -> None:
+    samples = Samples()
+    for number, (bare, mine) in enumerate([(0.0, 20.0), (10.0, 20.0), (0.0, 0.0)]):
+        samples.add(number, "bare", {"us": bare})
+        samples.add(number, "mine", {"us": mine})
+
+    assert samples.ratio("mine", "bare", "us") == Spread.of([2.0])
+
+
+@pytest.mark.parametrize("part", [findings.in_process, findings.over_http])
+def test_a_report_says_where_there_was_nothing_to_measure(
+    part: Callable[[Report, Sequence[Variant], Samples], None], tmp_path: Path
+) -> None:
+    samples, report = Samples(), Report("requests", "Nothing", {}, {})
+    quantities = ("over_wall", "over_cpu", "bare_wall", "bare_cpu", "rate", "bare_rate", "cpu")
+    samples.add(0, VARIANTS[0].name, dict.fromkeys(quantities, 0.0))
+    part(report, VARIANTS[:1], samples)
+    report.write(tmp_path)
+
+    assert "| - |" in (tmp_path / "requests.md").read_text()
+    text = (tmp_path / "requests.json").read_text()
+    (found,) = json.loads(text)["results"].values()
+    assert found["summary"][VARIANTS[0].name]["cpu_ratio"]["median"] is None
+    assert "NaN" not in text

@@ -170,7 +170,7 @@ async def test_a_slow_hook_delays_nobody(sessions: SessionManager) -> None:
         await asyncio.wait_for(issued.session.revoke_session(), PATIENCE)
         assert done == []
         going_on.set()
-    assert done == ["session.created", "session.revoked"]
+    assert sorted(done) == ["session.created", "session.revoked"]  # which one goes on first is the loop's affair
 
 
 async def test_the_stop_waits_for_hooks_and_they_may_use_the_manager_until_then(sessions: SessionManager) -> None:
