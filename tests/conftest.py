@@ -8,16 +8,22 @@ from typing import TypeVar
 import pytest
 
 from asgi_sessions.store.engine import Database
+from tests import engines_used, heartbeat
 from tests.engine_markers import is_slow, mark
-from tests.engines_used import pytest_addoption, pytest_configure, require
+from tests.engines_used import pytest_addoption, require
 from tests.prepared_databases import PreparedDatabases
 from tests.servers import MariaDB, PostgreSQL, Redis, Server
 from tools.engines import find_program
 
-__all__ = ["DATABASES", "empty_database", "pytest_addoption", "pytest_configure"]
+__all__ = ["DATABASES", "empty_database", "pytest_addoption"]
 
 DATABASES = ("sqlite", "mariadb", "postgresql")
 AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    engines_used.pytest_configure(config)
+    heartbeat.pytest_configure(config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
