@@ -4,7 +4,7 @@ FROM python:3.11-slim AS build
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
 COPY asgi_sessions ./asgi_sessions
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir ".[example]"
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir ".[example,mysql]"
 
 FROM python:3.11-slim
 COPY --from=build /venv /venv

@@ -1,40 +1,61 @@
-# A fresh machine needs Debian, Python 3.11 and make; everything else is fetched here.
-#   make run    the example application on SQLite
-#   make test   everything that CI checks, on SQLite, MariaDB and PostgreSQL
-#   make test-lowest   with the lowest versions of the dependencies
+# A fresh machine needs Debian, Python 3.11 and make; everything else is fetched here, and named before.
+#   make run          the example application on SQLite
+#   make test         everything that CI checks, on SQLite, MariaDB and PostgreSQL
+#   make test-fast    the tests that need no engine and take no long time: a minute
+#   make test-lowest  with the lowest versions of the dependencies
+# More: CONTRIBUTING.md
 
-PYTHON ?= python3
-VENV   ?= .venv
-BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
-BENCH  := benchmarks/.environments/harness
-LOWEST := .venv-lowest
-HOST   ?= 127.0.0.1
-PORT   ?= 8000
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+LOWEST  := .venv-lowest
+BENCH   := benchmarks/.environments/harness
+HOST    ?= 127.0.0.1
+PORT    ?= 8000
+# Of tools/engines.py: what the tests use besides Python. Without root they are used if they are there.
+ENGINES ?= all
+INSTALL  = @$(PYTHON) -m tools.install --target $@ --venv $(VENV)
 
-.PHONY: run test check lint types imports unit model proof supertokens-client format clean engines test-lowest
+.PHONY: run test test-fast test-lowest test-engine test-bare check lint types imports unit model proof supertokens-client format clean engines dev
 .PHONY: benchmark-requests benchmark-store benchmark-load benchmark-weight
 
-run: $(STAMP)
+run:
+	$(INSTALL) --extra example
 	@echo "The example application: http://localhost:$(PORT)"
 	$(BIN)/uvicorn example_app.main:app --host $(HOST) --port $(PORT)
 
-test: $(STAMP) engines check unit
+test:
+	$(INSTALL) --extra test --engines "$(ENGINES)"
+	@$(MAKE) --no-print-directory check unit
 
 check: lint types imports
 
-lint: $(STAMP)
+lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)
-	$(BIN)/mypy
+types: dev
+	@$(BIN)/python -m tools.progress "mypy: quick from the second time on" -- $(BIN)/mypy
 
-imports: $(STAMP)
+imports: dev
 	$(BIN)/lint-imports
 
-unit: $(STAMP) $(VENV)/.frameworks
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+unit:
+	$(INSTALL) --extra test
+	$(BIN)/python -m pytest -n 2 --dist loadscope --every-engine
+
+test-fast: dev
+	$(BIN)/python -m pytest -n auto --dist loadscope -m fast
+
+# The tests of one engine: make test-engine ENGINE=postgresql
+test-engine:
+	$(INSTALL) --extra dev --engines "$(ENGINE)"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "$(ENGINE)"
+
+# `make run` and `make test` on Debian 12, 13 and unstable with nothing prepared. Needs root, and takes hours.
+# ARGUMENTS are passed on: make test-bare ARGUMENTS="trixie --engine postgresql"
+test-bare:
+	$(PYTHON) -m tools.bare $(ARGUMENTS)
 
 # With the lowest versions that pyproject.toml allows, what touches other libraries.
 test-lowest: $(LOWEST)/.installed engines
@@ -44,11 +65,11 @@ test-lowest: $(LOWEST)/.installed engines
 $(LOWEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[dev]"
+	@$(PYTHON) -m tools.progress "Installing the lowest versions" -- $(LOWEST)/bin/uv pip install --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[dev]"
 	@touch $@
 
 # Every interleaving of the refresh rotation, deeper than the tests go: some minutes.
-model: $(STAMP)
+model: dev
 	$(BIN)/python -m tests.rotation_model
 
 # All long forms of docs/rotation-proved.md: the model, stories, simulated browsers, races and crashes. An hour.
@@ -58,37 +79,24 @@ proof: model engines
 	$(BIN)/python -m tests.races
 
 # The unmodified browser client of client_protocol="supertokens", in five versions. Needs npm, which fetches them.
-supertokens-client: $(STAMP) engines
+supertokens-client: dev engines
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests/browser/supertokens_client.py
 
 # Speed, measured: results as JSON, tables and plots in benchmarks/results. Leave the machine alone meanwhile.
 # ARGUMENTS are passed on: make benchmark-requests ARGUMENTS=--quick
-benchmark-requests benchmark-store benchmark-load benchmark-weight: benchmark-%: $(BENCH)/.installed engines
+benchmark-requests benchmark-store benchmark-load benchmark-weight: benchmark-%:
+	@$(PYTHON) -m tools.install --target $@ --venv $(BENCH) --extra benchmarks --engines "mariadb postgresql redis"
 	$(BENCH)/bin/python -m benchmarks.$* $(ARGUMENTS)
 
-$(BENCH)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[benchmarks]"
-	@touch $@
-
-format: $(STAMP)
+format: dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The engines that the tests start for themselves. Without root they are used if they are there.
+dev:
+	$(INSTALL) --extra dev
+
 engines:
-	@.ci/install-engines
-
-$(STAMP): pyproject.toml
-	@# Debian's python3 comes without ensurepip until python3-venv is there.
-	@$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv --clear $(VENV); }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
-	@touch $@
-
-# What the tests of docs/frameworks.md drive, 400 MB.
-$(VENV)/.frameworks: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[frameworks]"
-	@touch $@
+	@$(PYTHON) -m tools.install --target $@ --engines "$(ENGINES)"
 
 clean:
 	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info

@@ -54,3 +54,11 @@ def test_the_readme_offers_the_two_commands_of_a_checkout() -> None:
     for target in ("run", "test"):
         assert f"$ make {target} " in README.read_text()
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_target_of_make_that_a_page_names_is_there(page: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+)(?=:| [\w -]+:)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets |= set(re.findall(r"benchmark-\w+", (ROOT / "Makefile").read_text()))
+    named = set(re.findall(r"(?:`|^\$ )make ([\w-]+)", page.read_text(), re.MULTILINE))
+    assert named - targets == set()

@@ -1,0 +1,103 @@
+"""What make installs is named before, and starts nothing."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import debian
+from tools.engines import ENGINES
+from tools.install import PROJECT, Environment, announce, engines_named
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of the system's own."""
+    monkeypatch.setattr(debian, "ETC", tmp_path)
+    monkeypatch.setattr(debian, "POLICY", tmp_path / "policy-rc.d")
+    monkeypatch.setattr(debian, "KEPT_POLICY", tmp_path / "policy-rc.d.kept")
+    return tmp_path
+
+
+def enable(system: Path, unit: str) -> Path:
+    link = system / "systemd/system/multi-user.target.wants" / unit
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(f"/usr/lib/systemd/system/{unit}")
+    return link
+
+
+def test_while_packages_are_installed_no_service_may_start(system: Path) -> None:
+    with debian.services_asleep():
+        assert os.access(debian.POLICY, os.X_OK)
+        assert "exit 101" in debian.POLICY.read_text()
+    assert not debian.POLICY.exists()
+
+
+def test_a_policy_that_was_there_is_there_again_also_after_a_failure(system: Path) -> None:
+    debian.POLICY.write_text("the administrator's")
+
+    def fails() -> None:
+        with debian.services_asleep():
+            sys.exit("no disk")
+
+    with pytest.raises(SystemExit):
+        fails()
+    assert debian.POLICY.read_text() == "the administrator's"
+
+
+def test_what_a_killed_run_left_is_put_right_by_the_next(system: Path) -> None:
+    debian.POLICY.write_text("the administrator's")
+    killed = debian.services_asleep()
+    killed.__enter__()
+    with debian.services_asleep():
+        pass
+    assert debian.POLICY.read_text() == "the administrator's"
+
+
+def test_a_service_that_comes_along_is_not_enabled_and_others_stay_so(system: Path) -> None:
+    before = enable(system, "cron.service")
+    with debian.services_asleep():
+        came_along = enable(system, "redis-server.service")
+    assert before.is_symlink()
+    assert not came_along.is_symlink()
+
+
+def is_up_to_date(folder: Path, extra: str) -> bool:
+    return Environment(folder, extra).is_up_to_date
+
+
+def test_an_environment_is_up_to_date_until_the_requirements_change(tmp_path: Path) -> None:
+    assert not is_up_to_date(tmp_path, "example")
+    stamp = tmp_path / ".installed-example"
+    stamp.touch()
+    assert is_up_to_date(tmp_path, "example")
+    before = (PROJECT / "pyproject.toml").stat().st_mtime - 1
+    os.utime(stamp, (before, before))
+    assert not is_up_to_date(tmp_path, "example")
+
+
+def test_an_environment_for_the_tests_serves_the_example_too(tmp_path: Path) -> None:
+    (tmp_path / ".installed-dev").touch()
+    assert is_up_to_date(tmp_path, "example")
+    (tmp_path / ".installed-dev").rename(tmp_path / ".installed-example")
+    assert not is_up_to_date(tmp_path, "dev")
+
+
+def test_engines_are_chosen_by_name() -> None:
+    assert engines_named("all") == list(ENGINES)
+    assert [engine.name for engine in engines_named("redis mariadb")] == ["mariadb", "redis"]
+    assert engines_named("") == []
+    with pytest.raises(SystemExit, match="no engine oracle; there are mariadb, postgresql"):
+        engines_named("oracle")
+
+
+def test_all_that_will_be_installed_is_named_with_its_purpose(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce("test", Environment(tmp_path, "dev"), {("postgresql",): "PostgreSQL, for a reason"}, installs=False)
+    told = capsys.readouterr().out
+    assert "postgresql " in told
+    assert "for a reason" in told
+    assert str(tmp_path) in told
+    assert "make test-fast" in told
