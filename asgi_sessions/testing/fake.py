@@ -139,6 +139,9 @@ class _Memory:
 
     # -- what a Session asks of its Lifecycle
 
+    def here(self) -> "_Memory":
+        return self  # on whichever event loop
+
     async def revoke(self, session_handle: str) -> bool:
         revoked, self.revoked = not self.revoked, True
         for waiting in self._waiting:

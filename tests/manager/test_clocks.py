@@ -155,7 +155,7 @@ async def test_it_is_said_once_and_once_when_it_is_over(
     off, again = caplog.records
     assert (off.levelname, again.levelname) == ("ERROR", "WARNING")
     assert "max_clock_difference" in off.getMessage()
-    assert "2027-01-15 08:01:30 UTC, the database's 2027-01-15 08:00:00 UTC: 90.0 s apart" in off.getMessage()
+    assert "2027-01-15 08:01:30Z, the database's 2027-01-15 08:00:00Z: 90.0 s apart" in off.getMessage()
     assert "agree again" in again.getMessage()
 
 

@@ -146,15 +146,15 @@ async def test_a_list_is_a_page_of_a_hundred_and_says_where_the_next_one_begins(
         assert await sessions.list_sessions_for_user("bob", after=second[-1].cursor) == []
 
 
-@pytest.mark.parametrize("limit", [0, -1, 1001, True, 1.5, "10", None])
-async def test_a_limit_that_is_none_is_refused(limit: Any, sessions: SessionManager) -> None:
+@pytest.mark.parametrize("limit", [0, -1, 1001, 10**30])
+async def test_a_limit_that_is_none_is_refused(limit: int, sessions: SessionManager) -> None:
     async with sessions:
         with pytest.raises(ValueError, match="limit: "):
             await sessions.list_sessions_for_user("alice", limit=limit)
 
 
-@pytest.mark.parametrize("after", ["", 5, b"1-" + b"a" * 32, "1-" + "a" * 32 + "\n", "1" * 16 + "-" + "a" * 32])
-async def test_a_cursor_that_is_none_is_refused(after: Any, sessions: SessionManager) -> None:
+@pytest.mark.parametrize("after", ["", "1-" + "a" * 32 + "\n", "1" * 16 + "-" + "a" * 32])
+async def test_a_cursor_that_is_none_is_refused(after: str, sessions: SessionManager) -> None:
     async with sessions:
         with pytest.raises(ValueError, match="after: "):
             await sessions.list_sessions_for_user("alice", after=after)

