@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import pytest
 
+import tests.patience  # noqa: F401 - for all tests
 from asgi_sessions.store.engine import Database
 from tests import engines_used, heartbeat
 from tests.engine_markers import is_slow, mark

@@ -55,9 +55,9 @@ class UvicornServer:
         self.folder = folder
         self._workers = workers
         self._log = folder / f"uvicorn-{self.port}.log"
-        command = [sys.executable, "-m", "uvicorn", app, "--port", str(self.port), "--workers", str(workers)]
+        command = [sys.executable, "-m", "tests.patient_uvicorn", app, "--port", str(self.port)]
         # A worker that starts on a busy machine is not dead, and not to be killed for its silence.
-        command += ["--timeout-worker-healthcheck", "60"]
+        command += ["--workers", str(workers), "--timeout-worker-healthcheck", "60"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, *options],

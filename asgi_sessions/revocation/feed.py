@@ -46,7 +46,7 @@ from asgi_sessions.revocation.roll_call import RollCall
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
-from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
+from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS
 from asgi_sessions.store.failures import DatabaseFailure
 from asgi_sessions.store.tombstones import Page, TombstoneStore
 

@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
+from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS
 from asgi_sessions.store.tombstones import PAGE_SIZE, TOP, Page, Position, TombstoneStore
 
 __all__ = ["FULL_READ_SECONDS", "OVERLAP_MS", "Reader"]

@@ -10,7 +10,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from asgi_sessions.errors import ConfigurationError
 
-__all__ = ["STATEMENT_TIMEOUT_SECONDS", "STRONG_READ", "set_up_connections", "set_up_mysql", "strong_read"]
+__all__ = ["STATEMENT_TIMEOUT_SECONDS", "STRONG_READ", "set_up_connections", "strong_read"]
 
 STATEMENT_TIMEOUT_SECONDS = 5.0
 """For one operation, its retries included. Drivers would wait for ever for a silent server."""
@@ -33,18 +33,18 @@ def _run(dbapi_connection: Any, statement: str) -> Sequence[Any]:
         cursor.close()
 
 
-def set_up_connections(engine: Engine, *, busy_timeout: float, hurried: bool = True) -> None:
+def set_up_connections(engine: Engine, *, statement_timeout: float, hurried: bool = True) -> None:
     """Have each new connection of an engine set up. Every engine of this package goes through here.
 
     Args:
         engine: Of any dialect.
-        busy_timeout: See `sqlite_set_up`.
+        statement_timeout: Seconds, after which nobody waits for a statement any more.
         hurried: False lets statements take as long as the server allows, as changes of large tables must.
     """
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", sqlite_set_up(busy_timeout))
+        event.listen(engine, "connect", sqlite_set_up(statement_timeout))
     elif engine.dialect.name == "mysql":
-        event.listen(engine, "connect", set_up_mysql if hurried else set_sql_mode)
+        event.listen(engine, "connect", mysql_set_up(statement_timeout) if hurried else set_sql_mode)
 
 
 def sqlite_set_up(busy_timeout: float) -> Callable[[Any, ConnectionPoolEntry], None]:
@@ -65,13 +65,24 @@ def sqlite_set_up(busy_timeout: float) -> Callable[[Any, ConnectionPoolEntry], N
     return set_up
 
 
-def set_up_mysql(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-    """Set the session's variables, and find out what a read needs on this server to be up to date.
+def mysql_set_up(statement_timeout: float) -> Callable[[Any, ConnectionPoolEntry], None]:
+    """Return what sets a new connection's variables and finds out what a read needs on its server to be up to date.
+
+    Args:
+        statement_timeout: After which MariaDB itself gives a statement up, seconds.
 
     Raises:
-        ConfigurationError: Values cannot be sent safely to this server.
+        ConfigurationError: By what is returned: values cannot be sent safely to this server.
     """
-    set_sql_mode(dbapi_connection, record)
+
+    def set_up(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        set_sql_mode(dbapi_connection, record)
+        _set_variables(dbapi_connection, record, statement_timeout)
+
+    return set_up
+
+
+def _set_variables(dbapi_connection: Any, record: ConnectionPoolEntry, statement_timeout: float) -> None:
     # SHOW, since asking for @@a_variable_that_another_flavour_has is an error.
     names = (
         "binlog_format,group_replication_consistency,innodb_lock_wait_timeout,log_bin,max_statement_time,"
@@ -82,8 +93,8 @@ def set_up_mysql(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
     changes: list[str] = []
     if int(variables.get("innodb_lock_wait_timeout", 50)) > LOCK_WAIT_SECONDS:
         changes.append(f"innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}")
-    if float(variables.get("max_statement_time", STATEMENT_TIMEOUT_SECONDS)) == 0:  # MariaDB only
-        changes.append(f"max_statement_time = {STATEMENT_TIMEOUT_SECONDS:.0f}")
+    if float(variables.get("max_statement_time", statement_timeout)) == 0:  # MariaDB only
+        changes.append(f"max_statement_time = {statement_timeout:.3f}")
     if not (variables.get("log_bin") == "ON" and variables.get("binlog_format") == "STATEMENT"):
         # Gaps between a user's sessions stay unlocked. (Statement-based binary logs refuse this level.)
         level = "transaction_isolation" if "transaction_isolation" in variables else "tx_isolation"

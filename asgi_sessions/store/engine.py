@@ -93,11 +93,11 @@ class Database:
         statement_timeout: Seconds for one operation, retries included.
     """
 
-    def __init__(self, url: URL, *, statement_timeout: float = STATEMENT_TIMEOUT_SECONDS) -> None:
+    def __init__(self, url: URL, *, statement_timeout: float | None = None) -> None:
         self.url = url
         self.place = Place.of(url)
         self.dialect = url.get_backend_name()
-        self.statement_timeout = statement_timeout
+        self.statement_timeout = STATEMENT_TIMEOUT_SECONDS if statement_timeout is None else statement_timeout
         self._loop = asyncio.get_running_loop()
         self._has_connected = False
         in_memory = self.dialect == "sqlite" and url.database in (None, "", ":memory:")
@@ -137,7 +137,7 @@ class Database:
         self._connections = KeptConnections(self.engine.sync_engine)
         self._statements = PreparedStatements(self.engine.sync_engine)
         event.listen(self.engine.sync_engine, "handle_error", _mark_lost_connections)
-        set_up_connections(self.engine.sync_engine, busy_timeout=statement_timeout)
+        set_up_connections(self.engine.sync_engine, statement_timeout=self.statement_timeout)
         # A cancelled statement costs its connection, and with the last one a database in memory would be gone.
         address = f"{self.url.database}?mode=memory&cache=shared"
         self._holder = sqlite3.connect(address, uri=True) if in_memory else None
@@ -316,13 +316,13 @@ class _Attempt:
                     connection.invalidate()
 
 
-async def open_database(database_url: str | URL, *, statement_timeout: float = STATEMENT_TIMEOUT_SECONDS) -> Database:
+async def open_database(database_url: str | URL, *, statement_timeout: float | None = None) -> Database:
     """Make the running event loop's engine. Nothing is connected yet: the first statement does that.
 
     Args:
         database_url: See ``parse_database_url``. ``sqlite+aiosqlite://`` is a database in memory, gone at
             ``close()`` and seen by nobody else.
-        statement_timeout: Seconds for one operation.
+        statement_timeout: Seconds for one operation, `STATEMENT_TIMEOUT_SECONDS` by default.
 
     Raises:
         ConfigurationError: The address is unusable, or the driver is not installed.

@@ -129,10 +129,6 @@ class _Memory:
             payload_json=json_value.dumps(jwt_payload, "jwt_payload"),
         )
 
-    def here(self) -> "_Memory":
-        """Any event loop will do."""
-        return self
-
     def stands(self) -> None:
         if self.revoked:
             raise Unauthorised

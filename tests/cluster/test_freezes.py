@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_sessions.store.engine import STATEMENT_TIMEOUT_SECONDS
+from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS
 from tests.cluster.feed_workers import Jar, Line, Reply
 from tests.cluster.slow_database import SlowWire
 from tests.conftest import empty_database

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.store import connection_setup, engine
 from asgi_sessions.store.address import engine_arguments, parse_database_url
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
@@ -139,9 +140,16 @@ async def test_an_sqlite_file_is_the_owners_alone(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_sqlite_reads_beside_the_writer(tmp_path: Path) -> None:
+async def test_an_operation_has_five_seconds_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_SECONDS", connection_setup.STATEMENT_TIMEOUT_SECONDS)
     database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}")
-    pragmas = {"journal_mode": "wal", "busy_timeout": 5000, "synchronous": 1}
+    assert database.statement_timeout == 5
+    await database.close()
+
+
+async def test_sqlite_reads_beside_the_writer(tmp_path: Path) -> None:
+    database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}", statement_timeout=4.5)
+    pragmas = {"journal_mode": "wal", "busy_timeout": 4500, "synchronous": 1}
     for name, value in pragmas.items():
         assert (await database.run(text(f"PRAGMA {name}"))).rows == [(value,)]
     await database.close()

@@ -258,11 +258,11 @@ async def test_a_driver_that_loses_a_cancellation_is_cancelled_again(
 
     monkeypatch.setattr(engine._Attempt, "__call__", wait_for_ever)
     monkeypatch.setattr(cancellation, "SECOND_CANCELLATION_SECONDS", 0.01)
-    on_mariadb.statement_timeout = 0.01
+    usual, on_mariadb.statement_timeout = on_mariadb.statement_timeout, 0.01
     with pytest.raises(StoreUnavailable):
         await sessions.find("h1")
     monkeypatch.undo()
-    on_mariadb.statement_timeout = engine.STATEMENT_TIMEOUT_SECONDS
+    on_mariadb.statement_timeout = usual
 
 
 async def test_cancelling_passes_through_and_leaves_the_pool_sound(

@@ -26,7 +26,7 @@ async def migrate(database: Database, table_prefix: str, revision: str = "head")
         DBAPIError, OSError: As the database says. TimeoutError (an OSError) if another one keeps the lock.
     """
     engine = create_async_engine(database.url, poolclass=NullPool, **engine_arguments(database.url))
-    set_up_connections(engine.sync_engine, busy_timeout=LOCK_WAIT_SECONDS, hurried=False)
+    set_up_connections(engine.sync_engine, statement_timeout=LOCK_WAIT_SECONDS, hurried=False)
     run = {"mysql": _under_get_lock, "postgresql": _under_advisory_lock, "sqlite": _in_one_transaction}
     try:
         async with engine.connect() as connection:
