@@ -107,6 +107,7 @@ class RevocationFeed:
         self._wake = asyncio.Event()
         self._polling = asyncio.Lock()
         self._tidying = asyncio.Lock()
+        self._tidier: asyncio.Task[None] | None = None
         self._begun = self._done = self._missed = 0  # polls, counted from 1
         self._task: asyncio.Task[None] | None = None
 
@@ -213,6 +214,8 @@ class RevocationFeed:
         if self._task is not None:
             await end_task(self._task)
             self._task = None
+        if self._tidier is not None:
+            await end_task(self._tidier)
 
     async def poll(self) -> None:
         """Read the new tombstones, and then what may wait. Callers that come during a poll share the one after it.
@@ -221,9 +224,8 @@ class RevocationFeed:
             StoreUnavailable: The database did not answer; nothing that was read is lost.
         """
         newest = await self._hear()
-        if newest is not None and not self._tidying.locked():
-            async with self._tidying:
-                await self._tidy(newest)
+        if newest is not None:
+            await self._tidy(newest)
 
     async def _hear(self) -> Page | None:
         """The part of a poll that requests wait for.
@@ -259,11 +261,17 @@ class RevocationFeed:
             return newest
 
     async def _tidy(self, newest: Page) -> None:
-        """The part of a poll that nobody waits for: the news is fresh whatever becomes of it, and the next goes on."""
+        """The part of a poll that nobody waits for: the news is fresh whatever becomes of it, and the next goes on.
+
+        Nothing where that of an earlier poll is at work.
+        """
+        if self._tidying.locked():
+            return
         try:
-            await self._alarm.look(newest)
-            await self._reader.tidy(newest)
-            await self._roll_call.go_on(self._fresh_at)
+            async with self._tidying:
+                await self._alarm.look(newest)
+                await self._reader.tidy(newest)
+                await self._roll_call.go_on(self._fresh_at)
             self._stumbles = False
         except StoreUnavailable:
             pass
@@ -318,11 +326,13 @@ class RevocationFeed:
                     await self._wake.wait()
             self._wake.clear()  # not before: who wakes it during a poll may come too late for that one
             with suppress(StoreUnavailable):  # it has been logged
-                if loop.time() < tidy_at:
-                    await self._hear()  # wake-ups make polls, but no work beside them
-                else:
-                    tidy_at = loop.time() + self._interval
-                    await self.poll()
+                newest = await self._hear()
+                if newest is None or loop.time() < tidy_at:
+                    continue  # wake-ups make polls, but no work beside them
+                tidy_at = loop.time() + self._interval
+                if self._tidier is None or self._tidier.done():
+                    # Beside the polls to come: where it takes long, they are not to be late.
+                    self._tidier = asyncio.create_task(self._tidy(newest), name="asgi_sessions feed, tidying")
 
     def _now(self) -> float:
         return self._monotonic()

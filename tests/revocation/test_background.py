@@ -54,6 +54,29 @@ async def test_it_polls_by_itself(started: Worker, on_sqlite: Database) -> None:
     assert started.feed.is_out(handle) is True
 
 
+async def test_it_polls_while_what_may_wait_of_an_earlier_poll_takes_its_time(
+    started: Worker, on_sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gone = [], asyncio.Event()
+
+    async def hang(*_: Any) -> None:
+        begun.append(asyncio.current_task())
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            gone.set()
+
+    monkeypatch.setattr(started.feed._roll_call, "go_on", hang)  # a slow statement
+    await next_poll(started.store, 6)
+    handle = some_handle()
+    await Cemetery(on_sqlite).bury(handle)
+    await next_poll(started.store)
+    assert started.feed.is_out(handle) is True
+    assert len(begun) == 1
+    await started.feed.stop()
+    assert gone.is_set()
+
+
 async def test_a_wake_up_does_not_wait_for_the_interval(on_sqlite: Database, seconds: Seconds) -> None:
     worker = build_worker(on_sqlite, seconds, revocation_poll_interval="1h", revocation_max_staleness="2h")
     await worker.feed.start()
