@@ -5,21 +5,16 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from asgi_sessions import ConfigurationError, SessionSettings
 from asgi_sessions.revocation.channel import WakeUps
 from asgi_sessions.revocation.postgresql_channel import PostgreSQLChannel
 from asgi_sessions.settings import policy_summary, weakened_defaults
 from asgi_sessions.store.engine import open_database
+from tests.certificates import make_certificate
 from tests.channels.conftest import NAME, new_worker, times, until
 from tests.channels.test_lost import BACK, LOST, UNSAID, client_of
 from tests.servers import Redis, free_port
@@ -201,39 +196,16 @@ class TlsRedis(Redis):
     def _install(self) -> None:
         super()._install()
         self.tls_port = free_port()
-        self.authority = self.folder / "ca.pem"
-        _write_certificate(self.folder, self.authority)
+        self.authority, self._key = make_certificate(self.folder)
 
     def _command(self) -> list[str]:
         tls = {
             "tls-port": str(self.tls_port),
             "tls-cert-file": str(self.authority),
-            "tls-key-file": str(self.folder / "key.pem"),
+            "tls-key-file": str(self._key),
             "tls-auth-clients": "no",
         }
         return [*super()._command(), *(part for name, value in tls.items() for part in (f"--{name}", value))]
-
-
-def _write_certificate(folder: Path, path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
 
 
 @pytest.fixture
@@ -268,8 +240,13 @@ CONNECTS = {"prepared_statement_cache_size=0&ssl=disable": True, "ssl=verify-ful
 
 @pytest.mark.parametrize("options", CONNECTS)
 async def test_postgresql_is_listened_to_as_the_engine_connects(
-    postgresql_url: str, caplog: pytest.LogCaptureFixture, options: str
+    postgresql_url: str,
+    caplog: pytest.LogCaptureFixture,
+    options: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", str(make_certificate(tmp_path)[0]))
     database = await open_database(f"{postgresql_url}?{options}")
     heard = asyncio.Event()
     wake_ups = WakeUps(PostgreSQLChannel(database, NAME), heard.set)
