@@ -19,6 +19,8 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 KEPT_POLICY = POLICY.with_name("policy-rc.d.kept-while-installing")
 DENYING = "#!/bin/sh\n# Written by asgi_sessions' make while it installs, and removed afterwards.\nexit 101\n"
 SYSTEMD = Path("/usr/lib/systemd/systemd"), Path("/lib/systemd/systemd")
+WITHOUT_SYSTEMD = {"chromium": "dbus-x11", "postgresql": "systemd-standalone-tmpfiles"}
+"""Where there is no systemd: what satisfies dependencies that would bring it, and with it what starts at boot."""
 _QUIET = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
 
@@ -76,10 +78,14 @@ def install(packages: Sequence[str]) -> None:
 
 def _install_command(packages: Sequence[str]) -> list[str]:
     wanted = [*packages]
-    if "chromium" in packages and not any(path.exists() for path in SYSTEMD):
-        # A desktop library wants some session bus. The default one would install systemd, and with it an init.
-        wanted.append("dbus-x11")
-    return ["apt-get", "install", "-q", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *wanted]
+    if not any(path.exists() for path in SYSTEMD):
+        wanted += [small for package, small in WITHOUT_SYSTEMD.items() if package in packages and _is_known(small)]
+    options = ["-q", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=600"]
+    return ["apt-get", "install", *options, *wanted]
+
+
+def _is_known(package: str) -> bool:
+    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def main() -> None:
 
     if os.geteuid() != 0:
         sys.exit("make test-bare needs root: it builds systems with debootstrap, mounts them and runs in them.")
+    begun = time.monotonic()
     systems = named(given.systems)
     steps = steps_named(given.only, given.engine)
     try:
@@ -44,7 +45,8 @@ def main() -> None:
         (FOLDER / "report.md").write_text(report.table(results) + "\n")
     mine = [report.Result.load(path_of(system, step)) for system in systems for step in steps]
     print(report.table(mine))
-    print(f"\nAll results so far: {FOLDER / 'report.md'}. What was printed: {FOLDER / 'logs'}")
+    print(f"\nTook {(time.monotonic() - begun) / 60:.0f} minutes. All results so far: {FOLDER / 'report.md'}")
+    print(f"What was printed: {FOLDER / 'logs'}")
     sys.exit(any(result.problems for result in mine))
 
 
@@ -66,8 +68,4 @@ def is_good(system: System, step: Step) -> bool:
 
 
 if __name__ == "__main__":
-    started = time.monotonic()
-    try:
-        main()
-    finally:
-        print(f"Took {(time.monotonic() - started) / 60:.1f} minutes.")
+    main()
