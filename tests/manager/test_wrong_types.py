@@ -130,6 +130,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
 }
 OTHERS = {
     "session_exception_handler",  # answers any error, and raises what is not its own
+    "error_answer",  # the same
     "CurrentSession",
     "OptionalSession",
     "get_session",
