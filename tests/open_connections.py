@@ -5,8 +5,7 @@ import gc
 import sqlite3
 import threading
 
-GENEROUS = 60.0
-"""Seconds that nothing takes, on however busy a machine."""
+from tests.patience import PATIENCE
 
 
 def open_sqlite_connections() -> list[sqlite3.Connection]:
@@ -30,5 +29,5 @@ def sqlite_threads() -> set[threading.Thread]:
 async def have_ended(threads: set[threading.Thread]) -> None:
     """Wait for threads that have been told to end."""
     for thread in threads:
-        await asyncio.to_thread(thread.join, GENEROUS)
+        await asyncio.to_thread(thread.join, PATIENCE)
         assert not thread.is_alive()

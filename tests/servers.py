@@ -144,7 +144,7 @@ class Server:
         if self._process is not None and self.is_running:
             self.resume()
             self._process.send_signal(number)
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=120)
         self._process = None
 
 
@@ -160,7 +160,7 @@ class MariaDB(Server):
         client = find_program("mariadb")
         options = ["--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{self.port}", "-uroot", "-N", "-B"]
         command = [client, *options, *([database] if database else []), "-e", statement]
-        done = subprocess.run(command, check=True, capture_output=True, timeout=60)
+        done = subprocess.run(command, check=True, capture_output=True, timeout=120)
         return _rows(done.stdout)
 
     def _data_folder(self) -> str:
@@ -227,7 +227,7 @@ class PostgreSQL(Server):
             "-c",
             statement,
         ]
-        done = subprocess.run(command, check=True, capture_output=True, timeout=60)
+        done = subprocess.run(command, check=True, capture_output=True, timeout=120)
         return _rows(done.stdout)
 
     def _data_folder(self) -> str:
@@ -274,7 +274,7 @@ class Redis(Server):
         """Run a command, or those of `stdin`, with the server's own client, and return what it prints."""
         client = find_program("redis-cli")
         command = [client, "-h", "127.0.0.1", "-p", str(self.port), *words]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, input=stdin)
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, input=stdin)
         return done.stdout.strip()
 
     def _data_folder(self) -> str:

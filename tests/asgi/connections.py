@@ -10,9 +10,7 @@ from starlette.types import ASGIApp, Message
 
 from asgi_sessions import SessionManager
 from tests.asgi.apps import ACCESS, REFRESH
-
-PATIENCE = 20.0
-"""Seconds. Nothing here takes so long unless it is broken."""
+from tests.patience import PATIENCE
 
 
 def errors_in(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -22,8 +22,9 @@ from asgi_sessions import (
 from asgi_sessions.asgi import ending
 from asgi_sessions.manager import watching
 from tests.asgi.apps import LIFETIME, new_manager
-from tests.asgi.connections import PATIENCE, Socket, errors_in, login_cookie
+from tests.asgi.connections import Socket, errors_in, login_cookie
 from tests.clocks import MovableClock
+from tests.patience import PATIENCE
 from tests.thefts import use_stolen
 
 pytestmark = pytest.mark.usefixtures("at_the_time_of_day")

@@ -22,8 +22,9 @@ from asgi_sessions import SessionManager, SessionMiddleware, get_optional_sessio
 from asgi_sessions.manager import watching
 from asgi_sessions.manager.lifecycle import Lifecycle
 from tests.asgi.apps import LIFETIME, new_manager
-from tests.asgi.connections import PATIENCE, Response, errors_in, login_cookie
+from tests.asgi.connections import Response, errors_in, login_cookie
 from tests.clocks import MovableClock
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("at_the_time_of_day")
 

@@ -334,7 +334,7 @@ def test_uvicorn_exits_when_the_store_cannot_be_opened(lifespan: str, tmp_path: 
         env={"PYTHONPATH": str(Path(__file__).parents[2]), "ASGI_SESSIONS_DATABASE_URL": UNREACHABLE},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 3

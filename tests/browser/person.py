@@ -8,7 +8,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions as condition
 from selenium.webdriver.support.wait import WebDriverWait
 
-PATIENCE = 30
+from tests.patience import PATIENCE
+
 PASSWORD = "correct horse"
 
 

@@ -13,7 +13,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from asgi_sessions import SessionSettings
 from asgi_sessions.testing import MovableClock
-from tests.browser.person import PATIENCE
+from tests.patience import PATIENCE
 from tests.reference.http_app import Server
 from tests.reference.profiles import REFERENCE
 

@@ -17,6 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as condition
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.patience import PATIENCE
 from tests.servers import MariaDB
 from tests.simulation.wire import Reply, Sending, new_jar
 from tests.uvicorn_server import SECRET, UvicornServer
@@ -24,7 +25,6 @@ from tests.uvicorn_server import SECRET, UvicornServer
 HUNDRED = 100
 EXPIRIES = 3
 LIFETIME_MS = 301_000
-PATIENCE = 60
 
 # Each has an address of its own: the browser's cache lets requests for the same one wait for each other.
 HUNDRED_CALLS = """

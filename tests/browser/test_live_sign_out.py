@@ -8,8 +8,9 @@ from pathlib import Path
 
 from selenium.webdriver import Chrome
 
-from tests.browser.person import PATIENCE, Person, new_name
+from tests.browser.person import Person, new_name
 from tests.example.running_site import Site
+from tests.patience import PATIENCE
 
 NewBrowser = Callable[..., Chrome]
 SHOTS = os.environ.get("EXAMPLE_SCREENSHOTS", "")

@@ -12,18 +12,18 @@ import pytest
 from asgi_sessions import SessionManager, SessionSettings
 from asgi_sessions.revocation.channel import channel_name
 from tests.conftest import empty_database
+from tests.patience import PATIENCE
 from tests.servers import PostgreSQL, Redis
 
 SECRET = "0123456789abcdef0123456789abcdef-first"
 NAME = channel_name("asgi_sessions_")
-GIVEN_UP_SECONDS = 15.0
-POLL_SECONDS = 25
+POLL_SECONDS = 2 * PATIENCE
 """So long that no poll comes before a test has given up."""
 
 
 async def until(true: Callable[[], bool]) -> None:
     """Return once it is true; fail where it never becomes so."""
-    async with asyncio.timeout(GIVEN_UP_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while not true():
             await asyncio.sleep(0.02)
 

@@ -9,6 +9,7 @@ from asgi_sessions.revocation import channel, postgresql_channel, redis_channel
 from tests.channels.conftest import RedisWire, Wire, new_worker, times, until
 from tests.channels.test_lost import LOST, messages_under_way
 from tests.channels.test_wake_up import Client
+from tests.patience import PATIENCE
 from tests.servers import Redis
 
 
@@ -69,7 +70,7 @@ async def test_a_stop_while_the_server_hangs(
     issued = await worker.create_new_session_without_request("alice")
     wire.silence()
     await worker.revoke_session_using_session_handle(issued.session.session_handle)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await worker.stop()
     assert asyncio.all_tasks() == before
     wire.speak()

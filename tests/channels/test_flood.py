@@ -8,7 +8,8 @@ import pytest
 
 from asgi_sessions.revocation.channel import SHORTEST_GAP_SECONDS, Channel, WakeUps
 from asgi_sessions.store.tombstones import Page, TombstoneStore
-from tests.channels.conftest import GIVEN_UP_SECONDS, Wire, new_worker, until
+from tests.channels.conftest import Wire, new_worker, until
+from tests.patience import PATIENCE
 
 MESSAGES = 5_000
 
@@ -67,12 +68,12 @@ async def test_the_first_message_wakes_at_once_and_the_last_is_not_lost() -> Non
     wake_ups.start()
     await asyncio.sleep(0)
     loudspeaker.heard()
-    async with asyncio.timeout(GIVEN_UP_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         first = await woken.get()
     for _ in range(100):
         loudspeaker.heard()
         await asyncio.sleep(0)
-    async with asyncio.timeout(GIVEN_UP_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         second = await woken.get()
     assert second - first >= SHORTEST_GAP_SECONDS - 0.001
     await asyncio.sleep(2 * SHORTEST_GAP_SECONDS)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from asgi_sessions import IssuedSession, Session, SessionManager, Unauthorised
-from tests.channels.conftest import GIVEN_UP_SECONDS, NAME, SECRET, Wire
+from tests.channels.conftest import NAME, SECRET, Wire
+from tests.patience import PATIENCE
 from tests.servers import Redis
 
 Workers = tuple[SessionManager, SessionManager]
@@ -33,7 +34,7 @@ class Client:
         await self._worker.get_session_without_request(self._token)
 
     async def is_refused_soon(self) -> None:
-        async with asyncio.timeout(GIVEN_UP_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await self._session.ended()
         with pytest.raises(Unauthorised):
             await self._worker.get_session_without_request(self._token)
@@ -105,7 +106,7 @@ async def test_a_script_in_another_process_that_ends_at_once(wire: Wire, workers
     variables = {f"ASGI_SESSIONS_{name.upper()}": value for name, value in values.items()}
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", SCRIPT]
     script = await asyncio.to_thread(
-        subprocess.run, command, env=os.environ | variables, capture_output=True, text=True, timeout=60, check=False
+        subprocess.run, command, env=os.environ | variables, capture_output=True, text=True, timeout=120, check=False
     )
     assert script.stdout == "2\n", script.stderr
     assert "Warning" not in script.stderr

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asgi_sessions import SessionManager, SessionSettings
+from tests.patience import PATIENCE
 from tests.uvicorn_server import SECRET, UvicornServer
 
-PATIENCE = 120.0
 OPENING_AT_ONCE = 100
 
 

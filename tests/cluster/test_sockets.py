@@ -8,7 +8,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.cluster.sockets import PATIENCE, Worker, another_process, cookie_of, measure
+from tests.cluster.sockets import Worker, another_process, cookie_of, measure
+from tests.patience import PATIENCE
 
 SERVERS = {
     "httptools and websockets": ("--http", "httptools", "--ws", "websockets-sansio"),

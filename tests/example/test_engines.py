@@ -4,16 +4,13 @@ import time
 from pathlib import Path
 
 from tests.example.running_site import IPHONE, Site, Visitor
+from tests.patience import PATIENCE
 
 SECRET_KEY = "for the tests only and of 32 bytes or more"
 
 
-SOON_SECONDS = 10.0
-"""Workers hear of a logout elsewhere twice a second; this leaves time to a busy machine."""
-
-
 def is_signed_out_soon(visitor: Visitor) -> bool:
-    deadline = time.monotonic() + SOON_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while visitor.is_signed_in:
         if time.monotonic() > deadline:
             return False

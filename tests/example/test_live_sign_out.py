@@ -8,8 +8,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.example.running_site import Site, Visitor
-
-PATIENCE = 20.0
+from tests.patience import PATIENCE
 
 
 def open_socket(site: Site, visitor: Visitor, origin: str | None = None) -> connect:

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.manager.conftest import NewManager
-from tests.open_connections import GENEROUS, have_ended, open_sqlite_connections, sqlite_threads
+from tests.open_connections import have_ended, open_sqlite_connections, sqlite_threads
+from tests.patience import PATIENCE
 from tests.servers import Server
 from tests.suspensions import cut_off_at
 
@@ -32,7 +33,7 @@ async def all_is_closed(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     if url.get_backend_name() == "sqlite":
         return
     server: Server = request.getfixturevalue({"mysql": "mariadb"}.get(url.get_backend_name(), "postgresql"))
-    async with asyncio.timeout(GENEROUS):  # the server takes a moment to notice
+    async with asyncio.timeout(PATIENCE):  # the server takes a moment to notice
         while server.sql(COUNTS[url.get_backend_name()].format(url.database)) != [["0"]]:
             await asyncio.sleep(0.01)
 

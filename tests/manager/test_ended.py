@@ -12,8 +12,7 @@ from asgi_sessions.revocation import roll_call
 from asgi_sessions.store.repository import SessionRepository
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager, manager_builder
-
-PATIENCE = 20.0
+from tests.patience import PATIENCE
 
 
 @pytest.fixture

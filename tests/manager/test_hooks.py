@@ -15,9 +15,8 @@ from asgi_sessions.manager.audit import Event
 from tests.asgi.apps import BASE_URL, application
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager, manager_builder
+from tests.patience import PATIENCE
 from tests.thefts import use_stolen
-
-PATIENCE = 20.0
 
 
 class Diary:
@@ -240,7 +239,10 @@ async def test_a_hook_that_cannot_be_cancelled_holds_up_no_stop(
     await asyncio.sleep(0)
 
 
-async def test_a_hook_may_be_the_one_that_stops_the_manager(sessions: SessionManager) -> None:
+async def test_a_hook_may_be_the_one_that_stops_the_manager(
+    sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "SETTLE_SECONDS", 2 * PATIENCE)  # for so long it would wait for itself
     stopped = asyncio.Event()
 
     @sessions.on_session_created
@@ -250,7 +252,7 @@ async def test_a_hook_may_be_the_one_that_stops_the_manager(sessions: SessionMan
 
     await sessions.start()
     await sessions.create_new_session_without_request("alice")
-    await asyncio.wait_for(stopped.wait(), events.SETTLE_SECONDS / 2)
+    await asyncio.wait_for(stopped.wait(), PATIENCE)
 
 
 async def test_without_hooks_no_task_is_made(sessions: SessionManager) -> None:

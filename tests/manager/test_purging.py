@@ -11,6 +11,7 @@ from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.store.repository import SessionRepository
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
+from tests.patience import PATIENCE
 
 
 async def test_expired_sessions_are_purged_and_live_ones_are_not(sessions: SessionManager, clock: MovableClock) -> None:
@@ -85,7 +86,7 @@ async def test_one_worker_purges_at_a_time(
 ) -> None:
     monkeypatch.setattr("asgi_sessions.manager.runtime.FIRST_PURGE_MS", 10)
     async with new_manager(purge_interval="1h") as one, new_manager(purge_interval="1h") as two:
-        await asyncio.wait_for(purges.enough.wait(), 30)
+        await asyncio.wait_for(purges.enough.wait(), PATIENCE)
         first = purges.by[0]
         for worker in (one, two):
             runtime = worker._runtime()
@@ -107,7 +108,7 @@ async def test_the_purge_goes_on_after_the_store_was_away(
     purges.wanted = 3
     with caplog.at_level(logging.WARNING, "asgi_sessions"):
         async with new_manager(purge_interval="10ms"):
-            await asyncio.wait_for(purges.enough.wait(), 30)
+            await asyncio.wait_for(purges.enough.wait(), PATIENCE)
     assert "The purge was put off" in caplog.text
     assert "The purge failed" in caplog.text
 

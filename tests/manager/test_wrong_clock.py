@@ -106,7 +106,7 @@ def answers_wrongly_once(sessions: SessionManager, monkeypatch: pytest.MonkeyPat
 async def test_one_answer_of_a_wrong_node_puts_the_purge_off_and_sets_no_time(
     ahead: int, store_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with worker(store_url, idle_timeout="10s", access_token_lifetime="1s") as sessions:
+    async with worker(store_url, idle_timeout="1h", access_token_lifetime="1s") as sessions:
         issued = await sessions.create_new_session_without_request("alice")
         answers_wrongly_once(sessions, monkeypatch, ahead)
         with caplog.at_level(logging.ERROR, "asgi_sessions"):
@@ -166,11 +166,11 @@ def _three_times() -> Any:
 
 
 async def test_the_purge_goes_by_the_databases_time(store_url: str, machine: Machine) -> None:
-    async with worker(store_url, idle_timeout="10s", access_token_lifetime="1s") as sessions:
+    async with worker(store_url, idle_timeout="1h", max_clock_difference="3h") as sessions:
         await sessions.create_new_session_without_request("alice")
-        machine.ahead = 20_000  # over by this worker's clock, which is within the setting
+        machine.ahead = 2 * HOUR  # over by this worker's clock, which is within the setting
         assert await sessions.purge_expired_sessions() == 0
-        machine.ahead = -20_000
+        machine.ahead = -2 * HOUR
         await sessions.create_new_session_without_request("alice")
         assert await sessions.purge_expired_sessions() == 1  # over by the database's
 

@@ -14,6 +14,7 @@ import sys
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+import tests.patience  # noqa: F401 - a crash is what ends a statement here
 from asgi_sessions import SessionManager
 from asgi_sessions.store.engine import Outcome
 from tests.races.app import build_app

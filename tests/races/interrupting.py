@@ -8,8 +8,8 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from asgi_sessions.store.engine import Database
+from tests.patience import PATIENCE
 
-STUCK_SECONDS = 60.0
 _WAITING = text(
     "SELECT id FROM information_schema.processlist "
     "WHERE db = DATABASE() AND command = 'Query' AND info LIKE :begins AND info LIKE :changes ORDER BY id"
@@ -39,7 +39,7 @@ async def under_way(observer: Database, kind: str) -> list[int]:
 
 async def until_under_way(observer: Database, kind: str, *, count: int = 1) -> list[int]:
     """Wait until so many statements of a kind are under way; with 0, until none is any more."""
-    async with asyncio.timeout(STUCK_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while len(numbers := await under_way(observer, kind)) != count:
             await asyncio.sleep(0.005)
     return numbers

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from asgi_sessions.store.engine import Outcome
+from tests.patience import PATIENCE
 from tests.races.watching import Kind, watcher
 
 T = TypeVar("T")
-STUCK_SECONDS = 60.0
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Side(Generic[T]):
             await self._stop()
 
     async def at_its_stop(self) -> None:
-        async with asyncio.timeout(STUCK_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await self._stopped.wait()
 
     async def go_on(self) -> None:

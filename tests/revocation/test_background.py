@@ -11,11 +11,9 @@ from asgi_sessions import StoreUnavailable
 from asgi_sessions.revocation.reading import FULL_READ_SECONDS, OVERLAP_MS
 from asgi_sessions.store.engine import Database
 from tests.clocks import Seconds
+from tests.patience import PATIENCE
 from tests.revocation.conftest import ReadStore, Worker, build_worker
 from tests.revocation.tombstones import Cemetery, some_handle
-
-LONG_SECONDS = 30.0
-"""No test waits for so long unless it fails."""
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ async def started(on_sqlite: Database, seconds: Seconds) -> AsyncIterator[Worker
 async def next_poll(store: ReadStore, count: int = 2) -> None:
     """Wait until polls have begun since; the last but one of them has ended."""
     seen = len(store.places)
-    async with asyncio.timeout(LONG_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while len(store.places) < seen + count:
             await asyncio.sleep(0.001)
 
@@ -49,7 +47,7 @@ async def test_it_polls_by_itself(started: Worker, on_sqlite: Database) -> None:
     ended = asyncio.Event()
     started.watchers.add(handle, ended.set)
     await Cemetery(on_sqlite).bury(handle)
-    async with asyncio.timeout(LONG_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         await ended.wait()
     assert started.feed.is_out(handle) is True
 
@@ -86,7 +84,7 @@ async def test_a_wake_up_does_not_wait_for_the_interval(on_sqlite: Database, sec
         await Cemetery(on_sqlite).bury(handle := some_handle())
         worker.watchers.add(handle, ended.set)
         worker.feed.wake()
-        async with asyncio.timeout(LONG_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await ended.wait()
         ended.clear()
     await worker.feed.stop()
@@ -155,7 +153,7 @@ async def test_a_stop_in_the_middle_of_a_poll_does_not_wait_for_the_database(
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(worker.store, "page", hangs)
-    async with asyncio.timeout(LONG_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         await hanging.wait()
         await worker.feed.stop()
 
@@ -179,10 +177,10 @@ async def test_a_stop_ends_even_where_a_driver_swallows_the_cancellation(
         return await page(*arguments, **options)
 
     monkeypatch.setattr(worker.store, "page", swallows)
-    async with asyncio.timeout(LONG_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         await waiting.wait()
     stopping = asyncio.create_task(worker.feed.stop())
-    done, _ = await asyncio.wait([stopping], timeout=LONG_SECONDS)
+    done, _ = await asyncio.wait([stopping], timeout=PATIENCE)
     assert swallowed == [True]
     monkeypatch.undo()
     if not done:  # leave no task behind
@@ -205,5 +203,5 @@ async def test_a_full_read_happens_by_itself(started: Worker, on_sqlite: Databas
     await next_poll(started.store)
     assert started.feed.is_out(late) is False
     seconds.now += FULL_READ_SECONDS - OVERLAP_MS / 1000
-    async with asyncio.timeout(LONG_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         await ended.wait()

@@ -14,14 +14,12 @@ from asgi_sessions import Session, SessionManager, StoreUnavailable, Unauthorise
 from asgi_sessions.store import tombstones
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.repository import SessionRepository
+from tests.patience import PATIENCE
 from tests.revocation.polling import feed_of, poll, stop_polling
 from tests.revocation.tombstones import Cemetery, some_handle
 from tests.security.browser import Browser
 from tests.security.shop import ACCESS, Shop, open_shop
 from tests.security.statements import counted
-
-LONG_SECONDS = 60.0
-"""No test waits for so long unless it fails."""
 
 
 @pytest.fixture
@@ -193,7 +191,7 @@ async def test_whoever_waits_here_hears_of_it_at_once(watched: Shop, end: End) -
         others.append(asyncio.create_task(kept.ended()))
     await asyncio.sleep(0.05)
     await end(watched.manager, kept, ended)
-    done, _ = await asyncio.wait(waiting, timeout=LONG_SECONDS)
+    done, _ = await asyncio.wait(waiting, timeout=PATIENCE)
     assert len(done) == 2
     assert not any(task.done() for task in others)
     for task in others:
@@ -213,7 +211,7 @@ async def test_where_the_database_does_not_say_who_lives_all_connections_of_the_
 
     monkeypatch.setattr(SessionRepository, "living", down)
     assert await watched.manager.revoke_all_sessions_for_user("alice") == 1
-    done, _ = await asyncio.wait([waiting], timeout=LONG_SECONDS)
+    done, _ = await asyncio.wait([waiting], timeout=PATIENCE)
     assert len(done) == 1
 
 
@@ -229,7 +227,7 @@ async def test_a_statement_more_finds_out_who_of_those_is_over_and_none_where_no
     assert [statement.split()[0] for statement in statements] == ["UPDATE"]
     with counted() as statements:
         await watched.manager.revoke_all_sessions_for_user("alice")
-        await asyncio.wait([waiting], timeout=LONG_SECONDS)
+        await asyncio.wait([waiting], timeout=PATIENCE)
     assert [statement.split()[0] for statement in statements] == ["UPDATE", "SELECT"]
     with pytest.raises(Unauthorised):
         await session.check()

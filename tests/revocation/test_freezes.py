@@ -12,6 +12,7 @@ from asgi_sessions.revocation import feed as feed_module
 from asgi_sessions.revocation.pulse import LATE_SECONDS
 from asgi_sessions.store.engine import Database
 from tests.clocks import Seconds
+from tests.patience import PATIENCE
 from tests.revocation.conftest import Worker, build_worker
 from tests.revocation.test_single_flight import Gate, settle
 from tests.revocation.tombstones import Cemetery, some_handle
@@ -60,7 +61,7 @@ async def test_the_beat_that_comes_too_late_makes_the_feed_poll(started: Worker,
     started.watchers.add(out, ended.set)
     started.feed._pulse.beat()
     assert not started.feed.vouches_for(some_handle()), "nor does it vouch now that its pulse is in order again"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await ended.wait()
 
 
@@ -121,7 +122,7 @@ async def test_a_request_waits_for_no_second_freeze(
     seconds.now += 5
     started.feed._pulse.beat()
     gate.open.set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await request
     assert started.feed.is_out(out)
 
@@ -189,7 +190,7 @@ async def test_a_request_waits_for_the_news_and_not_for_what_may_wait(
         started.feed.wake()
         await hangs.wait()
     seconds.now += 5
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await started.feed.wake_up()
     assert started.feed.vouches_for(some_handle())
     assert started.feed.is_out(out)

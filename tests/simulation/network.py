@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from asgi_sessions.protocol.cookies import REFRESH_COOKIE, RETRY_COOKIE
+from tests.patience import PATIENCE
 from tests.simulation.fate import FAIR, Fate
 from tests.simulation.tally import Tally
 
@@ -23,7 +24,6 @@ Delay: TypeAlias = float | Literal["fairly"] | None
 NEVER = {"unauthorised", "token_theft_detected"}
 """Codes of answers that no browser of one person may ever get."""
 
-PATIENCE = 60.0
 
 _HOP = re.compile(rb"\r\nconnection: [^\r]*", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)

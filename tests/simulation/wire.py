@@ -15,7 +15,7 @@ from email.message import Message
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 
-PATIENCE = 120.0
+from tests.patience import PATIENCE
 
 
 class LostError(Exception):

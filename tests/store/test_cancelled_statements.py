@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from asgi_sessions.store.engine import open_database
-from tests.open_connections import GENEROUS, have_ended, open_sqlite_connections, sqlite_threads
+from tests.open_connections import have_ended, open_sqlite_connections, sqlite_threads
+from tests.patience import PATIENCE
 from tests.store.gate import Gate
 from tests.suspensions import Suspensions
 
@@ -36,6 +37,6 @@ async def test_cut_off_at_any_await(tmp_path: Path, times: int) -> None:
     assert place > 10
     await have_ended(sqlite_threads() - threads)
     if closing := asyncio.all_tasks() - before:
-        _, pending = await asyncio.wait(closing, timeout=GENEROUS)
+        _, pending = await asyncio.wait(closing, timeout=PATIENCE)
         assert not pending
     assert open_sqlite_connections() == connections

@@ -9,7 +9,8 @@ from sqlalchemy import text
 from asgi_sessions import ConfigurationError, StoreUnavailable
 from asgi_sessions.store import engine
 from asgi_sessions.store.engine import Database, open_database
-from tests.open_connections import GENEROUS, have_ended, open_sqlite_connections, sqlite_threads
+from tests.open_connections import have_ended, open_sqlite_connections, sqlite_threads
+from tests.patience import PATIENCE
 from tests.servers import MariaDB
 from tests.store.gate import Gate
 from tests.suspensions import cut_off_at
@@ -29,7 +30,7 @@ async def test_a_closed_database_has_no_connections_left(on_mariadb: Database, m
     await database.close()
     listed = ", ".join(map(str, ids))
     left = f"SELECT COUNT(*) FROM information_schema.processlist WHERE id IN ({listed})"
-    async with asyncio.timeout(GENEROUS):  # the server takes a moment to notice
+    async with asyncio.timeout(PATIENCE):  # the server takes a moment to notice
         while mariadb.sql(left)[0][0] not in (0, "0"):
             await asyncio.sleep(0.01)
 

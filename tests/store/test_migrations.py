@@ -53,7 +53,7 @@ def in_a_process(code: str, database_url: str) -> str:
     """Run the code with warnings as errors; return what it prints, its errors too."""
     command = [sys.executable, "-W", "error", "-c", code, database_url]
     root = Path(__file__).parent.parent.parent
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=root, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=root, check=False)
     return done.stdout + done.stderr
 
 
