@@ -272,8 +272,12 @@ class Keyring:
         return newest.algorithm != algorithm or newest.signs_from + lifetime <= soon or far
 
     def public_jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """The JWK set (RFC 7517, section 5): asymmetric keys only, those to come included."""
-        return {"keys": [jwk for key in self.keys if (jwk := key.public_jwk()) is not None]}
+        """The JWK set (RFC 7517, section 5): asymmetric keys only, those to come included.
+
+        The newest is first: some libraries stop at the first key of another kind, such as stand there after a change
+        of algorithm.
+        """
+        return {"keys": [jwk for key in reversed(self.keys) if (jwk := key.public_jwk()) is not None]}
 
 
 def _serial(key: SigningKey) -> int:

@@ -199,13 +199,13 @@ def test_others_can_verify_with_the_public_jwk(algorithm: str) -> None:
     assert PyJWS().decode(text, PyJWK(jwk), algorithms=[algorithm]) == b"{}"
 
 
-def test_the_jwk_set_has_no_secret_key_and_no_private_part() -> None:
+def test_the_jwk_set_has_no_secret_key_and_no_private_part_and_the_newest_first() -> None:
     eddsa = SigningKey(new_key_id(), 2, "EdDSA", generate("EdDSA"), DAY)
     es256 = SigningKey(new_key_id(), 3, "ES256", generate("ES256"), DAY)
     keys = Keyring([first, eddsa, es256]).public_jwks()["keys"]
-    assert [key["kid"] for key in keys] == [eddsa.key_id, es256.key_id]
+    assert [key["kid"] for key in keys] == [es256.key_id, eddsa.key_id]
     assert [set(key) for key in keys] == [
-        {"kty", "crv", "x", "kid", "use", "alg"},
         {"kty", "crv", "x", "y", "kid", "use", "alg"},
+        {"kty", "crv", "x", "kid", "use", "alg"},
     ]
     assert json.dumps(keys)
