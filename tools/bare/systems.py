@@ -111,7 +111,19 @@ class Copy:
             folder.mkdir(parents=True, exist_ok=True)
         inside = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         environment = [f"{name}={value}" for name, value in (inside | host.variables()).items()]
-        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        # Whoever ends this process, or the one that has started it, ends all.
+        namespaces = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--propagation",
+            "private",
+        ]
         # The shell stays: as the first process it takes in orphans, and forgets them once they have ended.
         inner = ["env", "-i", *environment, "sh", "-c", f'cd /{CHECKOUT}; "$@"; exit $?', "sh", *words]
         return [*namespaces, "sh", "-ec", f'{self._mounts()}\nexec chroot {self._folder}/root "$@"', "sh", *inner]
