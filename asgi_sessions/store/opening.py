@@ -8,7 +8,6 @@ import functools
 import sqlite3
 import weakref
 from collections.abc import Callable
-from threading import Thread
 from typing import Any
 
 __all__ = ["open_postgresql", "open_sqlite"]
@@ -53,7 +52,7 @@ async def open_sqlite(*args: Any, **kwargs: Any) -> Any:
         return connection
 
     opening: Any = aiosqlite.connect(*args, **{**kwargs, "factory": remembered, "check_same_thread": False})
-    thread = opening if isinstance(opening, Thread) else opening._thread  # before aiosqlite 0.22 it was one
+    thread = opening._thread
     thread.daemon = True  # as SQLAlchemy has it: a process may end without a stop
     try:
         connection = await opening
