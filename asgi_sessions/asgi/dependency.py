@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 from asgi_sessions.asgi.error_responses import Served
 from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
 from asgi_sessions.manager import arguments
-from asgi_sessions.manager.connection import NOT_A_CONNECTION, SCOPE_KEY, UNRESOLVED, ASGIConnection, innermost
+from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, ASGIConnection, innermost, not_a_connection
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.lifetimes import from_ms
 
@@ -68,7 +68,7 @@ class SessionDependency(Generic[SessionT]):
         try:
             scope = connection.scope
         except AttributeError:
-            raise TypeError(NOT_A_CONNECTION.format(type(connection).__name__)) from None
+            raise not_a_connection(connection) from None
         # On every request, so asked here before `innermost` and `serve` ask the same.
         exchange = scope.get(SCOPE_KEY) or innermost(scope)
         handlers = scope.get("starlette.exception_handlers")

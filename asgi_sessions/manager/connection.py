@@ -23,7 +23,6 @@ _SEVERAL_MANAGERS = (
     "This request is over, and several managers had a part in it: ask one, `await sessions.get_session(request)`, "
     "or take the Session while the request runs and `await session.check()` later."
 )
-NOT_A_CONNECTION = "connection must be a Starlette Request or WebSocket, not {}"
 _OTHER_MANAGER = "This request belongs to another SessionManager: add SessionMiddleware for this one as well."
 
 
@@ -112,6 +111,11 @@ def reopened(
     return door.reopened(scope, arrived_at, outcome[0] if outcome else None, outer)
 
 
+def not_a_connection(value: object) -> TypeError:
+    """The error of whoever asks for the session of something that has no scope."""
+    return TypeError(f"connection must be a Starlette Request or WebSocket, not {type(value).__name__}")
+
+
 def innermost(scope: MutableMapping[str, Any]) -> SessionConnection:
     """The connection that the nearest middleware has left.
 
@@ -138,7 +142,7 @@ def connection_of(connection: ASGIConnection, manager: "SessionManager") -> Sess
     try:
         scope = connection.scope
     except AttributeError:
-        raise TypeError(NOT_A_CONNECTION.format(type(connection).__name__)) from None
+        raise not_a_connection(connection) from None
     live: SessionConnection | None = scope.get(SCOPE_KEY)
     found = _among(live, manager) or _among(_finished(scope), manager)
     if found is None:
