@@ -79,9 +79,7 @@ async def _authentic_access(
     lifecycle: Lifecycle, credentials: Iterable[str], too_many: type[Exception]
 ) -> list[AccessToken]:
     verifier = lifecycle.verifier
-    credentials = _few(credentials, verifier.looks_authentic)
-    if len(credentials) > MAX_COPIES:
-        raise too_many
+    credentials = _few(credentials, verifier.looks_authentic, too_many)
     found = [await verifier.authentic(token) for token in credentials]
     return [access for access in found if access is not None]
 
@@ -90,16 +88,17 @@ async def _authentic_refresh(
     lifecycle: Lifecycle, credentials: Iterable[str], too_many: type[Exception]
 ) -> list[RefreshToken]:
     refresher = lifecycle.refresher
-    credentials = _few(credentials, refresher.looks_authentic)
-    if len(credentials) > MAX_COPIES:
-        raise too_many
+    credentials = _few(credentials, refresher.looks_authentic, too_many)
     found = [await refresher.authentic(token) for token in credentials]
     return [token for token in found if token is not None]
 
 
-def _few(credentials: Iterable[str], looks_authentic: Callable[[str], bool]) -> list[str]:
-    """The copies to verify: each once, and only those that cannot be told to be none of ours without that.
-
-    One more than may be where there are too many, whatever their number.
-    """
-    return list(islice(filter(looks_authentic, dict.fromkeys(credentials)), MAX_COPIES + 1))
+def _few(
+    credentials: Iterable[str], looks_authentic: Callable[[str], bool], too_many: type[Exception]
+) -> list[str]:
+    """The copies to verify: each once, and only those that cannot be told to be none of ours without that."""
+    # One more than may be is as bad as any number.
+    credentials = list(islice(filter(looks_authentic, dict.fromkeys(credentials)), MAX_COPIES + 1))
+    if len(credentials) > MAX_COPIES:
+        raise too_many
+    return credentials
