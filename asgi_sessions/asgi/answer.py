@@ -24,6 +24,9 @@ that are no further apart may arrive in either order."""
 _CACHE_FIELDS = frozenset({b"cache-control", b"surrogate-control", b"edge-control", b"x-accel-expires", b"expires"})
 _NOT_STORED = ((b"cache-control", b"no-store"), (b"cdn-cache-control", b"no-store"))
 
+ACCESS_TOKEN_STAYED = "the new access token did not leave with it"
+COOKIES_STAYED = "the session is revoked, its cookies stayed and the next request clears them"
+
 _log = logging.getLogger(__name__)
 
 
@@ -136,7 +139,7 @@ class Answer:
         if self._made_at is None:
             self._made_at = self._clock()
         self._speaks = True
-        self._warn_if_started("the new access token did not leave with it")
+        self._warn_if_started(ACCESS_TOKEN_STAYED)
 
     def signing_out(self, session_handle: str | None) -> None:
         """The application is about to end this session on this very connection, so that it will know; None: not so."""
@@ -149,7 +152,7 @@ class Answer:
         self.withdraw()
         self._clear = self._speaks = True
         if by_user:
-            self._warn_if_started("the session is revoked, its cookies stayed and the next request clears them")
+            self._warn_if_started(COOKIES_STAYED)
 
     def refused(self, error: Unauthorised | TokenTheftDetected, session_handle: str | None = None) -> None:
         """Clear the cookies: always after a theft, else as far as the error says so."""
@@ -237,7 +240,12 @@ class Answer:
 
     def _warn_if_started(self, consequence: str) -> None:
         if self.started:
-            _log.warning("The response had already started: %s.", consequence)
+            warn_of_start(consequence)
+
+
+def warn_of_start(consequence: str) -> None:
+    """Say in the log what came too late for a response."""
+    _log.warning("The response had already started: %s.", consequence)
 
 
 def _allows_storing(name: bytes) -> bool:

@@ -4,12 +4,12 @@ The scope is all that such a task has, and it may keep that for hours. So what t
 request, response or exchange: when it arrived, and what became of its tokens.
 """
 
-import logging
 from collections.abc import MutableMapping
 from typing import Any, Final, NoReturn
 
 from starlette.types import Message
 
+from asgi_sessions.asgi.answer import ACCESS_TOKEN_STAYED, COOKIES_STAYED, warn_of_start
 from asgi_sessions.asgi.exchange import Exchange, Outcome
 from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import ConfigurationError, Unauthorised
@@ -23,7 +23,6 @@ _OVER = (
     "This request is over, so that its answer can carry no cookies: log in, refresh and sign out while it runs. "
     "For work that goes on afterwards take the Session first and `await session.check()` later."
 )
-_log = logging.getLogger(__name__)
 
 
 class Door:
@@ -117,17 +116,14 @@ class _Afterwards:
         return self
 
     def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
-        _log.warning("The response had already started: the new access token did not leave with it.")
+        warn_of_start(ACCESS_TOKEN_STAYED)
 
     def signing_out(self, session_handle: str | None) -> None:
         pass
 
     def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
         if by_user:
-            _log.warning(
-                "The response had already started: the session is revoked, its cookies stayed and the next request "
-                "clears them."
-            )
+            warn_of_start(COOKIES_STAYED)
 
     def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
         pass

@@ -93,9 +93,7 @@ async def _authentic_refresh(
     return [token for token in found if token is not None]
 
 
-def _few(
-    credentials: Iterable[str], looks_authentic: Callable[[str], bool], too_many: type[Exception]
-) -> list[str]:
+def _few(credentials: Iterable[str], looks_authentic: Callable[[str], bool], too_many: type[Exception]) -> list[str]:
     """The copies to verify: each once, and only those that cannot be told to be none of ours without that."""
     # One more than may be is as bad as any number.
     credentials = list(islice(filter(looks_authentic, dict.fromkeys(credentials)), MAX_COPIES + 1))
