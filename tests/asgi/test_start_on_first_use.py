@@ -15,6 +15,7 @@ from tests.asgi.apps import BASE_URL, application
 from tests.asgi.connections import Socket
 from tests.asgi.test_lifespan import Server, is_running
 from tests.asgi.test_stopping import app_with
+from tests.starts import noted_starts
 
 
 def started_by_use(app: Starlette, sessions: SessionManager) -> SessionMiddleware:
@@ -24,15 +25,7 @@ def started_by_use(app: Starlette, sessions: SessionManager) -> SessionMiddlewar
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Runtime]:
     """Every start that opens something."""
-    opened: list[Runtime] = []
-    opens = Runtime.open
-
-    async def noted(runtime: Runtime) -> None:
-        opened.append(runtime)
-        await opens(runtime)
-
-    monkeypatch.setattr(Runtime, "open", noted)
-    return opened
+    return noted_starts(monkeypatch)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from asgi_sessions.manager.runtime import Runtime
 from tests.asgi.apps import ACCESS, CLEARED, REFRESH, application, parsed_cookies
 from tests.deployment.matrix import PAGE
 from tests.docs.pages import blocks_of
+from tests.starts import noted_starts
 from tests.uvicorn_server import SECRET
 
 PATIENCE = 60.0
@@ -31,15 +32,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Runtime]:
-    opened: list[Runtime] = []
-    opens = Runtime.open
-
-    async def noted(runtime: Runtime) -> None:
-        opened.append(runtime)
-        await opens(runtime)
-
-    monkeypatch.setattr(Runtime, "open", noted)
-    return opened
+    return noted_starts(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
