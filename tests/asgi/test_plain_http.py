@@ -1,5 +1,7 @@
 """A login over plain http, whose Secure cookies the client will not send back, is told once in the log."""
 
+import logging
+
 import pytest
 
 from asgi_sessions import SessionManager
@@ -8,8 +10,8 @@ from tests.asgi.conftest import OpenClient
 from tests.clocks import MovableClock
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message for record in caplog.records if "came over plain http" in record.message]
+def told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if "came over plain http" in record.message]
 
 
 def test_it_is_told_once_with_the_remedies(
@@ -19,10 +21,10 @@ def test_it_is_told_once_with_the_remedies(
     for _ in range(2):
         assert client.post("/login").status_code == 200
         assert client.get("/me").status_code == 401
-    (line,) = told(caplog)
-    assert "http://testserver" in line
-    assert "testing.client(app)" in line
-    assert caplog.records[-1].name == "asgi_sessions"
+    (record,) = told(caplog)
+    assert "http://testserver" in record.message
+    assert "testing.client(app)" in record.message
+    assert (record.name, record.levelname) == ("asgi_sessions", "WARNING")
 
 
 @pytest.mark.parametrize(
