@@ -315,7 +315,9 @@ class SessionManager:
         return await self.lifecycle.revoker.revoke(handle, owner=user_id)
 
     async def revoke_all_sessions_for_user(self, user_id: UserId, *, except_handle: str | None = None) -> int:
-        """End all of a user's sessions, in one statement. Touches no cookie.
+        """End all of a user's sessions. Touches no cookie.
+
+        One statement, all or nothing; of a user with more than two thousand one for each so many, one by one.
 
         Args:
             user_id: Whose; `1` and `"1"` are different users. Where nothing was ended and a user of the same text
@@ -328,6 +330,7 @@ class SessionManager:
         Raises:
             TypeError, ValueError: `except_handle` is no session handle, or the user id none that can be. Nothing was
                 ended.
+            StoreUnavailable: Some may have ended all the same, and stay ended: call again for the rest.
         """
         except_handle = arguments.text_or_none(except_handle, "except_handle")
         lifecycle = self.lifecycle
@@ -339,10 +342,11 @@ class SessionManager:
         return count
 
     async def revoke_multiple_sessions(self, session_handles: Iterable[str]) -> int:
-        """End several sessions; returns how many of them were still alive. Touches no cookie.
+        """End several sessions, 500 with one statement; returns how many of them were still alive. Touches no cookie.
 
         Raises:
             TypeError: It is no iterable of `str`, or a single one. Nothing was ended.
+            StoreUnavailable: Some may have ended all the same, and stay ended: call again for the rest.
         """
         return await self.lifecycle.revoker.revoke_many(arguments.handles(session_handles, "session_handles"))
 

@@ -1,6 +1,6 @@
 """Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 from asgi_sessions.errors import StoreUnavailable
@@ -12,7 +12,9 @@ from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository, SessionRow
+from asgi_sessions.store.repository import LIVING_BATCH, REVOKE_BATCH, SessionRepository, SessionRow
+
+LOGOUT_ALL = "logout_all"
 
 
 class Revoker:
@@ -57,31 +59,66 @@ class Revoker:
         return revoked
 
     async def revoke_many(self, session_handles: Iterable[Any], *, reason: str = "logout") -> int:
-        """End several sessions; returns how many of them were still alive."""
+        """End several sessions, batch by batch; returns how many of them were still alive.
+
+        Raises:
+            StoreUnavailable: The batches before have ended.
+        """
         handles = list(dict.fromkeys(handle for handle in session_handles if is_handle(handle)))
-        count = await self._sessions.revoke_many(handles, reason, now=self._ended_before()) if handles else 0
-        self._over(handles)  # none of them is alive now, whoever has ended it
-        if count:
-            self._announce()
-            self._events.happened(Event.REVOKED, reason=reason, count=count, session_handles=handles)
+        over: list[str] = []
+        count, now = 0, self._ended_before()
+        try:
+            for start in range(0, len(handles), REVOKE_BATCH):
+                batch = handles[start : start + REVOKE_BATCH]
+                count += await self._sessions.revoke_many(batch, reason, now=now)
+                self._over(batch)  # none of them is alive now, whoever has ended it
+                over += batch
+        finally:  # what has ended stays ended
+            if count:
+                self._announce()
+                self._events.happened(Event.REVOKED, reason=reason, count=count, session_handles=over)
         return count
 
     async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
-        """End all of a user's sessions, perhaps but one, in one statement; returns how many."""
+        """End all of a user's sessions, perhaps but one; returns how many.
+
+        Raises:
+            ValueError: `except_handle` is no session handle.
+            StoreUnavailable: Of many sessions some may have ended.
+        """
         if except_handle is not None and not is_handle(except_handle):
             raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")
         stored = user_id.storable(owner)
         if stored is None:
             return 0
-        now = self._ended_before()
-        count = await self._sessions.revoke_all(stored, "logout_all", now=now, except_handle=except_handle)
-        if self._feed is not None:
-            self._feed.suspect(stored)  # the statement does not say which sessions it has ended
+        count = 0
+        try:
+            async for ended in self._all_of(stored, except_handle):
+                count += ended
+        finally:  # what has ended stays ended, whatever becomes of the rest
+            if self._feed is not None:
+                self._feed.suspect(stored)  # the statements do not say which sessions they have ended
+            if count:
+                self._announce()
+                self._events.happened(Event.REVOKED, user_id=owner, reason=LOGOUT_ALL, count=count)
         await self._tell_watchers_of(stored, except_handle)
-        if count:
-            self._announce()
-            self._events.happened(Event.REVOKED, user_id=owner, reason="logout_all", count=count)
         return count
+
+    async def _all_of(self, owner: bytes, except_handle: str | None) -> AsyncIterator[int]:
+        """End all of a user's sessions, perhaps but one, where there are many part by part; yields how many have ended.
+
+        What a statement has ended is committed before the next one begins: until then all feeds go past it at each
+        poll, and other writers may wait for it.
+        """
+        now = self._ended_before()
+        ended = await self._sessions.revoke_all(owner, LOGOUT_ALL, now, except_handle=except_handle)
+        if ended:
+            yield ended
+            return
+        count = await self._sessions.count_of(owner, now, except_handle=except_handle)
+        parts = -(-count // self._sessions.at_once)
+        for part in range(parts):
+            yield await self._sessions.revoke_part(owner, LOGOUT_ALL, now, part, parts, except_handle=except_handle)
 
     async def theft(self, row: SessionRow, verdict: str) -> None:
         """End a session whose refresh token was stolen.

@@ -132,6 +132,9 @@ class Session(Generic[UserIdT, PayloadT]):
 
         Returns:
             How many other sessions were revoked. No cookie is touched.
+
+        Raises:
+            StoreUnavailable: Some may have been revoked all the same, and stay so: call again for the rest.
         """
         return await self._lifecycle.here().revoker.revoke_all(self.user_id, except_handle=self.session_handle)
 

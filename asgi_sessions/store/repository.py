@@ -3,9 +3,9 @@
 The contract
 ============
 
-*One operation is one autocommit statement*, whatever the number of sessions; ``find(fresh=True)`` adds two on
-a cluster, ``purge`` and ``revoke_many`` go in batches. Nothing is read in order to be written:
-compare-and-swap decides every race.
+*One operation is one autocommit statement*; ``find(fresh=True)`` adds two on a cluster, ``purge`` goes in batches.
+Nothing is read in order to be written: compare-and-swap decides every race. No statement ends more than about
+`AT_ONCE` sessions: what it changes is in everybody's way until it is committed.
 
 *Live* means: not revoked, and ``expires_at`` and ``idle_expires_at`` both later than ``now``. ``now`` is the
 caller's clock in ms; ``revoked_at`` is the database's, since the workers that read the tombstones share no
@@ -37,6 +37,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    FromClause,
     LargeBinary,
     and_,
     bindparam,
@@ -62,6 +63,12 @@ __all__ = ["SessionRepository", "SessionRow"]
 PURGE_BATCH = 1000
 """Larger deletes make live statements wait."""
 REVOKE_BATCH = 500
+"""Handles that one statement names."""
+AT_ONCE = 2_000
+"""A user's sessions that one statement ends, on a server. Polls go past all that it has changed so far, and on InnoDB
+look up each as it was before: past a hundred thousand in a second and a half."""
+AT_ONCE_SQLITE = 50_000
+"""SQLite ends so many in a quarter of a second, and goes past all of the user's for each part."""
 LIVING_BATCH = 500
 PAGE = 100
 """Of a list of sessions."""
@@ -145,17 +152,32 @@ def _storable(handle: str) -> bool:
     return _HANDLE.match(handle) is not None
 
 
+def _live(sessions: FromClause) -> ColumnElement[bool]:
+    s, now = sessions.c, bindparam("now", type_=BigInteger)
+    return and_(s.revoked_at.is_(None), s.expires_at > now, s.idle_expires_at > now)
+
+
+def _boundary(part: int, parts: int) -> str:
+    """The first handle of a part, where handles are 32 hex digits."""
+    return f"{part * 16**32 // parts:032x}"
+
+
 class SessionRepository:
-    """Every statement about sessions, built once. See the module's text for what all of them promise."""
+    """Every statement about sessions, built once. See the module's text for what all of them promise.
+
+    Attributes:
+        at_once: How many of a user's sessions one statement may end.
+    """
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self._run = database.run
+        self.at_once = AT_ONCE_SQLITE if database.dialect == "sqlite" else AT_ONCE
         sessions = tables.sessions
         s = sessions.c
         now = bindparam("now", type_=BigInteger)
         of_handle = s.handle == bindparam("p_handle")
         of_user = s.user_id == bindparam("p_user_id")
-        live = and_(s.revoked_at.is_(None), s.expires_at > now, s.idle_expires_at > now)
+        live = _live(sessions)
         row = tuple(s[name] for name in _READ)
         newest_first = (s.created_at.desc(), s.handle.desc())
         page_size = bindparam("size", type_=BigInteger)
@@ -190,8 +212,17 @@ class SessionRepository:
         self._revoke = prepared(end.where(of_handle, live))
         self._revoke_own = prepared(end.where(of_handle, of_user, live))
         self._revoke_many = end.where(s.handle.in_(bindparam("handles", expanding=True)), live)
-        self._revoke_all = prepared(end.where(of_user, live))
-        self._revoke_others = prepared(end.where(of_user, live, s.handle != bindparam("except_handle")))
+        rows = sessions.alias("of_user")  # the ended ones too: an index alone tells their number
+        number = select(func.count().label("number")).where(rows.c.user_id == bindparam("p_user_id"))
+        # MySQL lets a statement read the table that it changes where it has put the outcome aside.
+        few = select(number.subquery("counted").c.number).scalar_subquery() <= bindparam("few", type_=BigInteger)
+        other = s.handle != bindparam("except_handle")
+        self._revoke_all = prepared(end.where(of_user, live, few))
+        self._revoke_others = prepared(end.where(of_user, other, live, few))
+        part = end.where(of_user, other, live, s.handle >= bindparam("first"))
+        self._revoke_part = prepared(part.where(s.handle < bindparam("beyond")))
+        self._revoke_last_part = prepared(part)
+        self._count_of = prepared(number.where(select(s.handle).where(of_user, other, live).exists()))
 
         parent, grandparent, sibling_window = (
             bindparam("parent_hash", type_=LargeBinary),
@@ -375,21 +406,56 @@ class SessionRepository:
         return (await self._run(self._revoke_own, values | {"p_user_id": user_id})).rowcount == 1
 
     async def revoke_many(self, handles: Iterable[str], reason: str, now: int) -> int:
-        """End these sessions, and return how many of them were live."""
+        """End these sessions, `REVOKE_BATCH` at most, and return how many of them were live."""
         unique = [handle for handle in dict.fromkeys(handles) if _storable(handle)]
-        count = 0
-        for start in range(0, len(unique), REVOKE_BATCH):
-            batch = unique[start : start + REVOKE_BATCH]
-            outcome = await self._run(self._revoke_many, {"handles": batch, "reason": reason, "now": now})
-            count += outcome.rowcount
-        return count
+        if not unique:
+            return 0
+        return (await self._run(self._revoke_many, {"handles": unique, "reason": reason, "now": now})).rowcount
 
     async def revoke_all(self, user_id: bytes, reason: str, now: int, *, except_handle: str | None = None) -> int:
-        """End all of a user's sessions, or all but one, in one statement; return how many were live."""
-        parameters = {"p_user_id": user_id, "reason": reason, "now": now}
+        """End all of a user's sessions, or all but one; none of them where the user has more rows than `at_once`.
+
+        Returns:
+            How many were live. 0 says that none was, or that there are too many: see `count_of` and `revoke_part`.
+        """
+        values: dict[str, Any] = {"p_user_id": user_id, "reason": reason, "now": now, "few": self.at_once}
         if except_handle is None or not _storable(except_handle):
-            return (await self._run(self._revoke_all, parameters)).rowcount
-        return (await self._run(self._revoke_others, parameters | {"except_handle": except_handle})).rowcount
+            return (await self._run(self._revoke_all, values)).rowcount
+        return (await self._run(self._revoke_others, values | {"except_handle": except_handle})).rowcount
+
+    async def count_of(self, user_id: bytes, now: int, *, except_handle: str | None = None) -> int:
+        """Return how many sessions a user has, ended ones too, or 0 if none is live, or none but one.
+
+        At the strongest consistency.
+
+        Args:
+            user_id: Whose.
+            now: ms.
+            except_handle: The one that may be live.
+        """
+        values = {"p_user_id": user_id, "now": now, "except_handle": except_handle or ""}
+        return int((await self._run(self._count_of, values, strong=True)).rows[0][0])
+
+    async def revoke_part(
+        self, user_id: bytes, reason: str, now: int, part: int, parts: int, *, except_handle: str | None = None
+    ) -> int:
+        """End one part of a user's sessions, or of all but one; return how many were live.
+
+        Handles are random, so that the parts are about equally large. Each handle belongs to one part in any case.
+
+        Args:
+            user_id: Whose.
+            reason: Why.
+            now: ms.
+            part: Which one, from 0.
+            parts: Of how many.
+            except_handle: A session to keep.
+        """
+        values: dict[str, Any] = {"p_user_id": user_id, "reason": reason, "now": now}
+        values |= {"except_handle": except_handle or "", "first": _boundary(part, parts) if part else ""}
+        if part == parts - 1:
+            return (await self._run(self._revoke_last_part, values)).rowcount
+        return (await self._run(self._revoke_part, values | {"beyond": _boundary(part + 1, parts)})).rowcount
 
     async def handles_of(self, user_id: bytes, now: int) -> list[str]:
         """Return the handles of a user's live sessions, newest first."""

@@ -93,12 +93,31 @@ async def test_revoking_is_one_update(running: SessionManager, issued: Any, log:
     assert log.verbs() == ["UPDATE"]
 
 
-async def test_revoking_all_is_one_update_whatever_their_number(running: SessionManager, log: ServerLog) -> None:
+async def test_revoking_all_is_one_update_for_any_ordinary_number(running: SessionManager, log: ServerLog) -> None:
     for _ in range(30):
         await running.create_new_session_without_request("alice")
     log.clear()
     assert await running.revoke_all_sessions_for_user("alice") == 30
     assert log.verbs() == ["UPDATE"]
+
+
+async def test_where_there_is_nothing_to_revoke_one_select_makes_sure(
+    running: SessionManager, issued: Any, log: ServerLog
+) -> None:
+    log.clear()
+    assert await issued.session.revoke_other_sessions() == 0
+    assert log.verbs() == ["UPDATE", "SELECT"]
+
+
+async def test_revoking_very_many_is_one_update_more_for_each_so_many(
+    running: SessionManager, log: ServerLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running.lifecycle._sessions, "at_once", 10)
+    for _ in range(30):
+        await running.create_new_session_without_request("alice")
+    log.clear()
+    assert await running.revoke_all_sessions_for_user("alice") == 30
+    assert log.verbs() == ["UPDATE", "SELECT", "UPDATE", "UPDATE", "UPDATE"]
 
 
 async def test_session_info_is_one_statement_each(running: SessionManager, issued: Any, log: ServerLog) -> None:

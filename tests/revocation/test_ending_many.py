@@ -217,6 +217,7 @@ async def test_where_the_database_does_not_say_who_lives_all_connections_of_the_
 
 async def test_a_statement_more_finds_out_who_of_those_is_over_and_none_where_nobody_waits(watched: Shop) -> None:
     _, (session, left) = await logged_in(watched, 2)
+    await watched.login("bob")
     waiting = asyncio.create_task(session.ended())
     leaving = asyncio.create_task(left.ended())
     await asyncio.sleep(0.05)

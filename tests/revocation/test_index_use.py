@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from asgi_sessions.protocol import user_id
 from asgi_sessions.store import tombstones
 from asgi_sessions.store.engine import Database
+from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.tombstones import TOP, Position, TombstoneStore
 from tests.revocation.tombstones import Cemetery
@@ -80,6 +82,23 @@ async def test_mariadb_reads_a_range_of_the_index_in_its_order(on_mariadb: Datab
         handled = {name: int(value) for name, value in shown.all()}
     assert handled["Handler_read_next"] + handled["Handler_read_prev"] <= SIZE + 10, handled
     assert handled["Handler_read_rnd_next"] <= SIZE + 10, handled  # of the union's own result
+
+
+async def test_mariadb_ends_a_part_of_a_users_sessions_without_reading_the_others(on_mariadb: Database) -> None:
+    cemetery, sessions = Cemetery(on_mariadb), SessionRepository(on_mariadb, build_tables())
+    now = await cemetery.now()
+    owner = user_id.encode("alice")
+    await cemetery.fill(LIVE, ending_at=now, live=True)
+    await cemetery.fill(LIVE, ending_at=now, live=True, owner=owner)
+    borders = {"first": "4" + "0" * 31, "beyond": "5" + "0" * 31}
+    values = {"p_user_id": owner, "reason": "logout_all", "now": now, "except_handle": "", **borders}
+    async with on_mariadb.engine.connect() as connection:
+        await connection.exec_driver_sql("FLUSH STATUS")
+        ended = (await connection.execute(sessions._revoke_part, values)).rowcount
+        shown: Any = await connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
+    assert LIVE / 16 * 0.8 < ended < LIVE / 16 * 1.2
+    read = sum(int(value) for _, value in shown.all())
+    assert read < 3 * LIVE / 16, "a sixteenth of the other user's at most"
 
 
 def nodes_in(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

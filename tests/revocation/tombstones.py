@@ -122,6 +122,11 @@ class Cemetery:
         chosen = select(self._sessions.c.handle).where(self._sessions.c.revoked_at.is_not(None))
         return [handle for (handle,) in (await self._database.run(chosen)).rows]
 
+    async def handles_of(self, owner: bytes) -> list[str]:
+        """Of all of a user's sessions, in no order."""
+        chosen = select(self._sessions.c.handle).where(self._sessions.c.user_id == owner)
+        return [handle for (handle,) in (await self._database.run(chosen)).rows]
+
     async def explain(self, statement: str) -> list[Any]:
         """What the server means to do."""
         async with self._database.engine.connect() as connection:

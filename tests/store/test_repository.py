@@ -2,13 +2,14 @@
 
 import asyncio
 import dataclasses
+import secrets
 import time
 
 import pytest
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.rotation import Chain
-from asgi_sessions.store.repository import SessionRepository
+from asgi_sessions.store.repository import REVOKE_BATCH, SessionRepository
 from tests.store.rows import ALICE, BOB, HOUR, NOW, child_of, session_row, stored
 
 NEVER_ISSUED = [
@@ -247,6 +248,54 @@ async def test_sparing_a_session_that_never_was_spares_none(sessions: SessionRep
 
 async def test_many_handles_end_and_each_is_counted_once(sessions: SessionRepository) -> None:
     await asyncio.gather(*(sessions.insert(session_row(f"n{number}")) for number in range(30)))
-    handles = [f"n{number}" for number in range(1200)]  # more than one batch
+    handles = [f"n{number}" for number in range(REVOKE_BATCH - 2)]
     assert await sessions.revoke_many([*handles, "n0", "n0"], "logout", NOW) == 30
     assert await sessions.revoke_many([], "logout", NOW) == 0
+
+
+async def test_a_user_with_more_sessions_than_end_at_once_keeps_all_of_them(sessions: SessionRepository) -> None:
+    sessions.at_once = 3
+    for number in range(3):
+        await sessions.insert(session_row(f"a{number}"))
+    await sessions.insert(session_row("b", user_id=BOB))
+    assert await sessions.revoke_all(ALICE, "logout", NOW, except_handle="a1") == 2
+    await sessions.insert(session_row("a3"))  # the ended ones count as well
+    assert await sessions.revoke_all(ALICE, "logout", NOW) == 0
+    assert await sessions.revoke_all(ALICE, "logout", NOW, except_handle="a1") == 0
+    assert sorted(await sessions.handles_of(ALICE, NOW)) == ["a1", "a3"]
+    assert await sessions.revoke_all(BOB, "logout", NOW) == 1
+
+
+async def test_a_user_of_whom_no_session_is_live_has_none_to_count(sessions: SessionRepository) -> None:
+    assert await sessions.count_of(ALICE, NOW) == 0
+    for number in range(3):
+        await sessions.insert(session_row(f"a{number}"))
+    await sessions.insert(session_row("b", user_id=BOB))
+    assert await sessions.revoke("a0", "logout", NOW)
+    assert await sessions.count_of(ALICE, NOW) == 3, "ended ones too"
+    assert await sessions.revoke("a1", "logout", NOW)
+    assert await sessions.count_of(ALICE, NOW) == 3
+    assert await sessions.count_of(ALICE, NOW, except_handle="a1") == 3
+    assert await sessions.count_of(ALICE, NOW, except_handle="a2") == 0
+    assert await sessions.count_of(ALICE, NOW + HOUR) == 0
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 16, 50])
+async def test_each_session_is_in_one_part_whatever_its_handle(sessions: SessionRepository, parts: int) -> None:
+    borders = [f"{number * 16**32 // parts:032x}" for number in range(1, parts)]
+    handles = {"!", "~", "0", "Z", "f" * 32, "0" * 32, "9" * 32, *borders, *(border[:5] for border in borders)}
+    handles |= {secrets.token_hex(16) for _ in range(40)}
+    for handle in handles:
+        await sessions.insert(session_row(handle))
+    await sessions.insert(session_row("b", user_id=BOB))
+    ended = 0
+    for part in range(parts):
+        count = await sessions.revoke_part(ALICE, "logout_all", NOW, part, parts, except_handle="9" * 32)
+        ended += count
+        left = len(await sessions.handles_of(ALICE, NOW))
+        assert left == len(handles) - ended
+    assert await sessions.handles_of(ALICE, NOW) == ["9" * 32]
+    assert await sessions.handles_of(BOB, NOW) == ["b"]
+    row = await sessions.find("!")
+    assert row is not None
+    assert row.revoked_reason == "logout_all"

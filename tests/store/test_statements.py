@@ -32,6 +32,9 @@ ONE_STATEMENT: dict[str, tuple[str, Operation]] = {
     "revoke many": ("UPDATE", lambda sessions: sessions.revoke_many(["h1", "h2", "h3"], "logout", NOW)),
     "revoke all": ("UPDATE", lambda sessions: sessions.revoke_all(ALICE, "logout", NOW)),
     "revoke others": ("UPDATE", lambda sessions: sessions.revoke_all(ALICE, "logout", NOW, except_handle="h1")),
+    "count": ("SELECT", lambda sessions: sessions.count_of(ALICE, NOW)),
+    "revoke a part": ("UPDATE", lambda sessions: sessions.revoke_part(ALICE, "logout", NOW, 0, 2)),
+    "revoke the last part": ("UPDATE", lambda sessions: sessions.revoke_part(ALICE, "logout", NOW, 1, 2)),
     "handles": ("SELECT", lambda sessions: sessions.handles_of(ALICE, NOW)),
     "list": ("SELECT", lambda sessions: sessions.list_of(ALICE, NOW)),
     "a later page": ("SELECT", lambda sessions: sessions.list_of(ALICE, NOW, limit=1, after=(NOW, "h2"))),
@@ -128,18 +131,21 @@ async def test_statements_use_the_indexes(on_mariadb: Database, recording: Recor
         await sessions.find("h1")
         await sessions.handles_of(ALICE, NOW)
         await sessions.revoke_all(ALICE, "logout", NOW)
+        await sessions.revoke_part(ALICE, "logout", NOW, 2, 3)
+        await sessions.count_of(ALICE, NOW)
         await sessions.purge(NOW, 0)
     name = on_mariadb.url.database
     mariadb.sql(
         "INSERT INTO asgi_sessions_sessions SELECT CONCAT('n', seq), CONCAT('s:', seq), gen, cur, cur_iat, prev,"
         " promoted_at, created_at, last_active_at, auth_time, expires_at, idle_expires_at, NULL, NULL, jwt_payload,"
         " session_info, device_label, ip_address, 0, NULL, NULL, 0 FROM asgi_sessions_sessions, seq_1_to_3000;"
+        " UPDATE asgi_sessions_sessions SET revoked_at = NULL;"
         " ANALYZE TABLE asgi_sessions_sessions",
         name,
     )
     used = [mariadb.sql(f"EXPLAIN {statement}", name)[0][5] for statement in recording.statements]
     by_user, by_end = "ix_asgi_sessions_sessions_user_id", "ix_asgi_sessions_sessions_ended"
-    assert used == ["PRIMARY", by_user, by_user, by_end, by_end]
+    assert used == ["PRIMARY", by_user, by_user, by_user, by_user, by_end, by_end]
 
 
 async def test_a_strong_read_is_framed_and_leaves_the_connection_as_it_was(
