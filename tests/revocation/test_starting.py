@@ -1,4 +1,4 @@
-"""A start reads what is needed in pages; `python -m tests.revocation` does the same with a million."""
+"""A start reads what is needed in pages; `python -m tests.revocation start` does the same with a million."""
 
 import pytest
 
