@@ -91,12 +91,13 @@ class Revoker:
         stored = user_id.storable(owner)
         if stored is None:
             return 0
-        count = 0
+        count, done = 0, False
         try:
             async for ended in self._all_of(stored, except_handle):
                 count += ended
+            done = True
         finally:  # what has ended stays ended, whatever becomes of the rest
-            if self._feed is not None:
+            if self._feed is not None and (count or done):
                 self._feed.suspect(stored)  # the statements do not say which sessions they have ended
             if count:
                 self._announce()
