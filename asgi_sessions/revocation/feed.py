@@ -56,6 +56,8 @@ THAW_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1.0
 """For so long a request waits after a freeze until the database has given something: a second more than it may take."""
 WAKE_UP_SECONDS = 1.0
 """For so long it waits where no freeze has made the news old: a database that hangs would take all its time."""
+REST_PART = 0.25
+"""Of the interval: so long a worker rests after a poll that has taken nearly all of it."""
 
 _log = logging.getLogger(__name__)
 
@@ -319,20 +321,22 @@ class RevocationFeed:
 
     async def _poll_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
-        tidy_at = loop.time()
+        due = loop.time() + self._interval
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
+                async with asyncio.timeout_at(due):
                     await self._wake.wait()
+            woken = self._wake.is_set() and loop.time() < due
             self._wake.clear()  # not before: who wakes it during a poll may come too late for that one
+            began = loop.time()
             with suppress(StoreUnavailable):  # it has been logged
                 newest = await self._hear()
-                if newest is None or loop.time() < tidy_at:
-                    continue  # wake-ups make polls, but no work beside them
-                tidy_at = loop.time() + self._interval
-                if self._tidier is None or self._tidier.done():
-                    # Beside the polls to come: where it takes long, they are not to be late.
+                if newest is not None and not woken and (self._tidier is None or self._tidier.done()):
+                    # Not after a wake-up, which makes a poll but no other work; and beside the polls to come:
+                    # where it takes long, they are not to be late.
                     self._tidier = asyncio.create_task(self._tidy(newest), name="asgi_sessions feed, tidying")
+            if not woken:
+                due = max(began + self._interval, loop.time() + REST_PART * self._interval)
 
     def _now(self) -> float:
         return self._monotonic()
