@@ -42,7 +42,7 @@ async def test_among_ever_so_many_wake_ups_what_a_poll_does_besides_is_done_in_e
         tidied.set()
 
     monkeypatch.setattr(started.feed, "_tidy", tidy)
-    async with asyncio.timeout(LONG_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         for _ in range(2):
             tidied.clear()
             while not tidied.is_set():
