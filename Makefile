@@ -16,7 +16,7 @@ PORT    ?= 8000
 ENGINES ?= all
 INSTALL  = @$(PYTHON) -m tools.install --target $@ --venv $(VENV)
 
-.PHONY: run test test-fast test-lowest test-engine test-bare check lint types imports unit model proof supertokens-client format clean engines dev
+.PHONY: run test test-fast test-lowest test-engine test-busy test-bare check lint types imports unit model proof supertokens-client format clean engines dev
 .PHONY: benchmark-requests benchmark-store benchmark-load benchmark-weight
 
 run:
@@ -56,6 +56,11 @@ test-engine:
 # ARGUMENTS are passed on: make test-bare ARGUMENTS="trixie --engine postgresql"
 test-bare:
 	$(PYTHON) -m tools.bare $(ARGUMENTS)
+
+# All tests three times in a row beside 20 busy processes: none may depend on a quiet machine.
+test-busy:
+	$(INSTALL) --extra test --engines "$(ENGINES)"
+	$(BIN)/python -m tools.busy --processes 20 --times 3 -- $(BIN)/python -m pytest -n 2 --dist loadscope --every-engine
 
 # With the lowest versions that pyproject.toml allows, what touches other libraries.
 test-lowest: $(LOWEST)/.installed engines

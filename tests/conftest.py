@@ -1,5 +1,6 @@
 """Databases for all tests: a server of one's own per test process, an empty database per test."""
 
+import logging
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -35,6 +36,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         mark(item)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def logging_as_at_first() -> Iterator[None]:
+    """What a module's frameworks do to logging does not reach the next module."""
+    yield
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    for handler in list(root.handlers):
+        if not type(handler).__module__.startswith("_pytest"):  # those come and go with the phases of a test
+            root.removeHandler(handler)
 
 
 @pytest.fixture
