@@ -1,17 +1,50 @@
 """Settings that are right one by one and contradict each other."""
 
 from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import Protocol, TypeAlias
 
+from pydantic import SecretStr
+
+from asgi_sessions.settings.database_url import names_sqlite
 from asgi_sessions.settings.fields import HOW_TO_MAKE_ONE
 
-if TYPE_CHECKING:
-    from asgi_sessions.settings.model import SessionSettings
 
-_Check = Callable[["SessionSettings"], bool]
+class Settings(Protocol):
+    """What the rules read of ``SessionSettings``."""
+
+    secret_key: tuple[SecretStr, ...]
+    access_token_lifetime: timedelta
+    idle_timeout: timedelta
+    absolute_timeout: timedelta
+    min_refresh_age: timedelta
+    revocation_poll_interval: timedelta
+    revocation_max_staleness: timedelta
+    access_token_path: str
+    cookie_secure: bool
+    cookie_domain: str | None
+    cookie_prefix: str | None
+    older_cookie_domains: tuple[str | None, ...]
+    older_cookie_prefixes: tuple[str | None, ...]
+    older_cookie_paths: tuple[str, ...]
+
+    @property
+    def database_url_text(self) -> str: ...
+
+    @property
+    def cookie_samesite(self) -> str: ...
+
+    @property
+    def cookie_prefix_in_use(self) -> str | None: ...
+
+    @property
+    def refresh_cookie_path(self) -> str: ...
 
 
-def contradictions(settings: "SessionSettings", *, apart_from: Collection[str]) -> Iterator[str]:
+_Check: TypeAlias = Callable[[Settings], bool]
+
+
+def contradictions(settings: Settings, *, apart_from: Collection[str]) -> Iterator[str]:
     """A sentence for each contradiction, beginning with the name of the setting to change.
 
     Args:
@@ -23,20 +56,16 @@ def contradictions(settings: "SessionSettings", *, apart_from: Collection[str]) 
             yield f"{involved[0]}: {sentence}"
 
 
-def database_is_sqlite(settings: "SessionSettings") -> bool:
-    return settings.database_url_text.startswith("sqlite")
-
-
-def _prefix_begins(settings: "SessionSettings", *starts: str) -> bool:
+def _prefix_begins(settings: Settings, *starts: str) -> bool:
     # Browsers compare without regard to case (RFC 6265bis, section 4.1.3).
     return (settings.cookie_prefix or "").lower().startswith(starts)
 
 
-def _older_prefixes_begin(settings: "SessionSettings", *starts: str) -> bool:
+def _older_prefixes_begin(settings: Settings, *starts: str) -> bool:
     return any((prefix or "").lower().startswith(starts) for prefix in settings.older_cookie_prefixes)
 
 
-def _clears_its_own_cookies(settings: "SessionSettings") -> bool:
+def _clears_its_own_cookies(settings: Settings) -> bool:
     return settings.cookie_domain in settings.older_cookie_domains
 
 
@@ -46,7 +75,7 @@ _SHORTER_THAN = "must not be shorter than"
 _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
     (
         ("secret_key", "database_url"),
-        lambda s: not s.secret_key and not database_is_sqlite(s),
+        lambda s: not s.secret_key and not names_sqlite(s.database_url_text),
         f"is required with this database; {HOW_TO_MAKE_ONE}",
     ),
     (

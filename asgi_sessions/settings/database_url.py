@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-__all__ = ["read_database_url"]
+__all__ = ["names_sqlite", "read_database_url"]
 
 # backend -> (the driver that we speak, its module, the extra that installs it)
 _DRIVERS = {
@@ -45,6 +45,11 @@ def read_database_url(value: object) -> SecretStr:
     if importlib.util.find_spec(module) is None:
         raise ValueError(f"its driver {module} is not installed: pip install 'asgi-user-sessions[{extra}]'")
     return SecretStr(text.strip())
+
+
+def names_sqlite(database_url: str) -> bool:
+    """Whether an address that `read_database_url` has read is that of an SQLite database."""
+    return database_url.startswith("sqlite")
 
 
 def _sqlite_problem(url: URL) -> str | None:

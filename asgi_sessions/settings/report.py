@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 
 from asgi_sessions.protocol.access_token import LEGACY_AUDIENCE
 from asgi_sessions.protocol.lifetimes import format_duration
-from asgi_sessions.settings.consistency import database_is_sqlite
+from asgi_sessions.settings.database_url import names_sqlite
 from asgi_sessions.settings.fields import HOW_TO_MAKE_ONE
 from asgi_sessions.settings.model import SessionSettings
 
@@ -73,7 +73,7 @@ def development_only(settings: SessionSettings) -> list[str]:
 
 
 def _weakened(settings: SessionSettings) -> Iterator[str]:
-    if not settings.secret_key and database_is_sqlite(settings):
+    if not settings.secret_key and names_sqlite(settings.database_url_text):
         yield (
             "secret_key: none, so whoever reads the database file can forge sessions. For production set "
             f"ASGI_SESSIONS_SECRET_KEY; {HOW_TO_MAKE_ONE}"
