@@ -39,10 +39,10 @@ from contextlib import suppress
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.clocks import ClockAlarm
+from asgi_sessions.revocation.liveness_check import LivenessCheck
 from asgi_sessions.revocation.memory import RevokedHandles
 from asgi_sessions.revocation.pulse import Pulse, machine_seconds
 from asgi_sessions.revocation.reading import Reader
-from asgi_sessions.revocation.roll_call import RollCall
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
@@ -69,7 +69,7 @@ class RevocationFeed:
         settings: How often to poll, and for how long old news is good enough.
         tombstones: Where.
         watchers: Who wants to know at once.
-        roll_call: Of those watched.
+        liveness_check: Of those watched.
         clock: The time, ms: compared with the database's, and used for nothing else.
         kept_ms: For how long tombstones are needed.
         monotonic: Seconds by a clock that nobody can set.
@@ -80,14 +80,14 @@ class RevocationFeed:
         settings: SessionSettings,
         tombstones: TombstoneStore,
         watchers: Watchers,
-        roll_call: RollCall,
+        liveness_check: LivenessCheck,
         clock: Clock,
         *,
         kept_ms: int,
         monotonic: Callable[[], float] = machine_seconds,
     ) -> None:
         self._watchers = watchers
-        self._roll_call = roll_call
+        self._liveness_check = liveness_check
         self._tombstones = tombstones
         self._monotonic = monotonic
         self._interval = settings.revocation_poll_interval_ms / 1000
@@ -273,7 +273,7 @@ class RevocationFeed:
             async with self._tidying:
                 await self._alarm.look(newest)
                 await self._reader.tidy(newest)
-                await self._roll_call.go_on(self._fresh_at)
+                await self._liveness_check.go_on(self._fresh_at)
             self._stumbles = False
         except StoreUnavailable:
             pass

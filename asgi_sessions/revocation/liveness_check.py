@@ -1,4 +1,4 @@
-"""The roll call: which sessions with an open connection on this worker have ended without a tombstone to tell it.
+"""The liveness check: which sessions with an open connection on this worker have ended without a tombstone to tell it.
 
 Those are sessions that nobody has used for as long as ``idle_timeout``, and such as were revoked and purged while this
 worker could not reach the database.
@@ -9,12 +9,12 @@ from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
 
-__all__ = ["RollCall"]
+__all__ = ["LivenessCheck"]
 
-ROLL_CALL_SECONDS = 60.0
+LIVENESS_CHECK_SECONDS = 60.0
 
 
-class RollCall:
+class LivenessCheck:
     """One event loop's.
 
     Args:
@@ -32,10 +32,10 @@ class RollCall:
         self._watchers = watchers
         self._clock = clock
         self._begun_at: float | None = None
-        self._left: list[str] = []  # of those watched when the roll call began
+        self._left: list[str] = []  # of those watched when the liveness check began
 
     async def go_on(self, now: float) -> None:
-        """Ask for the next few once a minute's roll call is due or under way: one statement, mostly none.
+        """Ask for the next few once a minute's liveness check is due or under way: one statement, mostly none.
 
         Args:
             now: Seconds, by a clock that nobody can set.
@@ -44,7 +44,7 @@ class RollCall:
             StoreUnavailable: The database did not answer; the same few are asked for next time.
         """
         if not self._left:
-            if self._begun_at is not None and now - self._begun_at < ROLL_CALL_SECONDS:
+            if self._begun_at is not None and now - self._begun_at < LIVENESS_CHECK_SECONDS:
                 return
             self._begun_at = now
             self._left = self._watchers.handles()
