@@ -31,7 +31,7 @@ from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import is_handle, new_handle
 from asgi_sessions.revocation.feed import RevocationFeed
-from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.engine import OTHER_LOOP
 from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
@@ -76,7 +76,7 @@ class Lifecycle:
         keys: SigningKeys,
         sessions: SessionRepository,
         feed: RevocationFeed | None,
-        watchers: Watchers,
+        listeners: TerminationListeners,
         events: Events,
         clock: Clocks,
         times: TokenTimes,
@@ -92,9 +92,9 @@ class Lifecycle:
         self.shutdown = Shutdown()
         self._sessions = sessions
         self._feed = feed
-        self._watchers = watchers
+        self._listeners = listeners
         self._events = events
-        self.revoker = Revoker(settings, sessions, feed, watchers, events, clock, announce)
+        self.revoker = Revoker(settings, sessions, feed, listeners, events, clock, announce)
         self._beside = Beside()
         self._unclaimed = UnclaimedSessions(self.revoker, self._beside)
         self._limit = SessionLimit(settings, installation, sessions, self.revoker, clock, self._beside)
@@ -302,7 +302,7 @@ class Lifecycle:
             until = lasts_until(arrived_at, lifetime=self.settings.connection_lifetime_ms, earlier=earlier)
         watch = Watch(
             access,
-            self._watchers,
+            self._listeners,
             self.clock,
             ended,
             outlived=outlived,
@@ -311,7 +311,7 @@ class Lifecycle:
             stopping=stopping,
         )
         if self._feed is not None and access.handle in self._feed:
-            self._watchers.tell((access.handle,))
+            self._listeners.notify((access.handle,))
         return watch
 
     async def ended(self, access: AccessToken) -> None:

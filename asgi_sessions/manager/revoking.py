@@ -10,7 +10,7 @@ from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.revocation.feed import RevocationFeed
-from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, REVOKE_BATCH, SessionRepository, SessionRow
 
@@ -24,7 +24,7 @@ class Revoker:
         settings: How far workers' clocks may be apart.
         sessions: Where.
         feed: Of this event loop; None with ``revocation_check="none"``.
-        watchers: Who waits for a session's end.
+        listeners: Whom to tell of a session's end.
         events: Whom to tell what happened.
         clock: The time, ms.
         announce: Called after each revocation that ended something, to wake the other workers; must not block.
@@ -35,7 +35,7 @@ class Revoker:
         settings: SessionSettings,
         sessions: SessionRepository,
         feed: RevocationFeed | None,
-        watchers: Watchers,
+        listeners: TerminationListeners,
         events: Events,
         clock: Clock,
         announce: Callable[[], None],
@@ -43,7 +43,7 @@ class Revoker:
         self._workers_apart = settings.workers_apart_ms
         self._sessions = sessions
         self._feed = feed
-        self._watchers = watchers
+        self._listeners = listeners
         self._events = events
         self._clock = clock
         self._announce = announce
@@ -102,7 +102,7 @@ class Revoker:
             if count:
                 self._announce()
                 self._events.happened(Event.REVOKED, user_id=owner, reason=LOGOUT_ALL, count=count)
-        await self._tell_watchers_of(stored, except_handle)
+        await self._notify_listeners_of(stored, except_handle)
         return count
 
     async def _all_of(self, owner: bytes, except_handle: str | None) -> AsyncIterator[int]:
@@ -148,7 +148,7 @@ class Revoker:
         if self._feed is not None:
             for handle in handles:
                 self._feed.add(handle)
-        self._watchers.tell(handles)
+        self._listeners.notify(handles)
 
     async def _has_tombstone(self, handle: str) -> bool:
         try:
@@ -157,16 +157,16 @@ class Revoker:
             return True  # it is not alive, or it would have been ended
         return row is not None and row.revoked_at is not None
 
-    async def _tell_watchers_of(self, owner: bytes, except_handle: str | None) -> None:
+    async def _notify_listeners_of(self, owner: bytes, except_handle: str | None) -> None:
         """Tell whoever waits here for the end of one of a user's sessions. No statement where nobody does."""
-        watched = [handle for handle in self._watchers.handles_of(owner) if handle != except_handle]
+        watched = [handle for handle in self._listeners.handles_of(owner) if handle != except_handle]
         for start in range(0, len(watched), LIVING_BATCH):
             batch = watched[start : start + LIVING_BATCH]
             try:
                 living = await self._sessions.living(batch, now=self._ended_before())
             except StoreUnavailable:
                 living = set()  # a connection that ends too early may come again; one that does not end must not be
-            self._watchers.tell(handle for handle in batch if handle not in living)
+            self._listeners.notify(handle for handle in batch if handle not in living)
 
     def _ended_before(self) -> int:
         """What has expired before this is over on every worker's clock; the rest another one might still refresh."""

@@ -21,7 +21,7 @@ from asgi_sessions.revocation.channel import Channel, WakeUps, channel_name
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.liveness_check import LivenessCheck
 from asgi_sessions.revocation.postgresql_channel import PostgreSQLChannel
-from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import Database, open_database
@@ -116,12 +116,12 @@ class Runtime:
             keys = SigningKeys(settings, key_store, self._clocks, legacy_until=self._installation.legacy_until)
             opened.push_async_callback(keys.close)
             await keys.start()
-            watchers = Watchers()
+            listeners = TerminationListeners()
             if settings.revocation_check != "none":
-                liveness_check = LivenessCheck(settings, self._sessions, watchers, self._clocks)
+                liveness_check = LivenessCheck(settings, self._sessions, listeners, self._clocks)
                 polled = TimedTombstones(database, tables, self._clocks)
                 kept_ms = self._times.tombstone_lifetime
-                self._feed = RevocationFeed(settings, polled, watchers, liveness_check, self._clock, kept_ms=kept_ms)
+                self._feed = RevocationFeed(settings, polled, listeners, liveness_check, self._clock, kept_ms=kept_ms)
                 opened.push_async_callback(self._feed.stop)
                 await self._feed.start()
             announce = self._join_channel(database, opened)
@@ -130,7 +130,7 @@ class Runtime:
                 keys,
                 self._sessions,
                 self._feed,
-                watchers,
+                listeners,
                 self._events,
                 self._clocks,
                 self._times,

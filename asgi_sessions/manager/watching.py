@@ -8,7 +8,7 @@ from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.connections import End, end_at
-from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.revocation.termination_listeners import TerminationListeners
 
 LONGEST_TIMER_SECONDS = 3600.0
 """The machine's clock may be set meanwhile, so the time left is looked at again."""
@@ -19,7 +19,7 @@ class Watch:
 
     Args:
         access: Whose session.
-        watchers: Who hears of revocations.
+        listeners: Who hears of revocations.
         clock: The time, ms.
         ended: Called once when the session is over; must not block.
         outlived: Called in its place where `until` comes first; must not block.
@@ -33,18 +33,18 @@ class Watch:
         "_ended",
         "_expires_at",
         "_handle",
+        "_listeners",
         "_outlived",
         "_shutdown",
         "_stopping",
         "_timer",
         "_until",
-        "_watchers",
     )
 
     def __init__(
         self,
         access: AccessToken,
-        watchers: Watchers,
+        listeners: TerminationListeners,
         clock: Clock,
         ended: Callable[[], None],
         *,
@@ -57,20 +57,20 @@ class Watch:
         self._expires_at = access.session_expires_at
         self._outlived = outlived or ended
         self._until = self._expires_at if until is None else min(until, self._expires_at)
-        self._watchers = watchers
+        self._listeners = listeners
         self._clock = clock
         self._ended = ended
         self._timer: asyncio.TimerHandle | None = None
         self._shutdown = shutdown
         self._stopping = stopping
-        watchers.add(self._handle, self._revoked, owner=user_id.encode(access.user_id))
+        listeners.add(self._handle, self._revoked, owner=user_id.encode(access.user_id))
         self._wait()
         if stopping is not None:
             shutdown.add(self._stops)
 
     def cancel(self) -> None:
         """Wait no longer."""
-        self._watchers.remove(self._handle, self._revoked)
+        self._listeners.remove(self._handle, self._revoked)
         self._shutdown.remove(self._stops)
         if self._timer is not None:
             self._timer.cancel()

@@ -43,7 +43,7 @@ from asgi_sessions.revocation.liveness_check import LivenessCheck
 from asgi_sessions.revocation.memory import RevokedHandles
 from asgi_sessions.revocation.pulse import Pulse, machine_seconds
 from asgi_sessions.revocation.reading import Reader
-from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS
@@ -68,7 +68,7 @@ class RevocationFeed:
     Args:
         settings: How often to poll, and for how long old news is good enough.
         tombstones: Where.
-        watchers: Who wants to know at once.
+        listeners: Who wants to know at once.
         liveness_check: Of those watched.
         clock: The time, ms: compared with the database's, and used for nothing else.
         kept_ms: For how long tombstones are needed.
@@ -79,14 +79,14 @@ class RevocationFeed:
         self,
         settings: SessionSettings,
         tombstones: TombstoneStore,
-        watchers: Watchers,
+        listeners: TerminationListeners,
         liveness_check: LivenessCheck,
         clock: Clock,
         *,
         kept_ms: int,
         monotonic: Callable[[], float] = machine_seconds,
     ) -> None:
-        self._watchers = watchers
+        self._listeners = listeners
         self._liveness_check = liveness_check
         self._tombstones = tombstones
         self._monotonic = monotonic
@@ -310,7 +310,7 @@ class RevocationFeed:
     def _learn(self, handles: Sequence[str]) -> bool:
         self._pages += 1
         new = [handle for handle in handles if self._revoked.add(handle)]
-        self._watchers.tell(new)
+        self._listeners.notify(new)
         # What this worker has ended itself may stand between what it has not read: it ends no reading.
         return bool(new) or not self._unread.isdisjoint(handles)
 

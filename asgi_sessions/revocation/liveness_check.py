@@ -5,7 +5,7 @@ worker could not reach the database.
 """
 
 from asgi_sessions.protocol.clock import Clock
-from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
 
@@ -20,16 +20,16 @@ class LivenessCheck:
     Args:
         settings: How far workers' clocks may be apart.
         sessions: Where.
-        watchers: Who waits for which sessions' end.
+        listeners: Who waits for which sessions' end.
         clock: The time, ms.
     """
 
     def __init__(
-        self, settings: SessionSettings, sessions: SessionRepository, watchers: Watchers, clock: Clock
+        self, settings: SessionSettings, sessions: SessionRepository, listeners: TerminationListeners, clock: Clock
     ) -> None:
         self._workers_apart = settings.workers_apart_ms
         self._sessions = sessions
-        self._watchers = watchers
+        self._listeners = listeners
         self._clock = clock
         self._begun_at: float | None = None
         self._left: list[str] = []  # of those watched when the liveness check began
@@ -47,10 +47,10 @@ class LivenessCheck:
             if self._begun_at is not None and now - self._begun_at < LIVENESS_CHECK_SECONDS:
                 return
             self._begun_at = now
-            self._left = self._watchers.handles()
+            self._left = self._listeners.handles()
         few = self._left[-LIVING_BATCH:]
         if few:
             # What has just expired by this worker's clock may be refreshed by another one.
             living = await self._sessions.living(few, now=self._clock() - self._workers_apart)
             del self._left[-len(few) :]
-            self._watchers.tell(handle for handle in few if handle not in living)
+            self._listeners.notify(handle for handle in few if handle not in living)

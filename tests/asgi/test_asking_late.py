@@ -64,7 +64,7 @@ async def test_after_the_application_has_returned_nobody_is_left_waiting(session
         _, cookie = await login_cookie(sessions)
         await answer(sessions, app, cookie)
         assert (await get_session(HTTPConnection(left_behind[0]))).user_id == "alice"
-        assert len(sessions.lifecycle._watchers) == 0
+        assert len(sessions.lifecycle._listeners) == 0
 
 
 async def test_a_complete_stream_has_no_second_end(sessions: SessionManager) -> None:

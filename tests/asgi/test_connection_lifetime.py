@@ -92,7 +92,7 @@ async def test_a_socket_opened_with_a_stolen_access_token_ends_after_a_day_howev
             assert await thief.closed() == AGAIN
             await thief.returned()
         assert app.state.learned == AGAIN
-        assert len(sessions.lifecycle._watchers) == 0
+        assert len(sessions.lifecycle._listeners) == 0
         async with Socket(app, without_refresh(cookie)) as thief:
             await thief.returned()
         assert not thief.texts

@@ -111,7 +111,7 @@ async def test_a_receive_that_was_waiting_before_the_session_was_asked_for_hears
         handle, cookie = await login_cookie(sessions)
         async with Socket(inside(sessions, endpoint), cookie) as socket:
             await socket.hears("ready")
-            sessions.lifecycle._watchers.tell([handle])
+            sessions.lifecycle._listeners.notify([handle])
             socket.say("after the end")
             await socket.returned()
     assert learned == ["websocket.disconnect"]

@@ -40,7 +40,7 @@ def app_with(sessions: SessionManager, endpoint: Callable[[WebSocket], Awaitable
 
 def waiting(sessions: SessionManager) -> int:
     """How many wait for the end of some session."""
-    return len(sessions.lifecycle._watchers)
+    return len(sessions.lifecycle._listeners)
 
 
 # -- applications
@@ -353,7 +353,7 @@ async def test_what_arrives_together_with_the_end_is_not_heard(sessions: Session
         async with Socket(app, cookie) as socket:
             await socket.hears("ready")
             socket.say("log out")
-            sessions.lifecycle._watchers.tell([handle])  # in one turn of the event loop
+            sessions.lifecycle._listeners.notify([handle])  # in one turn of the event loop
             await socket.returned()
         assert app.state.learned == ENDED
         assert await sessions.revoke_session_using_session_handle(handle)  # the application has not done it

@@ -47,7 +47,7 @@ def app_with(sessions: SessionManager, endpoint: Endpoint, *inside: Any) -> Star
 
 
 def waiting(sessions: SessionManager) -> int:
-    return len(sessions.lifecycle._watchers)
+    return len(sessions.lifecycle._listeners)
 
 
 class Ticks:

@@ -151,7 +151,7 @@ async def test_who_is_logged_in_is_let_in(site: Any, connected: Connect) -> None
         assert client.set_cookies == []
         await client.say(DISCONNECT)
     async with asyncio.timeout(PATIENCE):
-        while len(site.sessions.lifecycle._watchers):  # nobody waits for the end of this session any more
+        while len(site.sessions.lifecycle._listeners):  # nobody waits for the end of this session any more
             await asyncio.sleep(0.01)
 
 

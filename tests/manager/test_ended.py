@@ -28,7 +28,7 @@ def quick_timers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def waiting(sessions: SessionManager) -> int:
-    return len(sessions.lifecycle._watchers)
+    return len(sessions.lifecycle._listeners)
 
 
 async def new_session(sessions: SessionManager) -> Session[str]:
@@ -133,7 +133,7 @@ async def test_it_returns_within_real_time() -> None:
         assert time.monotonic() - began > 0.9
 
 
-async def test_cancelled_it_leaves_no_watcher_and_no_timer(new_manager: NewManager) -> None:
+async def test_cancelled_it_leaves_no_listener_and_no_timer(new_manager: NewManager) -> None:
     async with new_manager() as sessions:
         session = await new_session(sessions)
         with pytest.raises(TimeoutError):

@@ -7,7 +7,7 @@ import pytest
 from asgi_sessions import SessionSettings
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.liveness_check import LivenessCheck
-from asgi_sessions.revocation.watchers import Watchers
+from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
@@ -60,18 +60,18 @@ class Worker:
     """One feed with all that it stands on.
 
     Attributes:
-        told: The handles whose end was told to a watcher, in order.
+        told: The handles whose end was told to a listener, in order.
     """
 
     feed: RevocationFeed
     store: ReadStore
     seconds: Seconds
-    watchers: Watchers
+    listeners: TerminationListeners
     told: list[str] = field(default_factory=list)
 
     def watch(self, *handles: str) -> None:
         for handle in handles:
-            self.watchers.add(handle, self._telling(handle))
+            self.listeners.add(handle, self._telling(handle))
 
     def _telling(self, handle: str) -> Callable[[], None]:
         return lambda: self.told.append(handle)
@@ -94,12 +94,12 @@ def build_worker(
     """
     import time
 
-    store, watchers = ReadStore(database), Watchers()
+    store, listeners = ReadStore(database), TerminationListeners()
     known = SessionSettings(database_url="sqlite+aiosqlite://", **settings)
     clock = lambda: time.time_ns() // 1_000_000 + clock_ahead  # noqa: E731 - a clock is a function without arguments
-    liveness_check = LivenessCheck(known, SessionRepository(database, build_tables()), watchers, clock)
-    feed = RevocationFeed(known, store, watchers, liveness_check, clock, kept_ms=kept_ms, monotonic=seconds)
-    return Worker(feed, store, seconds, watchers)
+    liveness_check = LivenessCheck(known, SessionRepository(database, build_tables()), listeners, clock)
+    feed = RevocationFeed(known, store, listeners, liveness_check, clock, kept_ms=kept_ms, monotonic=seconds)
+    return Worker(feed, store, seconds, listeners)
 
 
 @pytest.fixture

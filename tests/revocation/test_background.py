@@ -62,7 +62,7 @@ async def test_a_start_has_read_everything(on_sqlite: Database, seconds: Seconds
 async def test_it_polls_by_itself(started: Worker, on_sqlite: Database) -> None:
     handle = some_handle()
     ended = asyncio.Event()
-    started.watchers.add(handle, ended.set)
+    started.listeners.add(handle, ended.set)
     await Cemetery(on_sqlite).bury(handle)
     async with asyncio.timeout(PATIENCE):
         await ended.wait()
@@ -96,10 +96,10 @@ async def test_a_wake_up_does_not_wait_for_the_interval(on_sqlite: Database, sec
     worker = build_worker(on_sqlite, seconds, revocation_poll_interval="1h", revocation_max_staleness="2h")
     await worker.feed.start()
     handle, ended = some_handle(), asyncio.Event()
-    worker.watchers.add(handle, ended.set)
+    worker.listeners.add(handle, ended.set)
     for _ in range(3):
         await Cemetery(on_sqlite).bury(handle := some_handle())
-        worker.watchers.add(handle, ended.set)
+        worker.listeners.add(handle, ended.set)
         worker.feed.wake()
         async with asyncio.timeout(PATIENCE):
             await ended.wait()
@@ -210,7 +210,7 @@ async def test_a_stop_ends_even_where_a_driver_swallows_the_cancellation(
 async def test_a_full_read_happens_by_itself(started: Worker, on_sqlite: Database, seconds: Seconds) -> None:
     cemetery = Cemetery(on_sqlite)
     late, ended = some_handle(), asyncio.Event()
-    started.watchers.add(late, ended.set)
+    started.listeners.add(late, ended.set)
     clock = await cemetery.now()
     await started.store.raise_clock(clock + 500_000)
     await next_poll(started.store)

@@ -58,7 +58,7 @@ async def test_a_loop_that_is_a_little_late_has_not_stood_still(started: Worker,
 async def test_the_beat_that_comes_too_late_makes_the_feed_poll(started: Worker, seconds: Seconds, out: str) -> None:
     seconds.now += 5
     ended = asyncio.Event()
-    started.watchers.add(out, ended.set)
+    started.listeners.add(out, ended.set)
     started.feed._pulse.beat()
     assert not started.feed.vouches_for(some_handle()), "nor does it vouch now that its pulse is in order again"
     async with asyncio.timeout(PATIENCE):

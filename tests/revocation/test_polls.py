@@ -156,7 +156,7 @@ async def test_after_an_outage_a_poll_goes_back_to_what_the_last_good_one_may_no
 # -- whom it tells
 
 
-async def test_repeats_tell_the_watchers_once(
+async def test_repeats_tell_the_listeners_once(
     worker: Worker, cemetery: Cemetery, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(liveness_check, "LIVENESS_CHECK_SECONDS", 3600.0)  # which would tell of both
