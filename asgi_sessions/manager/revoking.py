@@ -98,7 +98,7 @@ class Revoker:
             done = True
         finally:  # what has ended stays ended, whatever becomes of the rest
             if self._feed is not None and (count or done):
-                self._feed.suspect(stored)  # the statements do not say which sessions they have ended
+                self._feed.expect_tombstones_of(stored)  # the statements do not say which sessions they have ended
             if count:
                 self._announce()
                 self._events.happened(Event.REVOKED, user_id=owner, reason=LOGOUT_ALL, count=count)

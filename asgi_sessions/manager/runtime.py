@@ -193,7 +193,7 @@ class Runtime:
         if channel is None:
             return lambda: None
         # Without a feed nobody here wants to know, but others may.
-        wake_ups = WakeUps(channel, None if self._feed is None else self._feed.wake)
+        wake_ups = WakeUps(channel, None if self._feed is None else self._feed.poll_soon)
         opened.push_async_callback(wake_ups.close)
         wake_ups.start()
         return wake_ups.publish

@@ -50,7 +50,7 @@ class Standing:
         return row
 
     def _suspected(self, row: SessionRow) -> bool:
-        return self._feed is not None and self._feed.suspects(row.user_id)
+        return self._feed is not None and self._feed.expects_tombstones_of(row.user_id)
 
     def _expired(self, row: SessionRow) -> bool:
         now = self._clock()

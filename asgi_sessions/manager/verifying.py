@@ -118,7 +118,7 @@ class Verifier:
         clock = self._clock
         if clock() >= found.expires_at:
             return None
-        if self._feed is not None and not self._feed.vouches_for(found.handle):
+        if self._feed is not None and not self._feed.is_good(found.handle):
             return None
         if self._promotes and not self._is_settled(found):
             return None
@@ -147,9 +147,11 @@ class Verifier:
         if check_database or self._check_database or (access.legacy and self._doubts_legacy):
             await self._standing.row(access.handle)
         elif feed is not None:
-            await feed.wake_up()
-            in_doubt = feed.is_overflowing or (feed.is_suspicious and feed.suspects(user_id.encode(access.user_id)))
-            if feed.is_out(access.handle) or in_doubt:
+            await feed.wait_until_current()
+            in_doubt = feed.is_overflowing or (
+                feed.expects_tombstones and feed.expects_tombstones_of(user_id.encode(access.user_id))
+            )
+            if feed.is_revoked(access.handle) or in_doubt:
                 # Says why, and what becomes of the cookies.
                 await self._standing.row(access.handle, fresh=in_doubt)
 

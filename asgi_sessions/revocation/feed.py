@@ -15,14 +15,14 @@ current      the loop runs, and polls come to their end           are answered f
 thawed       the loop has stood still (`pulse`), or the news has  wait for a poll that has begun since
              become too old, and no poll has failed since
 failing      polls fail, or were waited for in vain               go on for ``revocation_max_staleness``, then get 503
-suspicious   all of a user's sessions were ended here, and no     of that user ask the database, each for its own
+expecting    all of a user's sessions were ended here, and no     of that user ask the database, each for its own
              poll that has begun since is through yet; it reads   session; all others as before
              what is known as well
 ===========  ===================================================  ====================================================
 
-`vouches_for` compares the time with `_good_until`, and everything above is in there: the beat of the pulse that is due,
-the end of ``revocation_max_staleness``, or never while something newer is wanted or somebody is suspected. A poll that
-fails while the loop stands still says nothing of the database, since a thawed process runs all timers that are due
+`is_good` compares the time with `_good_until`, and everything above is in there: the beat of the pulse that is due,
+the end of ``revocation_max_staleness``, or never while something newer is wanted or tombstones are expected. A poll
+that fails while the loop stands still says nothing of the database, since a thawed process runs all timers that are due
 before it reads what has been answered: such a poll is made again at once.
 
 *Nothing is forgotten too early.* An access token of before the revocation is good for one lifetime, one that a stale
@@ -102,7 +102,7 @@ class RevocationFeed:
         self._good_until = float("-inf")
         self._pulse = Pulse(self._now, self._beaten)
         self._thawed_at = float("-inf")
-        self._suspects: dict[bytes, int] = {}  # by user, the first poll that will have begun since
+        self._expected: dict[bytes, int] = {}  # by user, the first poll that will have begun since
         self._freezes = self._pages = 0
         self._aged_at = monotonic()
         self._failing = self._refusing = self._overflowing = self._stumbles = False
@@ -124,7 +124,7 @@ class RevocationFeed:
         """How old the news is, seconds: since the start of the last good poll."""
         return self._monotonic() - self._fresh_at
 
-    def is_out(self, handle: str) -> bool:
+    def is_revoked(self, handle: str) -> bool:
         """Whether a session is known to be revoked.
 
         Raises:
@@ -134,8 +134,8 @@ class RevocationFeed:
             raise StoreUnavailable("The news of revocations is older than revocation_max_staleness.")
         return handle in self._revoked
 
-    def vouches_for(self, handle: str) -> bool:
-        """Whether the news is good and has nothing against a session."""
+    def is_good(self, handle: str) -> bool:
+        """Whether this worker knows by itself that a session is not revoked: the status "good" of RFC 6960."""
         revoked = self._revoked
         return self._monotonic() <= self._good_until and not revoked.overflowing and not revoked.holds(handle)
 
@@ -156,28 +156,28 @@ class RevocationFeed:
         self._revoked.add(handle)
         self._unread.add(handle)
 
-    def suspect(self, owner: bytes) -> None:
-        """A user of whose sessions this worker has ended some, without knowing which. It counts at once.
+    def expect_tombstones_of(self, owner: bytes) -> None:
+        """This worker has ended some of a user's sessions, without knowing which. It counts at once.
 
-        Until a poll that has begun since is through, each session of the user is asked for (`suspects`).
+        Until a poll that has begun since is through, each session of the user is asked for (`expects_tombstones_of`).
 
         Args:
             owner: The stored form of the user's id.
         """
-        self._suspects[owner] = self._begun + 1
+        self._expected[owner] = self._begun + 1
         self._judge()
-        self.wake()
+        self.poll_soon()
 
     @property
-    def is_suspicious(self) -> bool:
-        """Whether there is anybody for whom `suspects` is true."""
-        return bool(self._suspects)
+    def expects_tombstones(self) -> bool:
+        """Whether `expects_tombstones_of` is true for any user."""
+        return bool(self._expected)
 
-    def suspects(self, owner: bytes) -> bool:
+    def expects_tombstones_of(self, owner: bytes) -> bool:
         """Whether a user's sessions must be asked for one by one, at the strongest consistency."""
-        return owner in self._suspects
+        return owner in self._expected
 
-    async def wake_up(self) -> None:
+    async def wait_until_current(self) -> None:
         """Return when the news is as good as it can be: at once, or after the poll that a thawed process waits for."""
         wanted_from = self._look()
         while wanted_from > self._fresh_at and self._wanted_from >= wanted_from:  # else it has failed
@@ -192,7 +192,7 @@ class RevocationFeed:
                 if seen == (self._freezes, self._pages):
                     self._failed("gets no answer from")
 
-    def wake(self) -> None:
+    def poll_soon(self) -> None:
         """Poll now: somebody has ended a session somewhere."""
         self._wake.set()
 
@@ -255,8 +255,8 @@ class RevocationFeed:
                     _log.exception("The revocation feed stumbled; it goes on.")
                 raise StoreUnavailable from error
             self._done = poll
-            if self._suspects:
-                self._suspects = {owner: first for owner, first in self._suspects.items() if first > poll}
+            if self._expected:
+                self._expected = {owner: first for owner, first in self._expected.items() if first > poll}
                 self._judge()
             self._recovered()
             self._watch_memory()
@@ -297,14 +297,14 @@ class RevocationFeed:
         self._forget(began)
         known, pages = self._unread, self._pages
         self._unread = set(known)
-        suspicious = self.is_suspicious
-        strong = suspicious or self._wanted_from > self._fresh_at
-        newest = await self._reader.read(strong=strong, wholly=suspicious)
+        expecting = self.expects_tombstones
+        strong = expecting or self._wanted_from > self._fresh_at
+        newest = await self._reader.read(strong=strong, wholly=expecting)
         self._unread -= known
         self._fresh_at = began
         self._judge()
         if self._pages - pages > 1 and self._now() - began > self._interval:
-            self.wake()  # it has taken long, and the next one will not
+            self.poll_soon()  # it has taken long, and the next one will not
         return newest
 
     def _learn(self, handles: Sequence[str]) -> bool:
@@ -345,7 +345,7 @@ class RevocationFeed:
 
     def _judge(self) -> None:
         """To be called whenever one of these has changed."""
-        if self._fresh_at < self._wanted_from or self._suspects:
+        if self._fresh_at < self._wanted_from or self._expected:
             self._good_until = float("-inf")
         else:
             self._good_until = min(self._fresh_at + self._most_stale, self._pulse.good_until)
@@ -354,7 +354,7 @@ class RevocationFeed:
         if late:
             self._freezes += 1
             self._thawed_at = self._wanted_from = self._monotonic()
-            self.wake()
+            self.poll_soon()
         self._judge()
 
     def _look(self) -> float:

@@ -15,12 +15,12 @@ async def test_a_message_during_a_poll_brings_another_poll(wire: Wire, monkeypat
     page = TombstoneStore.page
     read, go_on = asyncio.Event(), asyncio.Event()
     go_on.set()
-    wake, wakes = RevocationFeed.wake, 0
+    poll_soon, wakes = RevocationFeed.poll_soon, 0
 
     def counted(self: RevocationFeed) -> None:
         nonlocal wakes
         wakes += 1
-        wake(self)
+        poll_soon(self)
 
     async def slow_page(self: TombstoneStore, *arguments: Any, **options: Any) -> Page:
         found = await page(self, *arguments, **options)
@@ -28,7 +28,7 @@ async def test_a_message_during_a_poll_brings_another_poll(wire: Wire, monkeypat
         await go_on.wait()
         return found
 
-    monkeypatch.setattr(RevocationFeed, "wake", counted)
+    monkeypatch.setattr(RevocationFeed, "poll_soon", counted)
     async with new_worker(wire.settings) as there, new_worker(wire.settings, revocation_check="none") as here:
         await until(lambda: wakes >= 1)  # it listens; a busy machine's pulse may wake it as well
         client = await Client.of(there, issued := await here.create_new_session_without_request("alice"))

@@ -46,7 +46,7 @@ async def test_among_ever_so_many_wake_ups_what_a_poll_does_besides_is_done_in_e
         for _ in range(2):
             tidied.clear()
             while not tidied.is_set():
-                started.feed.wake()
+                started.feed.poll_soon()
                 await asyncio.sleep(0)
 
 
@@ -55,7 +55,7 @@ async def test_a_start_has_read_everything(on_sqlite: Database, seconds: Seconds
     await Cemetery(on_sqlite).bury(handle)
     worker = build_worker(on_sqlite, seconds)
     await worker.feed.start()
-    assert worker.feed.is_out(handle) is True
+    assert worker.feed.is_revoked(handle) is True
     await worker.feed.stop()
 
 
@@ -66,7 +66,7 @@ async def test_it_polls_by_itself(started: Worker, on_sqlite: Database) -> None:
     await Cemetery(on_sqlite).bury(handle)
     async with asyncio.timeout(PATIENCE):
         await ended.wait()
-    assert started.feed.is_out(handle) is True
+    assert started.feed.is_revoked(handle) is True
 
 
 async def test_it_polls_while_what_may_wait_of_an_earlier_poll_takes_its_time(
@@ -86,7 +86,7 @@ async def test_it_polls_while_what_may_wait_of_an_earlier_poll_takes_its_time(
     handle = some_handle()
     await Cemetery(on_sqlite).bury(handle)
     await next_poll(started.store)
-    assert started.feed.is_out(handle) is True
+    assert started.feed.is_revoked(handle) is True
     assert len(begun) == 1
     await started.feed.stop()
     assert gone.is_set()
@@ -100,7 +100,7 @@ async def test_a_wake_up_does_not_wait_for_the_interval(on_sqlite: Database, sec
     for _ in range(3):
         await Cemetery(on_sqlite).bury(handle := some_handle())
         worker.listeners.add(handle, ended.set)
-        worker.feed.wake()
+        worker.feed.poll_soon()
         async with asyncio.timeout(PATIENCE):
             await ended.wait()
         ended.clear()
@@ -119,7 +119,7 @@ async def test_a_wake_up_is_a_poll_and_no_work_beside_it(
 
     monkeypatch.setattr(worker.feed, "_tidy", tidy)
     for _ in range(5):
-        worker.feed.wake()
+        worker.feed.poll_soon()
         await next_poll(worker.store, 1)
     await worker.feed.stop()
     assert tidied == []
@@ -134,7 +134,7 @@ async def test_it_goes_on_after_any_failure(
     started.store.failures = [failure] * 3
     with caplog.at_level(logging.WARNING, "asgi_sessions"):
         await next_poll(started.store, 6)
-    assert started.feed.is_out(handle) is True
+    assert started.feed.is_revoked(handle) is True
     assert caplog.records != []
 
 
@@ -218,7 +218,7 @@ async def test_a_full_read_happens_by_itself(started: Worker, on_sqlite: Databas
     await next_poll(started.store)
     await cemetery.bury(late, at=clock)
     await next_poll(started.store)
-    assert started.feed.is_out(late) is False
+    assert started.feed.is_revoked(late) is False
     seconds.now += FULL_READ_SECONDS - OVERLAP_MS / 1000
     async with asyncio.timeout(PATIENCE):
         await ended.wait()

@@ -147,7 +147,7 @@ async def test_a_larger_revocation_that_began_later_and_was_read_before_hides_no
     await poll(shop.manager)
     await shop.manager.revoke_all_sessions_for_user("alice")  # its tombstones lie below, where all pages are known
     await poll(shop.manager)
-    assert not feed_of(shop.manager).is_suspicious
+    assert not feed_of(shop.manager).expects_tombstones
     assert await statuses(*browsers) == [401, 401]
 
 

@@ -33,24 +33,24 @@ async def out(started: Worker, on_sqlite: Database) -> str:
     """A session that was ended elsewhere, and of which this worker has not heard."""
     handle = some_handle()
     await Cemetery(on_sqlite).bury(handle)
-    assert started.feed.vouches_for(handle)
+    assert started.feed.is_good(handle)
     return handle
 
 
 async def test_the_first_request_after_a_freeze_waits_for_a_poll(started: Worker, seconds: Seconds, out: str) -> None:
     seconds.now += LATE_SECONDS + 0.001
-    assert not started.feed.vouches_for(out)
-    await started.feed.wake_up()
-    assert started.feed.is_out(out)
-    assert started.feed.vouches_for(some_handle()), "and from then on nobody waits"
+    assert not started.feed.is_good(out)
+    await started.feed.wait_until_current()
+    assert started.feed.is_revoked(out)
+    assert started.feed.is_good(some_handle()), "and from then on nobody waits"
     assert len(started.store.places) == 1
 
 
 async def test_a_loop_that_is_a_little_late_has_not_stood_still(started: Worker, seconds: Seconds, out: str) -> None:
     for _ in range(20):
         seconds.now += LATE_SECONDS
-        assert started.feed.vouches_for(out)
-        await started.feed.wake_up()
+        assert started.feed.is_good(out)
+        await started.feed.wait_until_current()
         started.feed._pulse.beat()
     assert started.store.places == []
 
@@ -60,14 +60,14 @@ async def test_the_beat_that_comes_too_late_makes_the_feed_poll(started: Worker,
     ended = asyncio.Event()
     started.listeners.add(out, ended.set)
     started.feed._pulse.beat()
-    assert not started.feed.vouches_for(some_handle()), "nor does it vouch now that its pulse is in order again"
+    assert not started.feed.is_good(some_handle()), "nor is anybody good now that its pulse is in order again"
     async with asyncio.timeout(PATIENCE):
         await ended.wait()
 
 
 async def test_all_that_wait_share_one_poll(started: Worker, seconds: Seconds, out: str) -> None:
     seconds.now += 5
-    await asyncio.gather(*(started.feed.wake_up() for _ in range(100)))
+    await asyncio.gather(*(started.feed.wait_until_current() for _ in range(100)))
     assert len(started.store.places) <= 2, "theirs, and the one that the pulse asks for"
 
 
@@ -80,13 +80,13 @@ async def test_a_poll_that_began_before_the_freeze_is_not_enough(
     handle = some_handle()
     await Cemetery(on_sqlite).bury(handle)
     seconds.now += 5
-    request = asyncio.create_task(started.feed.wake_up())
+    request = asyncio.create_task(started.feed.wait_until_current())
     await settle()
     gate.open.set()
     await under_way
-    assert not started.feed.vouches_for(handle)
+    assert not started.feed.is_good(handle)
     await request
-    assert started.feed.is_out(handle)
+    assert started.feed.is_revoked(handle)
 
 
 async def test_a_poll_whose_time_ran_out_in_a_freeze_is_made_again_and_nobody_hears_of_it(
@@ -107,7 +107,7 @@ async def test_a_poll_whose_time_ran_out_in_a_freeze_is_made_again_and_nobody_he
     with caplog.at_level(logging.INFO, "asgi_sessions.revocation.feed"):
         await started.feed.poll()
     assert tries == 2
-    assert started.feed.is_out(out)
+    assert started.feed.is_revoked(out)
     assert caplog.text == ""
 
 
@@ -117,14 +117,14 @@ async def test_a_request_waits_for_no_second_freeze(
     # A loop that is blocked again and again would starve it; it began before whatever has happened in the second one.
     gate = Gate(started, monkeypatch)
     seconds.now += 5
-    request = asyncio.create_task(started.feed.wake_up())
+    request = asyncio.create_task(started.feed.wait_until_current())
     await gate.waiting.wait()
     seconds.now += 5
     started.feed._pulse.beat()
     gate.open.set()
     async with asyncio.timeout(PATIENCE):
         await request
-    assert started.feed.is_out(out)
+    assert started.feed.is_revoked(out)
 
 
 async def test_where_the_database_is_down_after_a_freeze_requests_go_on_for_as_long_as_is_allowed(
@@ -132,17 +132,17 @@ async def test_where_the_database_is_down_after_a_freeze_requests_go_on_for_as_l
 ) -> None:
     started.store.failures = [StoreUnavailable()]
     seconds.now += 20
-    await started.feed.wake_up()
-    assert started.feed.vouches_for(some_handle()), "no poll that has begun since could be had"
+    await started.feed.wait_until_current()
+    assert started.feed.is_good(some_handle()), "no poll that has begun since could be had"
     for _ in range(20):
         seconds.now += 0.5
         started.feed._pulse.beat()
-    assert started.feed.is_out(some_handle()) is False
+    assert started.feed.is_revoked(some_handle()) is False
     seconds.now += 0.001
-    assert not started.feed.vouches_for(some_handle())
-    await started.feed.wake_up()
+    assert not started.feed.is_good(some_handle())
+    await started.feed.wait_until_current()
     with pytest.raises(StoreUnavailable):
-        started.feed.is_out(some_handle())
+        started.feed.is_revoked(some_handle())
 
 
 async def test_a_database_that_is_slow_but_alive_makes_nobody_wait(
@@ -154,7 +154,7 @@ async def test_a_database_that_is_slow_but_alive_makes_nobody_wait(
     for _ in range(60):
         seconds.now += 0.5
         started.feed._pulse.beat()
-        assert started.feed.vouches_for(some_handle())
+        assert started.feed.is_good(some_handle())
     gate.open.set()
     await under_way
 
@@ -167,9 +167,9 @@ async def test_a_request_waits_for_as_long_as_a_statement_may_take_and_no_longer
     Gate(started, monkeypatch)
     seconds.now += 5
     with caplog.at_level(logging.INFO, "asgi_sessions.revocation.feed"):
-        await started.feed.wake_up()
-        assert started.feed.vouches_for(some_handle())
-        await started.feed.wake_up()
+        await started.feed.wait_until_current()
+        assert started.feed.is_good(some_handle())
+        await started.feed.wait_until_current()
     (said,) = caplog.records
     assert said.getMessage().startswith("The revocation feed gets no answer from the database: its news is 5.0 s old.")
 
@@ -187,13 +187,13 @@ async def test_a_request_waits_for_the_news_and_not_for_what_may_wait(
 
     monkeypatch.setattr(started.feed._alarm, "look", hang)  # the first of them
     if whose == "background":  # a poll of before the freeze has come so far
-        started.feed.wake()
+        started.feed.poll_soon()
         await hangs.wait()
     seconds.now += 5
     async with asyncio.timeout(PATIENCE):
-        await started.feed.wake_up()
-    assert started.feed.vouches_for(some_handle())
-    assert started.feed.is_out(out)
+        await started.feed.wait_until_current()
+    assert started.feed.is_good(some_handle())
+    assert started.feed.is_revoked(out)
 
 
 async def test_a_fault_in_what_may_wait_spoils_no_news_and_is_told_once(
@@ -206,12 +206,12 @@ async def test_a_fault_in_what_may_wait_spoils_no_news_and_is_told_once(
     with caplog.at_level(logging.WARNING, "asgi_sessions"):
         for _ in range(3):
             await started.feed.poll()
-    assert started.feed.is_out(out)
+    assert started.feed.is_revoked(out)
     assert [record.getMessage() for record in caplog.records] == ["The revocation feed stumbled; it goes on."]
 
 
 async def test_a_feed_that_does_not_run_has_no_pulse(started: Worker, seconds: Seconds) -> None:
     await started.feed.stop()
     seconds.now += 29
-    assert started.feed.vouches_for(some_handle())
+    assert started.feed.is_good(some_handle())
     assert started.store.places == []

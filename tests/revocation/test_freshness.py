@@ -45,10 +45,10 @@ async def test_the_news_ages_from_the_start_of_the_last_good_poll(
     await worker.feed.poll()
     assert worker.feed.staleness == 4
     seconds.now += 26
-    assert worker.feed.is_out(some_handle()) is False
+    assert worker.feed.is_revoked(some_handle()) is False
     seconds.now += 0.001
     with pytest.raises(StoreUnavailable):
-        worker.feed.is_out(some_handle())
+        worker.feed.is_revoked(some_handle())
 
 
 async def test_too_old_is_refused_for_everybody_until_a_poll_succeeds(
@@ -58,26 +58,26 @@ async def test_too_old_is_refused_for_everybody_until_a_poll_succeeds(
     await cemetery.bury(out)
     await worker.feed.poll()
     seconds.now += 30
-    assert [worker.feed.is_out(handle) for handle in (out, alive)] == [True, False]
+    assert [worker.feed.is_revoked(handle) for handle in (out, alive)] == [True, False]
     seconds.now += 0.001
     for handle in (out, alive):
         with pytest.raises(StoreUnavailable):
-            worker.feed.is_out(handle)
+            worker.feed.is_revoked(handle)
     await failing_poll(worker)
     with pytest.raises(StoreUnavailable):
-        worker.feed.is_out(alive)
+        worker.feed.is_revoked(alive)
     await worker.feed.poll()
-    assert [worker.feed.is_out(handle) for handle in (out, alive)] == [True, False]
+    assert [worker.feed.is_revoked(handle) for handle in (out, alive)] == [True, False]
 
 
 async def test_the_bound_is_the_settings(new_worker: NewWorker, seconds: Seconds) -> None:
     worker = new_worker(revocation_max_staleness="2s")
     await worker.feed.poll()
     seconds.now += 2
-    worker.feed.is_out(some_handle())
+    worker.feed.is_revoked(some_handle())
     seconds.now += 0.001
     with pytest.raises(StoreUnavailable):
-        worker.feed.is_out(some_handle())
+        worker.feed.is_revoked(some_handle())
 
 
 async def test_a_failed_poll_makes_no_news(worker: Worker, seconds: Seconds) -> None:
@@ -137,7 +137,7 @@ async def test_a_wrong_clock_changes_nothing_else(new_worker: NewWorker, cemeter
     handle = some_handle()
     await cemetery.bury(handle)
     await worker.feed.poll()
-    assert worker.feed.is_out(handle) is True
+    assert worker.feed.is_revoked(handle) is True
     assert worker.feed.staleness == 0
 
 
@@ -151,15 +151,15 @@ async def test_after_a_freeze_the_first_request_looks_for_news_itself(
     handle = some_handle()
     await cemetery.bury(handle)
     seconds.now += 3600
-    await worker.feed.wake_up()
-    assert worker.feed.is_out(handle) is True
+    await worker.feed.wait_until_current()
+    assert worker.feed.is_revoked(handle) is True
 
 
 async def test_where_the_news_is_good_no_request_polls(worker: Worker, seconds: Seconds) -> None:
     await worker.feed.poll()
     seconds.now += 30
     worker.store.places.clear()
-    await worker.feed.wake_up()
+    await worker.feed.wait_until_current()
     assert worker.store.places == []
 
 
@@ -168,7 +168,7 @@ async def test_where_polls_fail_no_request_waits_for_another(worker: Worker, sec
     await failing_poll(worker)
     seconds.now += 31
     worker.store.places.clear()
-    await worker.feed.wake_up()
+    await worker.feed.wait_until_current()
     assert worker.store.places == []
 
 
@@ -191,11 +191,11 @@ async def test_a_database_that_hangs_costs_one_request_a_moment_and_the_others_n
     monkeypatch.setattr(worker.store, "page", hangs)
     under_way = asyncio.create_task(worker.feed.poll())
     await asyncio.sleep(0)
-    await asyncio.gather(*(worker.feed.wake_up() for _ in range(100)))
+    await asyncio.gather(*(worker.feed.wait_until_current() for _ in range(100)))
     assert asked == 1, "nobody began another one"
     assert said.text.count(REFUSING) == 1
     with pytest.raises(StoreUnavailable):
-        worker.feed.is_out(some_handle())
+        worker.feed.is_revoked(some_handle())
     answer.set()
     await under_way
-    assert worker.feed.is_out(some_handle()) is False
+    assert worker.feed.is_revoked(some_handle()) is False

@@ -39,7 +39,7 @@ class Node:
 
     async def knows(self, *handles: str) -> list[bool]:
         await self.worker.feed.poll()
-        return [self.worker.feed.is_out(handle) for handle in handles]
+        return [self.worker.feed.is_revoked(handle) for handle in handles]
 
 
 class Cluster:

@@ -12,13 +12,13 @@ LEAST_BYTES = 36
 """No handle takes less."""
 
 
-async def test_the_feed_vouches_for_nobody_whom_it_may_have_missed(
+async def test_no_session_is_good_whose_tombstone_the_feed_may_have_missed(
     new_worker: NewWorker, cemetery: Cemetery, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = new_worker(revocation_memory=LEAST)
     await worker.feed.poll()
     alive = some_handle()
-    assert worker.feed.vouches_for(alive)
+    assert worker.feed.is_good(alive)
     handles = [some_handle() for _ in range(LEAST // LEAST_BYTES + 1)]
     await cemetery.bury(*handles)
     worker.watch(*handles)
@@ -29,5 +29,5 @@ async def test_the_feed_vouches_for_nobody_whom_it_may_have_missed(
         "More sessions were revoked than revocation_memory holds: requests ask the database."
     ]
     assert worker.feed.is_overflowing
-    assert not worker.feed.vouches_for(alive)
+    assert not worker.feed.is_good(alive)
     assert sorted(set(worker.told)) == sorted(handles), "an open connection ends all the same"

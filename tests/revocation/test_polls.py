@@ -25,9 +25,9 @@ async def test_the_first_poll_reads_what_is_needed_and_not_what_is_older(worker:
     await cemetery.bury(old, at=now - KEPT_MS - 60_001)
     await cemetery.live(alive)
     await worker.feed.poll()
-    assert worker.feed.is_out(needed) is True
-    assert worker.feed.is_out(old) is False
-    assert worker.feed.is_out(alive) is False
+    assert worker.feed.is_revoked(needed) is True
+    assert worker.feed.is_revoked(old) is False
+    assert worker.feed.is_revoked(alive) is False
 
 
 async def test_a_new_tombstone_is_found_by_the_next_poll(worker: Worker, cemetery: Cemetery) -> None:
@@ -35,9 +35,9 @@ async def test_a_new_tombstone_is_found_by_the_next_poll(worker: Worker, cemeter
     for _ in range(3):
         handle = some_handle()
         await cemetery.bury(handle)
-        assert worker.feed.is_out(handle) is False
+        assert worker.feed.is_revoked(handle) is False
         await worker.feed.poll()
-        assert worker.feed.is_out(handle) is True
+        assert worker.feed.is_revoked(handle) is True
 
 
 async def test_a_poll_is_one_statement(worker: Worker, cemetery: Cemetery) -> None:
@@ -54,7 +54,7 @@ async def test_asking_is_no_statement(worker: Worker, cemetery: Cemetery) -> Non
     await cemetery.bury(out)
     await worker.feed.poll()
     with counted() as statements:
-        assert [worker.feed.is_out(handle) for handle in (out, some_handle())] == [True, False]
+        assert [worker.feed.is_revoked(handle) for handle in (out, some_handle())] == [True, False]
         assert worker.feed.staleness == 0.0
     assert statements == []
 
@@ -87,7 +87,7 @@ async def test_a_late_commit_within_the_overlap_is_found_by_the_next_poll(
         late = some_handle()
         await cemetery.bury(late, at=clock + 1_000)  # its statement began before the clock was raised
         await worker.feed.poll()
-        assert worker.feed.is_out(late) is True
+        assert worker.feed.is_revoked(late) is True
 
 
 async def test_an_older_late_commit_is_found_by_the_full_read(
@@ -102,10 +102,10 @@ async def test_an_older_late_commit_is_found_by_the_full_read(
     await cemetery.bury(late, at=clock + 499_999)
     await worker.feed.poll()
     assert worker.store.bounds[-1] == clock + 500_000
-    assert worker.feed.is_out(late) is False
+    assert worker.feed.is_revoked(late) is False
     seconds.now += FULL_READ_SECONDS
     await worker.feed.poll()
-    assert worker.feed.is_out(late) is True
+    assert worker.feed.is_revoked(late) is True
 
 
 async def test_the_full_read_comes_again_and_again(worker: Worker, cemetery: Cemetery, seconds: Seconds) -> None:
@@ -119,7 +119,7 @@ async def test_the_full_read_comes_again_and_again(worker: Worker, cemetery: Cem
         await cemetery.bury(late, at=clock)
         seconds.now += FULL_READ_SECONDS
         await worker.feed.poll()
-        assert worker.feed.is_out(late) is True
+        assert worker.feed.is_revoked(late) is True
 
 
 async def test_a_full_read_that_failed_is_made_up_for(worker: Worker, cemetery: Cemetery, seconds: Seconds) -> None:
@@ -133,9 +133,9 @@ async def test_a_full_read_that_failed_is_made_up_for(worker: Worker, cemetery: 
     seconds.now += FULL_READ_SECONDS
     worker.store.failures = [None, StoreUnavailable()]
     await worker.feed.poll()
-    assert worker.feed.is_out(late) is False
+    assert worker.feed.is_revoked(late) is False
     await worker.feed.poll()
-    assert worker.feed.is_out(late) is True
+    assert worker.feed.is_revoked(late) is True
 
 
 async def test_after_an_outage_a_poll_goes_back_to_what_the_last_good_one_may_not_have_seen(
@@ -150,7 +150,7 @@ async def test_after_an_outage_a_poll_goes_back_to_what_the_last_good_one_may_no
     late = some_handle()
     await cemetery.bury(late, at=clock + 1_000)  # it was under way at the last good poll, and that is long ago
     await worker.feed.poll()
-    assert worker.feed.is_out(late) is True
+    assert worker.feed.is_revoked(late) is True
 
 
 # -- whom it tells
@@ -180,7 +180,7 @@ async def test_what_this_worker_ended_itself_counts_at_once_and_is_told_by_no_po
     handle = some_handle()
     worker.watch(handle)
     worker.feed.add(handle)
-    assert worker.feed.is_out(handle) is True
+    assert worker.feed.is_revoked(handle) is True
     await cemetery.bury(handle)
     await worker.feed.poll()
     assert worker.told == []
@@ -209,7 +209,7 @@ async def test_a_poll_reads_all_pages(small_pages: int, worker: Worker, cemetery
     worker.watch(*handles)
     worker.store.places.clear()
     await worker.feed.poll()
-    assert all(worker.feed.is_out(handle) for handle in handles)
+    assert all(worker.feed.is_revoked(handle) for handle in handles)
     assert sorted(worker.told) == sorted(handles)
     assert worker.store.places[0] == TOP
     assert len(worker.store.places) == 4 + 1, "and a piece of what lies deeper"
@@ -236,7 +236,7 @@ async def test_a_poll_that_ends_half_way_loses_nothing_and_counts_for_nothing(
     assert known == len(worker.told) == good_pages * small_pages, "what was read counts"
     await worker.feed.poll()
     assert worker.feed.staleness == 0
-    assert all(worker.feed.is_out(handle) for handle in handles)
+    assert all(worker.feed.is_revoked(handle) for handle in handles)
     assert sorted(worker.told) == sorted(handles), "nobody is forgotten and nobody is told twice"
 
 
@@ -252,22 +252,22 @@ async def test_a_task_that_is_cancelled_while_it_polls_leaves_the_feed_in_order(
         task.cancel()
         await asyncio.wait([task])
     await worker.feed.poll()
-    assert worker.feed.is_out(handle) is True
+    assert worker.feed.is_revoked(handle) is True
 
 
 async def test_before_the_first_good_poll_nothing_is_said(worker: Worker, cemetery: Cemetery) -> None:
     handle = some_handle()
     await cemetery.bury(handle)
     with pytest.raises(StoreUnavailable):
-        worker.feed.is_out(handle)
+        worker.feed.is_revoked(handle)
     assert worker.feed.staleness == float("inf")
     worker.store.failures = [StoreUnavailable()]
     with pytest.raises(StoreUnavailable):
         await worker.feed.poll()
     with pytest.raises(StoreUnavailable):
-        worker.feed.is_out(handle)
+        worker.feed.is_revoked(handle)
     await worker.feed.poll()
-    assert worker.feed.is_out(handle) is True
+    assert worker.feed.is_revoked(handle) is True
 
 
 async def test_a_start_without_the_database_fails_and_leaves_no_task(worker: Worker) -> None:
@@ -297,9 +297,9 @@ async def test_nothing_is_forgotten_within_the_lifetime_of_a_tombstone(
         await worker.feed.poll()
         for known, since in handles.items():
             if seconds.now - since <= lifetime:
-                assert worker.feed.is_out(known) is True
+                assert worker.feed.is_revoked(known) is True
             if seconds.now - since > 2 * lifetime + 14:
-                assert worker.feed.is_out(known) is False
+                assert worker.feed.is_revoked(known) is False
     assert sum(handle in worker.feed for handle in handles) < 60
 
 
@@ -311,4 +311,4 @@ async def test_a_worker_that_was_away_for_long_knows_what_it_needs_after_one_pol
     await cemetery.bury(needed)
     seconds.now += 3600
     await worker.feed.poll()
-    assert worker.feed.is_out(needed) is True
+    assert worker.feed.is_revoked(needed) is True

@@ -75,7 +75,7 @@ async def test_what_is_new_is_found_at_once_though_much_is_there(
         handle = await new(cemetery)
         worker.store.places.clear()
         await worker.feed.poll()
-        assert worker.feed.is_out(handle)
+        assert worker.feed.is_revoked(handle)
         assert len(worker.store.places) <= 3
 
 
@@ -86,7 +86,7 @@ async def test_a_late_commit_behind_pages_that_are_known_is_found_by_the_pieces(
         late = await new(cemetery, at=await cemetery.now() - OVERLAP_MS)
         for _ in range(12):
             await worker.feed.poll()
-        assert worker.feed.is_out(late)
+        assert worker.feed.is_revoked(late)
 
 
 async def test_a_late_commit_behind_what_has_just_been_read_is_found_by_the_next_poll(
@@ -98,7 +98,7 @@ async def test_a_late_commit_behind_what_has_just_been_read_is_found_by_the_next
         await worker.feed.poll()
         late = await new(cemetery, at=began)
         await worker.feed.poll()
-        assert worker.feed.is_out(late), "it began before them, and could be seen only now"
+        assert worker.feed.is_revoked(late), "it began before them, and could be seen only now"
         seconds.now += apart
 
 
@@ -106,14 +106,14 @@ async def test_after_all_sessions_of_a_user_were_ended_a_late_commit_is_found_by
     worker: Worker, cemetery: Cemetery
 ) -> None:
     late = await new(cemetery, at=await cemetery.now() - OVERLAP_MS // 2)
-    worker.feed.suspect(b"alice")
+    worker.feed.expect_tombstones_of(b"alice")
     worker.store.failures = [None, None, StoreUnavailable()]
     with suppress(StoreUnavailable):
         await worker.feed.poll()
-    assert worker.feed.suspects(b"alice")
+    assert worker.feed.expects_tombstones_of(b"alice")
     await worker.feed.poll()
-    assert not worker.feed.is_suspicious
-    assert worker.feed.is_out(late)
+    assert not worker.feed.expects_tombstones
+    assert worker.feed.is_revoked(late)
     worker.store.places.clear()
     await worker.feed.poll()
     assert len(worker.store.places) <= 2, "and later polls cost what they did"
@@ -128,7 +128,7 @@ async def test_what_this_worker_has_ended_itself_hides_nothing(
         worker.feed.add(handle)
     await cemetery.bury(*own)
     await worker.feed.poll()
-    assert worker.feed.is_out(hidden)
+    assert worker.feed.is_revoked(hidden)
     await settle(worker, seconds)
     worker.store.places.clear()
     await worker.feed.poll()
@@ -149,7 +149,7 @@ async def test_a_gap_is_read_though_the_pages_above_it_are_known(
         await worker.feed.poll()
     worker.store.failures = []
     await worker.feed.poll()
-    assert all(worker.feed.is_out(handle) for handle in (*handles, *later))
+    assert all(worker.feed.is_revoked(handle) for handle in (*handles, *later))
     assert worker.feed.staleness == 0
 
 
@@ -162,7 +162,7 @@ async def test_very_many_gaps_become_one(worker: Worker, cemetery: Cemetery, mon
         with pytest.raises(StoreUnavailable):
             await worker.feed.poll()
     await worker.feed.poll()
-    assert all(worker.feed.is_out(handle) for handle in handles)
+    assert all(worker.feed.is_revoked(handle) for handle in handles)
 
 
 async def test_during_a_long_read_the_newest_page_is_looked_at_again(
@@ -184,7 +184,7 @@ async def test_during_a_long_read_the_newest_page_is_looked_at_again(
     monkeypatch.setattr(worker.store, "page", slow)
     await worker.feed.poll()
     assert [True] in pages_later[:6], "long before the bulk had been read"
-    assert all(worker.feed.is_out(handle) for handle in (*bulk, *came))
+    assert all(worker.feed.is_revoked(handle) for handle in (*bulk, *came))
 
 
 async def test_the_clock_is_raised_where_many_tombstones_would_be_read_by_each_poll(
@@ -220,7 +220,7 @@ async def test_after_a_bulk_of_twenty_pages_a_logout_is_found_by_the_next_poll(
         assert await sessions.revoke(handle, "logout", 0)
         with counted() as statements:
             await worker.feed.poll()
-        assert worker.feed.is_out(handle)
+        assert worker.feed.is_revoked(handle)
         assert len(statements) <= 4, "the newest page, one below it for it had news, a piece, the clock"
         seconds.now += 2
 
@@ -229,7 +229,7 @@ async def test_polls_that_somebody_waits_for_are_strong_and_others_are_not(worke
     worker.store.strong.clear()
     await worker.feed.poll()
     assert True not in worker.store.strong
-    worker.feed.suspect(b"s:alice")
+    worker.feed.expect_tombstones_of(b"s:alice")
     worker.store.strong.clear()
     await worker.feed.poll()
     *read, piece = worker.store.strong
@@ -240,5 +240,5 @@ async def test_polls_that_somebody_waits_for_are_strong_and_others_are_not(worke
     await worker.feed.poll()
     assert True not in worker.store.strong
     seconds.now += 100
-    await worker.feed.wake_up()
+    await worker.feed.wait_until_current()
     assert True in worker.store.strong

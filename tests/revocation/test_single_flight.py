@@ -51,7 +51,7 @@ async def test_callers_share_the_poll_that_begins_after_their_call(
     gate.open.set()
     await asyncio.gather(under_way, *callers)
     assert len(worker.store.places) == 2
-    assert worker.feed.is_out(handle) is True
+    assert worker.feed.is_revoked(handle) is True
 
 
 async def test_one_after_the_other_each_has_a_poll_of_its_own(worker: Worker, cemetery: Cemetery) -> None:
@@ -74,9 +74,9 @@ async def test_a_poll_that_failed_is_nobody_elses_success(worker: Worker, cemete
     results = await asyncio.gather(under_way, *callers, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), *[StoreUnavailable] * 3]
     assert len(worker.store.places) == 1
-    assert worker.feed.is_out(handle) is False
+    assert worker.feed.is_revoked(handle) is False
     await worker.feed.poll()
-    assert worker.feed.is_out(handle) is True
+    assert worker.feed.is_revoked(handle) is True
 
 
 async def test_a_caller_who_leaves_takes_nobody_along(worker: Worker, cemetery: Cemetery, gate: Gate) -> None:
@@ -96,4 +96,4 @@ async def test_a_caller_who_leaves_takes_nobody_along(worker: Worker, cemetery: 
         asyncio.CancelledError,
         type(None),
     ]
-    assert worker.feed.is_out(handle) is True
+    assert worker.feed.is_revoked(handle) is True

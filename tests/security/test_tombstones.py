@@ -168,7 +168,7 @@ async def test_tombstones_a_stale_read_refresh_cannot_outlive_its_revocation(
     any_shop.clock.forward(minutes=6)
     with monkeypatch.context() as patch:
         patch.setattr(SessionRepository, "find", from_a_lagging_replica)
-        for memory in ("__contains__", "suspects"):
+        for memory in ("__contains__", "expects_tombstones_of"):
             patch.setattr(RevocationFeed, memory, lambda *_: False)  # nor has the worker heard of it
         refreshed = await browser.post("/auth/session/refresh")
     # At worst the replica gives out a pair once; it is good nowhere, for as long as its access token says.
