@@ -93,7 +93,7 @@ class Refresher:
             StoreUnavailable: Its key is unknown here, and the keys could not be loaded again.
         """
         found = self._keys.refresh_tokens.decode(token)
-        if found is None and self._keys.refresh_tokens.unknown_key(token) and await self._keys.learn():
+        if found is None and self._keys.refresh_tokens.unknown_key(token) and await self._keys.reload_for_unknown_key():
             found = self._keys.refresh_tokens.decode(token)
         return found
 

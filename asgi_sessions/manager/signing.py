@@ -1,4 +1,4 @@
-"""The keys that this worker signs and verifies with: loaded, made once for all workers, rotated, learnt when new."""
+"""The keys that this worker signs and verifies with: loaded, made once for all workers, rotated, reloaded."""
 
 import asyncio
 import hashlib
@@ -97,7 +97,7 @@ class SigningKeys:
                     await self._load(strict=False)
         return self.keyring.signing_key(self._clock())
 
-    async def learn(self) -> bool:
+    async def reload_for_unknown_key(self) -> bool:
         """A token names a key that this worker does not know: perhaps another worker has made it a moment ago.
 
         Returns:

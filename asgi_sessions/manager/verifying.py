@@ -91,7 +91,11 @@ class Verifier:
         except InvalidAccessToken as error:
             unknown_key = error.unknown_key_id
         # Not within the handler: what fails here would be reported with the frames that have looked at the token.
-        again = unknown_key and await self._keys.learn() if found is None else await self._times.learn(found)
+        again = (
+            unknown_key and await self._keys.reload_for_unknown_key()
+            if found is None
+            else await self._times.learn(found)
+        )
         if not again:
             return found
         try:

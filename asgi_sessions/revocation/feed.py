@@ -95,7 +95,7 @@ class RevocationFeed:
         self._kept_ms = kept_ms
         self._revoked = RevokedHandles(settings.revocation_memory)
         self._unread: set[str] = set()  # what this worker knows by itself, and has not read yet
-        self._reader = Reader(tombstones, self._learn, self._kept_ms, self._interval, self._now)
+        self._reader = Reader(tombstones, self._take, self._kept_ms, self._interval, self._now)
         self._alarm = ClockAlarm(tombstones, clock, self._now)
         self._fresh_at = float("-inf")
         self._wanted_from = float("-inf")  # only what a poll that began then, or later, has found is good enough
@@ -108,8 +108,8 @@ class RevocationFeed:
         self._failing = self._refusing = self._overflowing = self._stumbles = False
         self._wake = asyncio.Event()
         self._polling = asyncio.Lock()
-        self._tidying = asyncio.Lock()
-        self._tidier: asyncio.Task[None] | None = None
+        self._maintaining = asyncio.Lock()
+        self._maintenance: asyncio.Task[None] | None = None
         self._begun = self._done = self._missed = 0  # polls, counted from 1
         self._task: asyncio.Task[None] | None = None
 
@@ -216,8 +216,8 @@ class RevocationFeed:
         if self._task is not None:
             await end_task(self._task)
             self._task = None
-        if self._tidier is not None:
-            await end_task(self._tidier)
+        if self._maintenance is not None:
+            await end_task(self._maintenance)
 
     async def poll(self) -> None:
         """Read the new tombstones, and then what may wait. Callers that come during a poll share the one after it.
@@ -227,7 +227,7 @@ class RevocationFeed:
         """
         newest = await self._hear()
         if newest is not None:
-            await self._tidy(newest)
+            await self._maintain(newest)
 
     async def _hear(self) -> Page | None:
         """The part of a poll that requests wait for.
@@ -262,17 +262,17 @@ class RevocationFeed:
             self._watch_memory()
             return newest
 
-    async def _tidy(self, newest: Page) -> None:
+    async def _maintain(self, newest: Page) -> None:
         """The part of a poll that nobody waits for: the news is fresh whatever becomes of it, and the next goes on.
 
         Nothing where that of an earlier poll is at work.
         """
-        if self._tidying.locked():
+        if self._maintaining.locked():
             return
         try:
-            async with self._tidying:
+            async with self._maintaining:
                 await self._alarm.look(newest)
-                await self._reader.tidy(newest)
+                await self._reader.maintain(newest)
                 await self._liveness_check.go_on(self._fresh_at)
             self._stumbles = False
         except StoreUnavailable:
@@ -307,7 +307,7 @@ class RevocationFeed:
             self.poll_soon()  # it has taken long, and the next one will not
         return newest
 
-    def _learn(self, handles: Sequence[str]) -> bool:
+    def _take(self, handles: Sequence[str]) -> bool:
         self._pages += 1
         new = [handle for handle in handles if self._revoked.add(handle)]
         self._listeners.notify(new)
@@ -331,10 +331,12 @@ class RevocationFeed:
             began = loop.time()
             with suppress(StoreUnavailable):  # it has been logged
                 newest = await self._hear()
-                if newest is not None and not woken and (self._tidier is None or self._tidier.done()):
+                if newest is not None and not woken and (self._maintenance is None or self._maintenance.done()):
                     # Not after a wake-up, which makes a poll but no other work; and beside the polls to come:
                     # where it takes long, they are not to be late.
-                    self._tidier = asyncio.create_task(self._tidy(newest), name="asgi_sessions feed, tidying")
+                    self._maintenance = asyncio.create_task(
+                        self._maintain(newest), name="asgi_sessions feed, maintenance"
+                    )
             if not woken:
                 due = max(began + self._interval, loop.time() + REST_PART * self._interval)
 

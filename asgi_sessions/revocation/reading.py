@@ -70,7 +70,7 @@ class Reader:
 
     Args:
         tombstones: Where.
-        learn: Takes the handles of a page, and tells whether one of them is news.
+        take: Takes the handles of a page, and tells whether one of them is news.
         kept_ms: For how long a tombstone is needed.
         interval: Between polls, seconds.
         monotonic: Seconds by a clock that nobody can set.
@@ -79,13 +79,13 @@ class Reader:
     def __init__(
         self,
         tombstones: TombstoneStore,
-        learn: Callable[[Sequence[str]], bool],
+        take: Callable[[Sequence[str]], bool],
         kept_ms: int,
         interval: float,
         monotonic: Callable[[], float],
     ) -> None:
         self._tombstones = tombstones
-        self._learn = learn
+        self._take = take
         self._needed_seconds = (kept_ms + OVERLAP_MS) / 1000
         self._kept_ms = kept_ms
         self._monotonic = monotonic
@@ -136,7 +136,7 @@ class Reader:
             self._full_at = began
         return newest
 
-    async def tidy(self, newest: Page) -> None:
+    async def maintain(self, newest: Page) -> None:
         """What may as well wait for the next poll: the pieces, the revocation clock, the floor.
 
         Args:
@@ -188,7 +188,7 @@ class Reader:
 
     async def _read_page(self, place: Position, since: int, strong: bool) -> tuple[Page, bool]:
         page = await self._tombstones.page(place, since, strong=strong)
-        return page, self._learn(page.handles)
+        return page, self._take(page.handles)
 
     # -- what is read again
 

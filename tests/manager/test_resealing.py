@@ -84,7 +84,7 @@ async def test_a_row_of_another_table_that_comes_later_is_not_used(
         sql("UPDATE shop_signing_keys SET serial = 7")
         sql("INSERT INTO staff_signing_keys SELECT * FROM shop_signing_keys")
         known = staff.lifecycle.keys.keyring.keys
-        assert await staff.lifecycle.keys.learn()
+        assert await staff.lifecycle.keys.reload_for_unknown_key()
         assert staff.lifecycle.keys.keyring.keys == known
     assert sum("cannot be opened" in record.getMessage() for record in caplog.records) == 2
 

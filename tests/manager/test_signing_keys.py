@@ -1,4 +1,4 @@
-"""Signing keys: made once for all workers, rotated on time, learnt when new, and never readable in the database."""
+"""Signing keys: made once for all workers, rotated on time, reloaded for an unknown one, never readable when stored."""
 
 import asyncio
 import logging
@@ -132,7 +132,7 @@ async def test_workers_that_rotate_at_once_make_one_key(new_manager: NewManager,
         assert key_id(await issue(one)) == key_id(await issue(two))
 
 
-async def test_another_worker_learns_a_new_key_when_it_sees_it(new_manager: NewManager, clock: MovableClock) -> None:
+async def test_another_worker_loads_a_new_key_when_it_sees_it(new_manager: NewManager, clock: MovableClock) -> None:
     async with new_manager(signing_key_lifetime="1h") as one, new_manager(signing_key_lifetime="1h") as two:
         clock.advance(HOUR)
         await issue(one)

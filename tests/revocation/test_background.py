@@ -36,16 +36,16 @@ async def next_poll(store: ReadStore, count: int = 2) -> None:
 async def test_among_ever_so_many_wake_ups_what_a_poll_does_besides_is_done_in_each_interval(
     started: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tidied = asyncio.Event()
+    maintained = asyncio.Event()
 
-    async def tidy(newest: Any) -> None:
-        tidied.set()
+    async def maintain(newest: Any) -> None:
+        maintained.set()
 
-    monkeypatch.setattr(started.feed, "_tidy", tidy)
+    monkeypatch.setattr(started.feed, "_maintain", maintain)
     async with asyncio.timeout(PATIENCE):
         for _ in range(2):
-            tidied.clear()
-            while not tidied.is_set():
+            maintained.clear()
+            while not maintained.is_set():
                 started.feed.poll_soon()
                 await asyncio.sleep(0)
 
@@ -112,17 +112,17 @@ async def test_a_wake_up_is_a_poll_and_no_work_beside_it(
 ) -> None:
     worker = build_worker(on_sqlite, seconds, revocation_poll_interval="1h", revocation_max_staleness="2h")
     await worker.feed.start()
-    tidied: list[Any] = []
+    maintained: list[Any] = []
 
-    async def tidy(newest: Any) -> None:
-        tidied.append(newest)
+    async def maintain(newest: Any) -> None:
+        maintained.append(newest)
 
-    monkeypatch.setattr(worker.feed, "_tidy", tidy)
+    monkeypatch.setattr(worker.feed, "_maintain", maintain)
     for _ in range(5):
         worker.feed.poll_soon()
         await next_poll(worker.store, 1)
     await worker.feed.stop()
-    assert tidied == []
+    assert maintained == []
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable(), RuntimeError("a mistake"), KeyError("x")])

@@ -129,7 +129,7 @@ async def test_9_1_one_request_full_of_unknown_key_ids_causes_one_reload(shop: S
     assert len(statements) == 2
 
 
-async def test_9_1_a_key_of_another_worker_is_learnt_from_its_first_token(opening: OpenShop) -> None:
+async def test_9_1_a_key_of_another_worker_is_loaded_at_its_first_token(opening: OpenShop) -> None:
     async with opening() as one, opening(clock=one.clock) as two:
         before = await two.login()
         one.clock.forward(hours=24, minutes=-1)
