@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
+from asgi_sessions.revocation.alerts import Alert
 from asgi_sessions.store.failures import describe
 
 __all__ = ["ANSWER_SECONDS", "FAREWELL_SECONDS", "QUIET_SECONDS", "Channel", "WakeUps", "channel_name"]
@@ -83,7 +84,7 @@ class WakeUps:
         self._listening: asyncio.Task[None] | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._unsaid = self._closed = False
-        self._deaf = self._dumb = False  # told already
+        self._unheard, self._unsent = Alert(), Alert()
 
     def start(self) -> None:
         """Begin to listen; whether that works shows later."""
@@ -132,8 +133,7 @@ class WakeUps:
                 await asyncio.sleep(_pause(tries))
 
     def _heard(self) -> None:
-        if self._deaf:
-            self._deaf = False
+        if self._unheard.resolve():
             _log.warning("The revocation channel (%s) is heard again.", self._channel.kind)
         if self._waking is None and not self._closed:
             # The first at once, and of those that follow closely the last: it stands for all between.
@@ -147,8 +147,7 @@ class WakeUps:
             self._wake()
 
     def _lost(self, error: Exception) -> None:
-        if not self._deaf:
-            self._deaf = True
+        if self._unheard.fire():
             _log.warning(
                 "The revocation channel (%s) is not heard: %s. Until it is, revocations are found by polling alone.",
                 self._channel.kind,
@@ -164,8 +163,7 @@ class WakeUps:
                 async with asyncio.timeout(PUBLISH_SECONDS):
                     await self._channel.publish()
             except Exception as error:
-                if not self._dumb:
-                    self._dumb = True
+                if self._unsent.fire():
                     _log.warning(
                         "The revocation channel (%s) takes no message: %s. Other workers learn of revocations by "
                         "polling alone.",
@@ -173,8 +171,7 @@ class WakeUps:
                         describe(error),
                     )
             else:
-                if self._dumb:
-                    self._dumb = False
+                if self._unsent.resolve():
                     _log.warning("The revocation channel (%s) takes messages again.", self._channel.kind)
 
 

@@ -41,7 +41,7 @@ async def test_among_ever_so_many_wake_ups_what_a_poll_does_besides_is_done_in_e
     async def maintain(newest: Any) -> None:
         maintained.set()
 
-    monkeypatch.setattr(started.feed, "_maintain", maintain)
+    monkeypatch.setattr(started.feed._maintenance, "run", maintain)
     async with asyncio.timeout(PATIENCE):
         for _ in range(2):
             maintained.clear()
@@ -81,7 +81,7 @@ async def test_it_polls_while_what_may_wait_of_an_earlier_poll_takes_its_time(
         finally:
             gone.set()
 
-    monkeypatch.setattr(started.feed._liveness_check, "go_on", hang)  # a slow statement
+    monkeypatch.setattr(started.feed._maintenance._liveness_check, "go_on", hang)  # a slow statement
     await next_poll(started.store, 6)
     handle = some_handle()
     await Cemetery(on_sqlite).bury(handle)
@@ -117,7 +117,7 @@ async def test_a_wake_up_is_a_poll_and_no_work_beside_it(
     async def maintain(newest: Any) -> None:
         maintained.append(newest)
 
-    monkeypatch.setattr(worker.feed, "_maintain", maintain)
+    monkeypatch.setattr(worker.feed._maintenance, "run", maintain)
     for _ in range(5):
         worker.feed.poll_soon()
         await next_poll(worker.store, 1)

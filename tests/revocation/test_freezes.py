@@ -51,7 +51,7 @@ async def test_a_loop_that_is_a_little_late_has_not_stood_still(started: Worker,
         seconds.now += LATE_SECONDS
         assert started.feed.is_good(out)
         await started.feed.wait_until_current()
-        started.feed._pulse.beat()
+        started.feed._freshness._pulse.beat()
     assert started.store.places == []
 
 
@@ -59,7 +59,7 @@ async def test_the_beat_that_comes_too_late_makes_the_feed_poll(started: Worker,
     seconds.now += 5
     ended = asyncio.Event()
     started.listeners.add(out, ended.set)
-    started.feed._pulse.beat()
+    started.feed._freshness._pulse.beat()
     assert not started.feed.is_good(some_handle()), "nor is anybody good now that its pulse is in order again"
     async with asyncio.timeout(PATIENCE):
         await ended.wait()
@@ -120,7 +120,7 @@ async def test_a_request_waits_for_no_second_freeze(
     request = asyncio.create_task(started.feed.wait_until_current())
     await gate.waiting.wait()
     seconds.now += 5
-    started.feed._pulse.beat()
+    started.feed._freshness._pulse.beat()
     gate.open.set()
     async with asyncio.timeout(PATIENCE):
         await request
@@ -136,7 +136,7 @@ async def test_where_the_database_is_down_after_a_freeze_requests_go_on_for_as_l
     assert started.feed.is_good(some_handle()), "no poll that has begun since could be had"
     for _ in range(20):
         seconds.now += 0.5
-        started.feed._pulse.beat()
+        started.feed._freshness._pulse.beat()
     assert started.feed.is_revoked(some_handle()) is False
     seconds.now += 0.001
     assert not started.feed.is_good(some_handle())
@@ -153,7 +153,7 @@ async def test_a_database_that_is_slow_but_alive_makes_nobody_wait(
     await gate.waiting.wait()
     for _ in range(60):
         seconds.now += 0.5
-        started.feed._pulse.beat()
+        started.feed._freshness._pulse.beat()
         assert started.feed.is_good(some_handle())
     gate.open.set()
     await under_way
@@ -185,7 +185,7 @@ async def test_a_request_waits_for_the_news_and_not_for_what_may_wait(
         hangs.set()
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(started.feed._alarm, "look", hang)  # the first of them
+    monkeypatch.setattr(started.feed._maintenance._alarm, "look", hang)  # the first of them
     if whose == "background":  # a poll of before the freeze has come so far
         started.feed.poll_soon()
         await hangs.wait()
@@ -202,7 +202,7 @@ async def test_a_fault_in_what_may_wait_spoils_no_news_and_is_told_once(
     async def stumble(*_: Any) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr(started.feed._liveness_check, "go_on", stumble)
+    monkeypatch.setattr(started.feed._maintenance._liveness_check, "go_on", stumble)
     with caplog.at_level(logging.WARNING, "asgi_sessions"):
         for _ in range(3):
             await started.feed.poll()
