@@ -1,0 +1,77 @@
+"""What the arguments of the commands mean, and which are refused."""
+
+import argparse
+import re
+import uuid
+
+from asgi_sessions.cli.printing import shown
+from asgi_sessions.manager import session
+from asgi_sessions.protocol import user_id
+from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.protocol.user_id import UserId
+
+_INTEGER = re.compile(r"-?[0-9]+\Z")
+
+
+def add_user(command: argparse.ArgumentParser) -> None:
+    """Give a command a user id, which `read_user` is to read once all arguments are known."""
+    command.add_argument("user", metavar="USER", help="the user id")
+    command.add_argument(
+        "--id-type",
+        choices=("str", "int", "uuid"),
+        default="str",
+        help='what the application gives as user id; 1 and "1" are different users (default: str)',
+    )
+
+
+def read_user(text: str, id_type: str) -> UserId:
+    """Read a user id.
+
+    Raises:
+        ValueError: It is none of that type, or cannot be a user.
+    """
+    owner: UserId = text
+    if id_type == "int":
+        # Python refuses to read longer ones; no user has them.
+        if not _INTEGER.match(text) or len(text) > user_id.MAX_BYTES:
+            raise ValueError(f"USER: {shown(text)} is no integer of at most {user_id.MAX_BYTES} digits")
+        owner = int(text)
+    elif id_type == "uuid":
+        try:
+            owner = uuid.UUID(text)
+        except ValueError:
+            raise ValueError(f"USER: {shown(text)} is no UUID") from None
+    try:
+        user_id.encode(owner)
+    except ValueError as error:
+        raise ValueError(f"USER: {shown(text)} cannot be a user: {error}") from None
+    return owner
+
+
+def read_handle(text: str) -> str:
+    if not is_handle(text):
+        # The manager would take it for "keep none".
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no session handle, 32 of the characters 0-9 and a-f")
+    return text
+
+
+def read_page_size(text: str) -> int:
+    return _whole_number(text, digits=3)
+
+
+def read_count(text: str) -> int:
+    return _whole_number(text, digits=9)
+
+
+def _whole_number(text: str, *, digits: int) -> int:
+    if not re.fullmatch(rf"[0-9]{{1,{digits}}}", text) or not int(text):
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no whole number from 1 to {'9' * digits}")
+    return int(text)
+
+
+def read_cursor(text: str) -> str:
+    try:
+        session.read_cursor(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no cursor of a list") from None
+    return text

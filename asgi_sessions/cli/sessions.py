@@ -1,0 +1,123 @@
+"""The commands about sessions: list, revoke, revoke-user."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from asgi_sessions.cli.arguments import add_user, read_cursor, read_handle, read_page_size
+from asgi_sessions.cli.command import AddCommand
+from asgi_sessions.cli.exit_codes import DONE, NOTHING_FOUND
+from asgi_sessions.cli.printing import number_of_sessions, say, say_table, shown
+from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.manager import SessionManager, SessionRecord
+from asgi_sessions.protocol import user_id
+from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.protocol.user_id import UserId
+
+_PAGE = 100
+_HEADINGS = ("SESSION HANDLE", "DEVICE", "IP ADDRESS", "CREATED", "LAST ACTIVE", "EXPIRES")
+
+
+def add_commands(add: AddCommand) -> None:
+    listing = add("list", _list, "Show the live sessions of a user, newest first.")
+    add_user(listing)
+    listing.add_argument("--json", action="store_true", help="as JSON, for programs")
+    listing.add_argument(
+        "--limit", type=read_page_size, default=_PAGE, metavar="N", help=f"at most so many (default: {_PAGE})"
+    )
+    listing.add_argument("--after", type=read_cursor, metavar="CURSOR", help="the next page, as the last one says")
+
+    revoking = add("revoke", _revoke, "End sessions on every device and worker.")
+    revoking.add_argument("handles", nargs="+", metavar="HANDLE", help="as shown by list")
+
+    revoking_user = add("revoke-user", _revoke_user, "End all sessions of a user.")
+    add_user(revoking_user)
+    revoking_user.add_argument(
+        "--except", dest="except_handle", type=read_handle, metavar="HANDLE", help="a session to keep"
+    )
+
+
+async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
+    user: UserId = arguments.user
+    async with manager:
+        records = await manager.list_sessions_for_user(user, limit=arguments.limit + 1, after=arguments.after)
+        namesakes = await _namesakes(manager, user)
+    more, records = records[arguments.limit :], records[: arguments.limit]
+    if arguments.json:
+        say(json.dumps([_as_json(record) for record in records], indent=2))
+    elif records:
+        say_table([_HEADINGS, *(_as_cells(record) for record in records)])
+    if more:
+        say(f"There are more: --limit {arguments.limit} --after {records[-1].cursor}", sys.stderr)
+    if not records:
+        say(f"User {shown(user)} has no live session.", sys.stderr)
+    _tell_of(namesakes, user)
+    return DONE if records else NOTHING_FOUND
+
+
+async def _revoke(manager: SessionManager, arguments: argparse.Namespace) -> int:
+    handles: list[str] = list(dict.fromkeys(arguments.handles))
+    for text in handles:
+        if not is_handle(text):
+            say(f"{shown(text)} is no session handle, which has 32 of the characters 0-9 and a-f.", sys.stderr)
+    async with manager:
+        count = await manager.revoke_multiple_sessions(handles)
+    if count < len(handles):
+        say(f"{number_of_sessions(len(handles) - count)} not found, or no longer live.", sys.stderr)
+    if not count:
+        return NOTHING_FOUND
+    say(f"Revoked {number_of_sessions(count)}.")
+    return DONE
+
+
+async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -> int:
+    user: UserId = arguments.user
+    async with manager:
+        count = await manager.revoke_all_sessions_for_user(user, except_handle=arguments.except_handle)
+        namesakes = await _namesakes(manager, user)
+    if count:
+        say(f"Revoked {number_of_sessions(count)} of user {shown(user)}.")
+    else:
+        other = "no other" if arguments.except_handle else "no"
+        say(f"User {shown(user)} has {other} live session.", sys.stderr)
+    _tell_of(namesakes, user)
+    return DONE if count else NOTHING_FOUND
+
+
+async def _namesakes(manager: SessionManager, user: UserId) -> Sequence[tuple[UserId, int]]:
+    try:
+        return await manager.lifecycle.namesakes_of(user)
+    except StoreUnavailable:
+        return ()  # what was asked for is done
+
+
+def _tell_of(namesakes: Sequence[tuple[UserId, int]], user: UserId) -> None:
+    """Say who else may be meant: whoever types an id does not see of which type the application's are."""
+    for other, count in namesakes:
+        kind = user_id.type_name(other)
+        cure = f"use --id-type {kind}" if kind != user_id.type_name(user) else "write it so"
+        say(f"User {shown(other)} ({kind}) has {count}: {cure}.", sys.stderr)
+
+
+def _as_cells(record: SessionRecord[Any]) -> Sequence[str]:
+    times = (record.created_at, record.last_active_at, record.expires_at)
+    return (
+        record.session_handle,
+        record.device_label,
+        record.ip_address or "-",
+        *(f"{time:%Y-%m-%d %H:%M:%S}Z" for time in times),
+    )
+
+
+def _as_json(record: SessionRecord[Any]) -> dict[str, Any]:
+    return {
+        "session_handle": record.session_handle,
+        "user_id": record.user_id if isinstance(record.user_id, str | int) else str(record.user_id),
+        "device_label": record.device_label,
+        "ip_address": record.ip_address,
+        "created_at": record.created_at.isoformat(),
+        "last_active_at": record.last_active_at.isoformat(),
+        "expires_at": record.expires_at.isoformat(),
+    }
