@@ -13,10 +13,10 @@ from enum import Enum
 
 from sqlalchemy.exc import DBAPIError
 
-from asgi_sessions.store.failures import error_code
+from asgi_sessions.store.failures import DatabaseFailure, describe, error_code
 from asgi_sessions.store.place import Place
 
-__all__ = ["Cause", "diagnose", "phrase"]
+__all__ = ["Cause", "diagnose", "explain", "phrase"]
 
 
 class Cause(Enum):
@@ -145,6 +145,11 @@ def diagnose(error: BaseException, place: Place, *, connecting: bool = False) ->
     if cause is None:
         cause = _of_the_database(error, connecting=connecting)
     return "" if cause is None else phrase(cause, place, detail)
+
+
+def explain(error: BaseException, place: Place, *, connecting: bool = False) -> DatabaseFailure:
+    """What an error means, as the cause of a ``StoreUnavailable``; the arguments are those of `diagnose`."""
+    return describe(error, diagnose(error, place, connecting=connecting))
 
 
 def phrase(cause: Cause, place: Place, detail: str = "") -> str:

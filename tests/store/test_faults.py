@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.store import cancellation, engine
-from asgi_sessions.store.engine import Database, open_database
+from asgi_sessions.store import attempt, cancellation
+from asgi_sessions.store.engine import Database, Outcome, open_database
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.leases import LeaseStore
 from asgi_sessions.store.migrations import upgrade
@@ -126,10 +126,10 @@ async def test_a_promotion_that_was_done_before_the_cut_is_found_by_reading_agai
 
 def cut_after_the_first_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next statement is done, but its answer does not come back."""
-    real = engine._Attempt._execute
+    real = attempt.Attempt._execute
     lost: list[bool] = []
 
-    def execute(self: engine._Attempt, connection: Connection) -> engine.Outcome:
+    def execute(self: attempt.Attempt, connection: Connection) -> Outcome:
         outcome = real(self, connection)
         if not lost:
             lost.append(True)
@@ -137,7 +137,7 @@ def cut_after_the_first_statement(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ConnectionResetError
         return outcome
 
-    monkeypatch.setattr(engine._Attempt, "_execute", execute)
+    monkeypatch.setattr(attempt.Attempt, "_execute", execute)
 
 
 @pytest.fixture
@@ -251,13 +251,13 @@ async def test_a_driver_that_loses_a_cancellation_is_cancelled_again(
     on_mariadb: Database, sessions: SessionRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # asyncio.wait_for does on Python 3.11, when its result comes at the same moment.
-    def wait_for_ever(_: engine._Attempt) -> engine.Outcome:
+    def wait_for_ever(_: attempt.Attempt) -> Outcome:
         with suppress(asyncio.CancelledError):
             await_only(asyncio.Event().wait())
         await_only(asyncio.Event().wait())
         raise RuntimeError
 
-    monkeypatch.setattr(engine._Attempt, "__call__", wait_for_ever)
+    monkeypatch.setattr(attempt.Attempt, "__call__", wait_for_ever)
     monkeypatch.setattr(cancellation, "SECOND_CANCELLATION_SECONDS", 0.01)
     usual, on_mariadb.statement_timeout = on_mariadb.statement_timeout, 0.01
     with pytest.raises(StoreUnavailable):

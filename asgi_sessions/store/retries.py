@@ -1,0 +1,103 @@
+"""Which failed attempts are made again, how often, and what the others become."""
+
+import asyncio
+import random
+
+from sqlalchemy.util import greenlet_spawn
+
+from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.store.attempt import Attempt
+from asgi_sessions.store.causes import Cause, explain
+from asgi_sessions.store.failures import DatabaseFailure, FailureKind, StatementInterrupted, classify
+from asgi_sessions.store.place import Place
+from asgi_sessions.store.prepared import Outcome
+
+__all__ = ["NOT_TAKEN", "DuplicateKey", "Retries"]
+
+MAX_TRIES = 5
+NOT_TAKEN = "database_url: its driver takes no such host, or no such value of a URL parameter"
+
+_jitter = random.SystemRandom().uniform
+
+
+class DuplicateKey(Exception):
+    """A row with this key exists.
+
+    Attributes:
+        after_interruption: An earlier try of the same insert was cut off: the row may be its own.
+    """
+
+    def __init__(self, *, after_interruption: bool) -> None:
+        super().__init__()
+        self.after_interruption = after_interruption
+
+
+class Retries:
+    """The kind of a failure decides whether the attempt is made again.
+
+    ================  =======================================  ==============================================
+    kind              the attempt                              what it becomes otherwise
+    ================  =======================================  ==============================================
+    ``ROLLED_BACK``   is made again after a pause              after `MAX_TRIES`: ``StoreUnavailable``
+    ``DISCONNECTED``  is made again once, where it is no swap  ``StatementInterrupted``, ``StoreUnavailable``
+    ``DUPLICATE``     is not made again                        ``DuplicateKey``
+    ``UNAVAILABLE``   is not made again                        ``StoreUnavailable``
+    ================  =======================================  ==============================================
+
+    Args:
+        slots: How many attempts may run at the same time.
+        place: Where the database is.
+    """
+
+    def __init__(self, slots: asyncio.Semaphore, place: Place) -> None:
+        self._slots = slots
+        self._place = place
+        self._has_connected = False
+
+    def connected(self, *_: object) -> None:
+        """To be called when a connection has been opened: the driver takes the address as it is."""
+        self._has_connected = True
+
+    async def run(self, attempt: Attempt, *, swap: bool) -> Outcome | tuple[Exception, DatabaseFailure | None]:
+        """Make an attempt, again where its failure allows that.
+
+        Args:
+            attempt: What to do.
+            swap: A compare-and-swap, not to be made again when nobody knows whether it was done.
+
+        Returns:
+            The outcome; or what to raise, and its cause. Raised outside of any except block, it carries no text of the
+            driver's along.
+        """
+        interrupted = False
+        for tries in range(1, MAX_TRIES + 1):
+            try:
+                attempt.waits_for = Cause.ALL_IN_USE
+                async with self._slots:
+                    return await greenlet_spawn(attempt)
+            except ConfigurationError as error:
+                return error, None
+            except Exception as error:
+                connected = attempt.waits_for is Cause.STATEMENT_TIMEOUT
+                if not self._has_connected and _is_of_the_arguments(error):
+                    return ConfigurationError(NOT_TAKEN), None
+                cause = explain(error, self._place, connecting=not connected)
+                kind = classify(error) if connected else FailureKind.UNAVAILABLE
+            if kind is FailureKind.DUPLICATE:
+                return DuplicateKey(after_interruption=interrupted), None
+            if kind is FailureKind.DISCONNECTED:
+                if swap:
+                    return StatementInterrupted(), cause
+                if interrupted:
+                    break
+                interrupted = True
+            elif kind is FailureKind.ROLLED_BACK and tries < MAX_TRIES:
+                await asyncio.sleep(_jitter(0.002, 0.02) * 2**tries)
+            else:
+                break
+        return StoreUnavailable(), cause
+
+
+def _is_of_the_arguments(error: Exception) -> bool:
+    # A certificate that is not trusted is a ValueError too.
+    return isinstance(error, TypeError | ValueError) and not isinstance(error, OSError)
