@@ -19,7 +19,7 @@ from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.revocation.channel import Channel, WakeUps, channel_name
 from asgi_sessions.revocation.feed import RevocationFeed
-from asgi_sessions.revocation.liveness_check import LivenessCheck
+from asgi_sessions.revocation.liveness_sweep import LivenessSweep
 from asgi_sessions.revocation.postgresql_channel import PostgreSQLChannel
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
@@ -118,10 +118,10 @@ class Runtime:
             await keys.start()
             listeners = TerminationListeners()
             if settings.revocation_check != "none":
-                liveness_check = LivenessCheck(settings, self._sessions, listeners, self._clocks)
+                liveness_sweep = LivenessSweep(settings, self._sessions, listeners, self._clocks)
                 polled = TimedTombstones(database, tables, self._clocks)
                 kept_ms = self._times.tombstone_lifetime
-                self._feed = RevocationFeed(settings, polled, listeners, liveness_check, self._clock, kept_ms=kept_ms)
+                self._feed = RevocationFeed(settings, polled, listeners, liveness_sweep, self._clock, kept_ms=kept_ms)
                 opened.push_async_callback(self._feed.stop)
                 await self._feed.start()
             announce = self._join_channel(database, opened)

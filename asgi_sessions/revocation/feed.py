@@ -30,7 +30,7 @@ from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.revocation.clocks import ClockAlarm
 from asgi_sessions.revocation.feed_log import FeedLog
 from asgi_sessions.revocation.freshness import Freshness
-from asgi_sessions.revocation.liveness_check import LivenessCheck
+from asgi_sessions.revocation.liveness_sweep import LivenessSweep
 from asgi_sessions.revocation.maintenance import Maintenance
 from asgi_sessions.revocation.memory import RevokedHandles
 from asgi_sessions.revocation.own_revocations import OwnRevocations
@@ -60,7 +60,7 @@ class RevocationFeed:
         settings: How often to poll, and for how long old news is good enough.
         tombstones: Where.
         listeners: Whom to tell at once.
-        liveness_check: Of the sessions that have a listener.
+        liveness_sweep: Of the sessions that have a listener.
         clock: The time, ms: compared with the database's, and used for nothing else.
         kept_ms: For how long tombstones are needed.
         monotonic: Seconds by a clock that nobody can set.
@@ -71,7 +71,7 @@ class RevocationFeed:
         settings: SessionSettings,
         tombstones: TombstoneStore,
         listeners: TerminationListeners,
-        liveness_check: LivenessCheck,
+        liveness_sweep: LivenessSweep,
         clock: Clock,
         *,
         kept_ms: int,
@@ -91,7 +91,7 @@ class RevocationFeed:
         self._aged_at = monotonic()
         self._told = FeedLog(_log, most_stale)
         alarm = ClockAlarm(tombstones, clock, self._now)
-        self._maintenance = Maintenance(alarm, self._reader, liveness_check, self._told, self._now)
+        self._maintenance = Maintenance(alarm, self._reader, liveness_sweep, self._told, self._now)
         self._polls = SharedPolls(self._poll)
         self._loop = PollLoop(self._interval, self._polls.join, self._maintenance)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.revocation.clocks import ClockAlarm
 from asgi_sessions.revocation.feed_log import FeedLog
-from asgi_sessions.revocation.liveness_check import LivenessCheck
+from asgi_sessions.revocation.liveness_sweep import LivenessSweep
 from asgi_sessions.revocation.reading import Reader
 from asgi_sessions.store.tombstones import Page
 
@@ -22,7 +22,7 @@ class Maintenance:
     Args:
         alarm: Compares clocks.
         reader: Reads tombstones.
-        liveness_check: Of the sessions that have a termination listener.
+        liveness_sweep: Of the sessions that have a termination listener.
         log: Told of our own errors.
         monotonic: Seconds by a clock that nobody can set.
     """
@@ -31,13 +31,13 @@ class Maintenance:
         self,
         alarm: ClockAlarm,
         reader: Reader,
-        liveness_check: LivenessCheck,
+        liveness_sweep: LivenessSweep,
         log: FeedLog,
         monotonic: Callable[[], float],
     ) -> None:
         self._alarm = alarm
         self._reader = reader
-        self._liveness_check = liveness_check
+        self._liveness_sweep = liveness_sweep
         self._log = log
         self._monotonic = monotonic
         self._running = asyncio.Lock()
@@ -54,7 +54,7 @@ class Maintenance:
             async with self._running:
                 await self._alarm.look(newest)
                 await self._reader.maintain(newest)
-                await self._liveness_check.go_on(self._monotonic())
+                await self._liveness_sweep.go_on(self._monotonic())
         except StoreUnavailable:
             pass
         except Exception as error:

@@ -8,7 +8,7 @@ import pytest
 from asgi_sessions import Session, SessionManager, StoreUnavailable, TokenTheftDetected
 from asgi_sessions.manager import watching
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
-from asgi_sessions.revocation import liveness_check
+from asgi_sessions.revocation import liveness_sweep
 from asgi_sessions.store.repository import SessionRepository
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager, manager_builder
@@ -94,10 +94,10 @@ async def test_it_returns_at_the_absolute_timeout_and_not_before(new_manager: Ne
         assert waiting(sessions) == 0
 
 
-async def test_it_returns_after_the_idle_timeout_at_the_next_liveness_check(
+async def test_it_returns_after_the_idle_timeout_at_the_next_liveness_sweep(
     new_manager: NewManager, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liveness_check, "LIVENESS_CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(liveness_sweep, "LIVENESS_SWEEP_SECONDS", 0.0)
     async with new_manager(idle_timeout="1h", revocation_poll_interval="10ms") as sessions:
         session = await new_session(sessions)
         wait = asyncio.create_task(session.ended())

@@ -6,7 +6,7 @@ import pytest
 
 from asgi_sessions import SessionSettings
 from asgi_sessions.revocation.feed import RevocationFeed
-from asgi_sessions.revocation.liveness_check import LivenessCheck
+from asgi_sessions.revocation.liveness_sweep import LivenessSweep
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.repository import SessionRepository
@@ -97,8 +97,8 @@ def build_worker(
     store, listeners = ReadStore(database), TerminationListeners()
     known = SessionSettings(database_url="sqlite+aiosqlite://", **settings)
     clock = lambda: time.time_ns() // 1_000_000 + clock_ahead  # noqa: E731 - a clock is a function without arguments
-    liveness_check = LivenessCheck(known, SessionRepository(database, build_tables()), listeners, clock)
-    feed = RevocationFeed(known, store, listeners, liveness_check, clock, kept_ms=kept_ms, monotonic=seconds)
+    liveness_sweep = LivenessSweep(known, SessionRepository(database, build_tables()), listeners, clock)
+    feed = RevocationFeed(known, store, listeners, liveness_sweep, clock, kept_ms=kept_ms, monotonic=seconds)
     return Worker(feed, store, seconds, listeners)
 
 

@@ -81,7 +81,7 @@ async def test_it_polls_while_what_may_wait_of_an_earlier_poll_takes_its_time(
         finally:
             gone.set()
 
-    monkeypatch.setattr(started.feed._maintenance._liveness_check, "go_on", hang)  # a slow statement
+    monkeypatch.setattr(started.feed._maintenance._liveness_sweep, "go_on", hang)  # a slow statement
     await next_poll(started.store, 6)
     handle = some_handle()
     await Cemetery(on_sqlite).bury(handle)

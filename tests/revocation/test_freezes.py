@@ -202,7 +202,7 @@ async def test_a_fault_in_what_may_wait_spoils_no_news_and_is_told_once(
     async def stumble(*_: Any) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr(started.feed._maintenance._liveness_check, "go_on", stumble)
+    monkeypatch.setattr(started.feed._maintenance._liveness_sweep, "go_on", stumble)
     with caplog.at_level(logging.WARNING, "asgi_sessions"):
         for _ in range(3):
             await started.feed.poll()

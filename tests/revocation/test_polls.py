@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asgi_sessions import StoreUnavailable
-from asgi_sessions.revocation import liveness_check, reading
+from asgi_sessions.revocation import liveness_sweep, reading
 from asgi_sessions.revocation.reading import FULL_READ_SECONDS, OVERLAP_MS
 from asgi_sessions.store import tombstones
 from asgi_sessions.store.tombstones import TOP
@@ -159,7 +159,7 @@ async def test_after_an_outage_a_poll_goes_back_to_what_the_last_good_one_may_no
 async def test_repeats_tell_the_listeners_once(
     worker: Worker, cemetery: Cemetery, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liveness_check, "LIVENESS_CHECK_SECONDS", 3600.0)  # which would tell of both
+    monkeypatch.setattr(liveness_sweep, "LIVENESS_SWEEP_SECONDS", 3600.0)  # which would tell of both
     await worker.feed.poll()
     handle, other = some_handle(), some_handle()
     worker.watch(handle, other)

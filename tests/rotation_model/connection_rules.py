@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from asgi_sessions.protocol.connections import came_in_time, end_at, is_over, lasts_until
-from asgi_sessions.revocation.liveness_check import LIVENESS_CHECK_SECONDS
+from asgi_sessions.revocation.liveness_sweep import LIVENESS_SWEEP_SECONDS
 from asgi_sessions.store.tombstones import LONGEST_DELAY, LONGEST_LIFETIME, tombstone_lifetime
 from tests.rotation_model.parts import UNIT_MS, UNIT_S
 
-LIVENESS = int(LIVENESS_CHECK_SECONDS) // UNIT_S
-"""How long a liveness check may take to come, in units."""
+SWEEP = int(LIVENESS_SWEEP_SECONDS) // UNIT_S
+"""How long a liveness sweep may take to come, in units."""
 LIVE = -1
 NEVER = 10**6
 """When a session expires that has no absolute timeout."""
@@ -143,7 +143,7 @@ class Server:
         return None if connection is not None and connection.phase == OPEN else connection
 
     def called(self, connection: Connection | None) -> Connection | None:
-        """What a liveness check leaves of one whose session has been revoked."""
+        """What a liveness sweep leaves of one whose session has been revoked."""
         return self.told(connection)
 
     def spoken(self, connection: Connection) -> Connection:

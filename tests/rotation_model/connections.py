@@ -11,9 +11,9 @@ from typing import NamedTuple
 from tests.rotation_model.connection_rules import (
     ARRIVED,
     LIVE,
-    LIVENESS,
     NEVER,
     OPEN,
+    SWEEP,
     TAKEN,
     Connection,
     Server,
@@ -103,7 +103,7 @@ class ConnectionWorld:
             if connection.phase == OPEN and session.ended != LIVE:
                 connection = connection._replace(stale=connection.stale + 1)
         left: Connection | None = self.server.looked(connection, session)
-        if left is not None and left.stale >= LIVENESS:
+        if left is not None and left.stale >= SWEEP:
             left = self.server.called(left)
         if connection is not None and left is None and session.ended == LIVE and self._has_time(connection, session):
             return Step(LATER, wrong=CUT), state
@@ -168,7 +168,7 @@ class ConnectionWorld:
             return STAYED
         if session.heard and session.ended <= self.server.remembered:
             return STAYED
-        return STAYED if connection.stale > LIVENESS else self._too_late(state)
+        return STAYED if connection.stale > SWEEP else self._too_late(state)
 
     def _too_late(self, state: Open) -> str | None:
         """Whether a connection goes on, or is served, beyond its time."""
@@ -196,7 +196,7 @@ class ConnectionWorld:
                 arrived=max(connection.arrived, oldest),
                 expires=max(connection.expires, oldest + came),
                 until=max(connection.until, 0),
-                stale=min(connection.stale, LIVENESS + 1),
+                stale=min(connection.stale, SWEEP + 1),
             )
         return Open(session, thief, connection)
 

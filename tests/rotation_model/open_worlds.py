@@ -126,7 +126,7 @@ class NotWatched(Server):
         return connection
 
 
-class NoLivenessCheck(Server):
+class NoLivenessSweep(Server):
     """Nobody asks whether the sessions of open connections are still there."""
 
     def called(self, connection: Connection | None) -> Connection | None:
@@ -154,7 +154,7 @@ CATCHES: dict[str, tuple[str, type[Server], Span]] = {
     "tombstones last as long as access tokens": (STAYED, ShortMemory, Span(lifetime=4, skew=1)),
     "what is accepted after the news is not told": (STAYED, NotTold, _SMALL),
     "no open connection is told": (STAYED, NotWatched, _SMALL),
-    "no liveness check": (STAYED, NoLivenessCheck, Span()),
+    "no liveness sweep": (STAYED, NoLivenessSweep, Span()),
     "the absolute timeout ends no connection": (STAYED, NoAbsoluteEnd, Span(absolute=5)),
 }
 """Which property each mutation loses, and the world in which it shows."""

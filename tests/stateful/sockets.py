@@ -112,7 +112,7 @@ class Sockets:
             assert wire is not None
             age, row = time - opened.arrived_at, rows.get(opened.access.login)
             over = time >= opened.access.session_expires_at
-            # By a liveness check, or in vain once the row has gone.
+            # By a liveness sweep, or in vain once the row has gone.
             found_out = opened.doubtful or row is None or (self.polls and not row.live(time - CLOCKS_APART))
             if opened.told or over or age >= CONNECTION:
                 await wire.closed()

@@ -1,4 +1,4 @@
-"""The liveness check: which sessions with an open connection on this worker have ended without a tombstone to tell it.
+"""The liveness sweep: which sessions with an open connection on this worker have ended without a tombstone to tell it.
 
 Those are sessions that nobody has used for as long as ``idle_timeout``, and such as were revoked and purged while this
 worker could not reach the database.
@@ -9,18 +9,18 @@ from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
 
-__all__ = ["LivenessCheck"]
+__all__ = ["LivenessSweep"]
 
-LIVENESS_CHECK_SECONDS = 60.0
+LIVENESS_SWEEP_SECONDS = 60.0
 
 
-class LivenessCheck:
-    """One event loop's.
+class LivenessSweep:
+    """Asks, once a minute, which of the sessions that have a listener are live. One event loop's.
 
     Args:
         settings: How far workers' clocks may be apart.
         sessions: Where.
-        listeners: Who waits for which sessions' end.
+        listeners: Whom to tell of a session's end.
         clock: The time, ms.
     """
 
@@ -32,10 +32,10 @@ class LivenessCheck:
         self._listeners = listeners
         self._clock = clock
         self._begun_at: float | None = None
-        self._left: list[str] = []  # of those watched when the liveness check began
+        self._left: list[str] = []  # of those that had a listener when the sweep began
 
     async def go_on(self, now: float) -> None:
-        """Ask for the next few once a minute's liveness check is due or under way: one statement, mostly none.
+        """Ask for the next few where a sweep is due or under way: one statement, mostly none.
 
         Args:
             now: Seconds, by a clock that nobody can set.
@@ -44,7 +44,7 @@ class LivenessCheck:
             StoreUnavailable: The database did not answer; the same few are asked for next time.
         """
         if not self._left:
-            if self._begun_at is not None and now - self._begun_at < LIVENESS_CHECK_SECONDS:
+            if self._begun_at is not None and now - self._begun_at < LIVENESS_SWEEP_SECONDS:
                 return
             self._begun_at = now
             self._left = self._listeners.handles()

@@ -1,4 +1,4 @@
-"""The liveness check ends what has ended without a tombstone, and nothing else."""
+"""The liveness sweep ends what has ended without a tombstone, and nothing else."""
 
 import time
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from asgi_sessions import StoreUnavailable
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
-from asgi_sessions.revocation.liveness_check import LIVENESS_CHECK_SECONDS
+from asgi_sessions.revocation.liveness_sweep import LIVENESS_SWEEP_SECONDS
 from asgi_sessions.store.engine import Database, Outcome
 from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
 from asgi_sessions.store.schema import build_tables
@@ -27,7 +27,7 @@ async def live(cemetery: Cemetery, *handles: str, idle_for_ms: int = -LONG_MS) -
     await cemetery.live(*handles, expires_at=now() + 9 * LONG_MS, idle_expires_at=now() - idle_for_ms)
 
 
-def liveness_checks(statements: list[str]) -> int:
+def liveness_sweeps(statements: list[str]) -> int:
     return sum("handle IN" in statement for statement in statements)
 
 
@@ -41,10 +41,10 @@ async def test_it_tells_who_has_ended_by_idleness_or_is_gone(
     worker.watch(alive, idle, gone)
     await worker.feed.poll()
     assert worker.told == []  # it is not the time yet
-    seconds.now += LIVENESS_CHECK_SECONDS
+    seconds.now += LIVENESS_SWEEP_SECONDS
     await worker.feed.poll()
     assert sorted(worker.told) == [idle, gone]
-    seconds.now += LIVENESS_CHECK_SECONDS
+    seconds.now += LIVENESS_SWEEP_SECONDS
     await worker.feed.poll()
     assert sorted(worker.told) == [idle, gone]
 
@@ -56,7 +56,7 @@ async def test_who_may_be_alive_by_another_workers_clock_is_left_alone(
     await live(cemetery, handle, idle_for_ms=CLOCK_DIFFERENCE_MS - 20_000)
     await worker.feed.poll()
     worker.watch(handle)
-    seconds.now += LIVENESS_CHECK_SECONDS
+    seconds.now += LIVENESS_SWEEP_SECONDS
     await worker.feed.poll()
     assert worker.told == []
 
@@ -69,7 +69,7 @@ async def test_where_clocks_may_be_further_apart_it_is_left_alone_for_longer(
     await live(cemetery, idle, idle_for_ms=21 * 60_000)
     await worker.feed.poll()
     worker.watch(alive, idle)
-    seconds.now += LIVENESS_CHECK_SECONDS
+    seconds.now += LIVENESS_SWEEP_SECONDS
     await worker.feed.poll()
     assert worker.told == [idle]
 
@@ -82,7 +82,7 @@ async def test_a_tombstone_that_the_feed_has_not_seen_counts(
     await worker.feed.poll()
     assert handle not in worker.feed
     worker.watch(handle)
-    seconds.now += LIVENESS_CHECK_SECONDS
+    seconds.now += LIVENESS_SWEEP_SECONDS
     await worker.feed.poll()
     assert worker.told == [handle]
 
@@ -94,15 +94,15 @@ async def test_many_are_asked_for_by_a_few_hundred_at_each_poll(
     await live(cemetery, handles[0], handles[-1])
     await worker.feed.poll()
     worker.watch(*handles)
-    seconds.now += LIVENESS_CHECK_SECONDS
+    seconds.now += LIVENESS_SWEEP_SECONDS
     for _ in range(2):
         with counted() as statements:
             await worker.feed.poll()
-        assert liveness_checks(statements) == 1
+        assert liveness_sweeps(statements) == 1
     assert sorted(worker.told) == sorted(handles[1:-1])
     with counted() as statements:
         await worker.feed.poll()
-    assert liveness_checks(statements) == 0
+    assert liveness_sweeps(statements) == 0
 
 
 async def test_it_asks_at_the_strongest_consistency(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,10 +120,10 @@ async def test_it_asks_at_the_strongest_consistency(database: Database, monkeypa
 
 async def test_where_nobody_waits_nothing_is_asked(worker: Worker, seconds: Seconds) -> None:
     await worker.feed.poll()
-    seconds.now += LIVENESS_CHECK_SECONDS
+    seconds.now += LIVENESS_SWEEP_SECONDS
     with counted() as statements:
         await worker.feed.poll()
-    assert liveness_checks(statements) == 0
+    assert liveness_sweeps(statements) == 0
 
 
 async def test_without_an_answer_nobody_is_told_the_news_stays_fresh_and_it_is_asked_again(
@@ -135,7 +135,7 @@ async def test_without_an_answer_nobody_is_told_the_news_stays_fresh_and_it_is_a
     gone = some_handle()
     await worker.feed.poll()
     worker.watch(gone)
-    seconds.now += LIVENESS_CHECK_SECONDS
+    seconds.now += LIVENESS_SWEEP_SECONDS
     with monkeypatch.context() as broken:
         broken.setattr(SessionRepository, "living", unavailable)
         await worker.feed.poll()
