@@ -2,14 +2,15 @@
 
 import re
 import secrets
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
-_HANDLE = re.compile(r"[0-9a-f]{32}\Z")
+HANDLE_DIGITS: Final = 32
+_HANDLE = re.compile(rf"[0-9a-f]{{{HANDLE_DIGITS}}}\Z")
 
 
 def new_handle() -> str:
     """A handle that no session has had before."""
-    return secrets.token_hex(16)
+    return secrets.token_hex(HANDLE_DIGITS // 2)
 
 
 def is_handle(value: Any) -> TypeGuard[str]:

@@ -4,7 +4,7 @@ thousand, and tells the times.
 
 import pytest
 
-from asgi_sessions.store.repository import AT_ONCE
+from asgi_sessions.store.ending import AT_ONCE
 from tests.revocation.bulk import WORKERS, measure, prepare
 
 MANY = 2 * AT_ONCE

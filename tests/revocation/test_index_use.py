@@ -94,7 +94,7 @@ async def test_mariadb_ends_a_part_of_a_users_sessions_without_reading_the_other
     values = {"p_user_id": owner, "reason": "logout_all", "now": now, "except_handle": "", **borders}
     async with on_mariadb.engine.connect() as connection:
         await connection.exec_driver_sql("FLUSH STATUS")
-        ended = (await connection.execute(sessions._revoke_part, values)).rowcount
+        ended = (await connection.execute(sessions._ending.revoke_part, values)).rowcount
         shown: Any = await connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
     assert LIVE / 16 * 0.8 < ended < LIVE / 16 * 1.2
     read = sum(int(value) for _, value in shown.all())

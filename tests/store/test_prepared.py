@@ -94,9 +94,13 @@ async def test_a_change_tells_how_many_rows_it_matched(database: Database) -> No
 
 async def test_every_frequent_statement_is_prepared(on_sqlite: Database) -> None:
     sessions, tables = SessionRepository(on_sqlite, build_tables()), build_tables()
-    names = "insert find list_of handles_of promote touch revoke revoke_all revoke_others get_info set_info"
-    names += " set_payload swap_payload list_older newest_of revoke_own revoke_part revoke_last_part count_of"
-    frequent = [getattr(sessions, f"_{name}") for name in names.split()]
+    names = {
+        sessions._read: "find list_of handles_of get_info list_older newest_of",
+        sessions._change: "insert touch set_info set_payload swap_payload",
+        sessions._rotation: "promote serve",
+        sessions._ending: "revoke revoke_all revoke_others revoke_own revoke_part revoke_last_part count_of",
+    }
+    frequent = [getattr(statements, name) for statements, text in names.items() for name in text.split()]
     frequent.append(TombstoneStore(on_sqlite, tables)._page)
     for statement in frequent:
         assert statement.get_execution_options() == NUMBERS.get_execution_options()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asgi_sessions.store import repository
+from asgi_sessions.store import ending
 from asgi_sessions.store.repository import SessionRepository
 from tests.store.rows import HOUR, NOW, session_row
 
@@ -46,14 +46,14 @@ async def test_a_limit_is_kept(sessions: SessionRepository) -> None:
 async def test_batches_follow_each_other_until_all_are_gone(
     sessions: SessionRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "PURGE_BATCH", 3)
+    monkeypatch.setattr(ending, "PURGE_BATCH", 3)
     for number in range(8):
         await sessions.insert(session_row(f"i{number}", idle_expires_at=NOW))
     assert await sessions.purge(NOW, BEFORE) == 8
 
 
 async def test_several_workers_may_purge_at_once(sessions: SessionRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "PURGE_BATCH", 5)
+    monkeypatch.setattr(ending, "PURGE_BATCH", 5)
     await asyncio.gather(
         *(sessions.insert(session_row(f"i{number}", idle_expires_at=NOW)) for number in range(30)),
         *(sessions.insert(session_row(f"live{number}")) for number in range(10)),

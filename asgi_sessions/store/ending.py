@@ -1,0 +1,129 @@
+"""Ending sessions, and deleting what has ended. The contract stands in ``repository``."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from asgi_sessions.protocol.session_handle import HANDLE_DIGITS
+from asgi_sessions.store.engine import Database
+from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.session_row import is_storable
+from asgi_sessions.store.session_statements import EndingStatements
+
+__all__ = ["AT_ONCE", "PURGE_BATCH", "REVOKE_BATCH", "SessionEnding"]
+
+PURGE_BATCH = 1000
+"""Larger deletes make live statements wait."""
+REVOKE_BATCH = 500
+"""Handles that one statement names."""
+AT_ONCE = 2_000
+"""A user's sessions that one statement ends, on a server. Polls go past all that it has changed so far, and on InnoDB
+look up each as it was before: past a hundred thousand in a second and a half."""
+AT_ONCE_SQLITE = 50_000
+"""SQLite ends so many in a quarter of a second, and goes past all of the user's for each part."""
+
+
+class SessionEnding:
+    """The part of ``SessionRepository`` that ends sessions.
+
+    Attributes:
+        at_once: How many of a user's sessions one statement may end.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._run = database.run
+        self._ending = EndingStatements(tables)
+        self.at_once = AT_ONCE_SQLITE if database.dialect == "sqlite" else AT_ONCE
+
+    async def revoke(self, handle: str, reason: str, now: int, *, user_id: bytes | None = None) -> bool:
+        """End a session, or only one of this user's. False if it was not live, or not this user's."""
+        if not is_storable(handle):
+            return False
+        values: dict[str, Any] = {"p_handle": handle, "reason": reason, "now": now}
+        if user_id is None:
+            return (await self._run(self._ending.revoke, values)).rowcount == 1
+        return (await self._run(self._ending.revoke_own, values | {"p_user_id": user_id})).rowcount == 1
+
+    async def revoke_many(self, handles: Iterable[str], reason: str, now: int) -> int:
+        """End these sessions, `REVOKE_BATCH` at most, and return how many of them were live."""
+        unique = [handle for handle in dict.fromkeys(handles) if is_storable(handle)]
+        if not unique:
+            return 0
+        return (await self._run(self._ending.revoke_many, {"handles": unique, "reason": reason, "now": now})).rowcount
+
+    async def revoke_all(self, user_id: bytes, reason: str, now: int, *, except_handle: str | None = None) -> int:
+        """End all of a user's sessions, or all but one; none of them where the user has more rows than `at_once`.
+
+        Returns:
+            How many were live. 0 says that none was, or that there are too many: see `count_of` and `revoke_part`.
+        """
+        values: dict[str, Any] = {"p_user_id": user_id, "reason": reason, "now": now, "few": self.at_once}
+        if except_handle is None or not is_storable(except_handle):
+            return (await self._run(self._ending.revoke_all, values)).rowcount
+        return (await self._run(self._ending.revoke_others, values | {"except_handle": except_handle})).rowcount
+
+    async def count_of(self, user_id: bytes, now: int, *, except_handle: str | None = None) -> int:
+        """Return how many sessions a user has, ended ones too, or 0 if none is live, or none but one.
+
+        At the strongest consistency.
+
+        Args:
+            user_id: Whose.
+            now: ms.
+            except_handle: The one that may be live.
+        """
+        values = {"p_user_id": user_id, "now": now, "except_handle": except_handle or ""}
+        return int((await self._run(self._ending.count_of, values, strong=True)).rows[0][0])
+
+    async def revoke_part(
+        self, user_id: bytes, reason: str, now: int, part: int, parts: int, *, except_handle: str | None = None
+    ) -> int:
+        """End one part of a user's sessions, or of all but one; return how many were live.
+
+        Handles are random, so that the parts are about equally large. Each handle belongs to one part in any case.
+
+        Args:
+            user_id: Whose.
+            reason: Why.
+            now: ms.
+            part: Which one, from 0.
+            parts: Of how many.
+            except_handle: A session to keep.
+        """
+        values: dict[str, Any] = {"p_user_id": user_id, "reason": reason, "now": now}
+        values |= {"except_handle": except_handle or "", "first": _boundary(part, parts) if part else ""}
+        if part == parts - 1:
+            return (await self._run(self._ending.revoke_last_part, values)).rowcount
+        return (await self._run(self._ending.revoke_part, values | {"beyond": _boundary(part + 1, parts)})).rowcount
+
+    async def purge(self, now: int, tombstones_before: int, limit: int | None = None) -> int:
+        """Delete sessions that ended by time, and tombstones that nobody needs. Never a live session.
+
+        In batches: keys are selected by index, then deleted by key, with the condition checked again.
+
+        Args:
+            now: ms. Never revoked sessions whose idle or absolute end is not later than this are deleted.
+            tombstones_before: ms. Sessions revoked before this are deleted, expired or not; others are kept.
+            limit: How many at most.
+
+        Returns:
+            How many were deleted.
+        """
+        count = 0
+        values: dict[str, int] = {"now": now, "tombstones_before": tombstones_before}
+        for keys, deletion in self._ending.purgeable:
+            while limit is None or count < limit:
+                batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - count)
+                handles: Sequence[str] = [
+                    handle for (handle,) in (await self._run(keys, values | {"batch": batch})).rows
+                ]
+                if handles:
+                    deleted = (await self._run(deletion, {**values, "handles": handles})).rowcount
+                    count += deleted
+                if len(handles) < batch:
+                    break
+        return count
+
+
+def _boundary(part: int, parts: int) -> str:
+    """The first handle of a part."""
+    return f"{part * 16**HANDLE_DIGITS // parts:0{HANDLE_DIGITS}x}"

@@ -1,0 +1,89 @@
+"""A row of the sessions table."""
+
+import re
+from dataclasses import dataclass, field, fields
+
+from asgi_sessions.protocol.rotation import Chain, Served
+
+__all__ = ["COLUMNS", "READ_COLUMNS", "SessionRow", "is_storable"]
+
+_HANDLE = re.compile(r"[!-~]{1,32}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A row of the sessions table. Times in ms, hashes as stored, texts as JSON.
+
+    Attributes:
+        handle: The session's public name.
+        user_id: The stored form of the user id.
+        gen: The current token's generation.
+        cur: The current token's hash.
+        cur_iat: When the current token was issued.
+        prev: The hash of the current token's parent; None for generation 0.
+        promoted_at: When the current token was promoted; None if none was.
+        created_at: When the session was created.
+        last_active_at: When it was created or last promoted.
+        auth_time: When the user last gave a credential.
+        expires_at: The absolute end.
+        idle_expires_at: The end if nothing more happens; never later than ``expires_at``.
+        revoked_at: When it was revoked, by the database's clock; None while it is not.
+        revoked_reason: Why, in a word of at most 20 ASCII characters.
+        jwt_payload: What goes into every access token.
+        device_label: At most 100 characters.
+        ip_address: At most 45 characters.
+        payload_version: How many times the payload has been replaced.
+        late_gen: The generation at which the session was last served without new tokens; None if it never was.
+        late_at: When that began, ms.
+        late_count: At how many generations an overtaken parent was served so.
+        session_info: For ``insert``; None in rows that were read: it may be large, see ``get_info``.
+    """
+
+    handle: str
+    user_id: bytes
+    gen: int
+    cur: bytes
+    cur_iat: int
+    prev: bytes | None
+    promoted_at: int | None
+    created_at: int
+    last_active_at: int
+    auth_time: int
+    expires_at: int
+    idle_expires_at: int
+    revoked_at: int | None
+    revoked_reason: str | None
+    jwt_payload: str = field(repr=False)
+    device_label: str
+    ip_address: str | None
+    payload_version: int = 0
+    late_gen: int | None = None
+    late_at: int | None = None
+    late_count: int = 0
+    session_info: str | None = field(default=None, repr=False)
+
+    @property
+    def chain(self) -> Chain:
+        """What rotation decides by."""
+        return Chain(self.gen, self.cur, self.cur_iat, self.prev, self.promoted_at)
+
+    @property
+    def served(self) -> Served:
+        """What service without tokens is decided by."""
+        return Served(self.late_gen, self.late_at, self.late_count)
+
+    def is_expired(self, now: int) -> bool:
+        """Whether one of the session's timeouts has come at ``now`` (ms)."""
+        return self.expires_at <= now or self.idle_expires_at <= now
+
+
+COLUMNS = tuple(field.name for field in fields(SessionRow))
+READ_COLUMNS = tuple(name for name in COLUMNS if name != "session_info")
+
+
+def is_storable(handle: str) -> bool:
+    """Whether a row can have this handle: 1 to 32 printable ASCII characters.
+
+    MySQL pads with spaces when it compares, PostgreSQL refuses NUL: such handles do not get there.
+    """
+    return _HANDLE.match(handle) is not None

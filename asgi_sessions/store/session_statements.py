@@ -1,0 +1,189 @@
+"""The statements about sessions, built once, by what they do. Their conditions stand here once."""
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    LargeBinary,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from asgi_sessions.store.database_clock import database_now, greatest
+from asgi_sessions.store.prepared import prepared
+from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.session_row import COLUMNS, READ_COLUMNS
+from asgi_sessions.store.tombstones import revocation_clock
+
+__all__ = ["ChangeStatements", "EndingStatements", "ReadStatements", "RotationStatements"]
+
+
+class _Conditions:
+    """What the statements ask of a row.
+
+    Attributes:
+        now: The caller's time, ms.
+        live: Neither revoked nor expired at that time: the only form of this rule in SQL.
+        expired: Not revoked, and the idle end has come. The absolute end is never before it (see ``repository``).
+        of_handle: Has this handle.
+        of_handles: Has one of these handles.
+        of_user: Is this user's.
+        not_kept: Is not the one session to keep.
+        newest_first: The order of lists.
+    """
+
+    def __init__(self, sessions: Table) -> None:
+        s = sessions.c
+        self.now = _integer("now")
+        self.live = and_(s.revoked_at.is_(None), s.expires_at > self.now, s.idle_expires_at > self.now)
+        self.expired = and_(s.revoked_at.is_(None), s.idle_expires_at <= self.now)
+        self.of_handle = s.handle == bindparam("p_handle")
+        self.of_handles = s.handle.in_(bindparam("handles", expanding=True))
+        self.of_user = s.user_id == bindparam("p_user_id")
+        self.not_kept = s.handle != bindparam("except_handle")
+        self.newest_first = (s.created_at.desc(), s.handle.desc())
+
+
+def _integer(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=BigInteger)
+
+
+class ReadStatements:
+    """What reads sessions, all but `find` live ones only."""
+
+    def __init__(self, tables: Tables) -> None:
+        sessions = tables.sessions
+        s, which = sessions.c, _Conditions(sessions)
+        row = tuple(s[name] for name in READ_COLUMNS)
+        size = _integer("size")
+        created_at = _integer("created_at")
+        older = or_(s.created_at < created_at, and_(s.created_at == created_at, s.handle < bindparam("p_after")))
+
+        self.find = prepared(select(*row).where(which.of_handle))
+        self.get_info = prepared(select(s.session_info).where(which.of_handle, which.live))
+        self.living = select(s.handle).where(which.of_handles, which.live)
+        page = select(*row).where(which.of_user, which.live).order_by(*which.newest_first).limit(size)
+        self.list_of = prepared(page)
+        self.list_older = prepared(page.where(older))
+        self.handles_of = prepared(select(s.handle).where(which.of_user, which.live).order_by(*which.newest_first))
+        named = select(s.handle, s.created_at).where(which.of_user, which.live)
+        self.newest_of = prepared(named.order_by(*which.newest_first).limit(size))
+        self.last_used_of = prepared(named.order_by(s.last_active_at.desc(), *which.newest_first).limit(size))
+
+
+class ChangeStatements:
+    """What stores a session, and changes what a live one holds."""
+
+    def __init__(self, tables: Tables) -> None:
+        sessions = tables.sessions
+        s, which = sessions.c, _Conditions(sessions)
+        changed = update(sessions).where(which.of_handle, which.live)
+        new_payload = changed.values(jwt_payload=bindparam("text"), payload_version=s.payload_version + 1)
+
+        self.insert = prepared(insert(sessions).values({name: bindparam(name) for name in COLUMNS}))
+        self.set_info = prepared(changed.values(session_info=bindparam("text")))
+        self.set_payload = prepared(new_payload)
+        self.swap_payload = prepared(new_payload.where(s.payload_version == _integer("version")))
+        self.touch = prepared(
+            changed.where(s.last_active_at < which.now - _integer("unless_since")).values(
+                last_active_at=which.now, idle_expires_at=bindparam("idle")
+            )
+        )
+
+
+class RotationStatements:
+    """The compare-and-swaps that move a session's chain of refresh tokens."""
+
+    def __init__(self, tables: Tables) -> None:
+        sessions = tables.sessions
+        s, which = sessions.c, _Conditions(sessions)
+        generation, now = _integer("generation"), which.now
+        parent, grandparent = (
+            bindparam("parent_hash", type_=LargeBinary),
+            bindparam("grandparent_hash", type_=LargeBinary),
+        )
+        apart = func.abs(s.cur_iat - _integer("parent_issued_at"))
+        promotion = (
+            update(sessions)
+            .where(
+                which.of_handle,
+                s.gen == generation - 1,
+                which.live,
+                or_(s.cur == parent, and_(s.prev == grandparent, apart <= _integer("sibling_window"))),
+            )
+            .values(
+                gen=generation,
+                cur=bindparam("token_hash"),
+                cur_iat=bindparam("issued_at"),
+                prev=parent,
+                promoted_at=now,
+                last_active_at=now,
+                idle_expires_at=bindparam("idle"),
+            )
+        )
+
+        self.promote = prepared(promotion)
+        self.promote_and_serve = prepared(promotion.values(late_gen=generation, late_at=now))
+        self.serve = prepared(
+            update(sessions)
+            .where(
+                which.of_handle,
+                s.gen == generation,
+                which.live,
+                or_(s.late_gen.is_(None), s.late_gen < generation),
+            )
+            .values(
+                late_gen=generation,
+                late_at=now,
+                late_count=s.late_count + _integer("parents"),
+                last_active_at=now,
+                idle_expires_at=bindparam("idle"),
+            )
+        )
+
+
+class EndingStatements:
+    """What ends live sessions, and deletes what has ended.
+
+    Attributes:
+        purgeable: What selects handles by an index, and what deletes these, by reason.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        sessions = tables.sessions
+        s, which = sessions.c, _Conditions(sessions)
+        # A consistent read takes no lock on the clock's row (READ COMMITTED): no revocation waits for another one.
+        end = update(sessions).values(
+            revoked_at=greatest(database_now(), revocation_clock(tables)), revoked_reason=bindparam("reason")
+        )
+        rows = sessions.alias("of_user")  # the ended ones too: an index alone tells their number
+        number = select(func.count().label("number")).where(rows.c.user_id == bindparam("p_user_id"))
+        # MySQL lets a statement read the table that it changes where it has put the outcome aside.
+        few = select(number.subquery("counted").c.number).scalar_subquery() <= _integer("few")
+        part = end.where(which.of_user, which.not_kept, which.live, s.handle >= bindparam("first"))
+
+        self.revoke = prepared(end.where(which.of_handle, which.live))
+        self.revoke_own = prepared(end.where(which.of_handle, which.of_user, which.live))
+        self.revoke_many = end.where(which.of_handles, which.live)
+        self.revoke_all = prepared(end.where(which.of_user, which.live, few))
+        self.revoke_others = prepared(end.where(which.of_user, which.not_kept, which.live, few))
+        self.revoke_part = prepared(part.where(s.handle < bindparam("beyond")))
+        self.revoke_last_part = prepared(part)
+        other = select(s.handle).where(which.of_user, which.not_kept, which.live)
+        self.count_of = prepared(number.where(other.exists()))
+
+        forgotten: ColumnElement[bool] = s.revoked_at < _integer("tombstones_before")
+        self.purgeable = [
+            (
+                select(s.handle).where(dead).order_by(s.revoked_at, s.idle_expires_at).limit(_integer("batch")),
+                delete(sessions).where(which.of_handles, dead),
+            )
+            for dead in (which.expired, forgotten)
+        ]
