@@ -6,14 +6,14 @@ the other.
 
 import base64
 import hmac
-import re
 from collections.abc import Mapping
+
+from asgi_sessions.protocol.key_id import KEY_ID_BYTES, WRONG_KEY_ID, is_key_id
 
 __all__ = ["Envelope"]
 
-_KEY_ID = re.compile(r"[0-9a-f]{16}")
 _KEY_SIZE = 32
-_HEAD_SIZE = 1 + 8
+_HEAD_SIZE = 1 + KEY_ID_BYTES
 _MAC_SIZE = 32
 
 
@@ -36,8 +36,8 @@ class Envelope:
 
     def __init__(self, kind: int, body_size: int, keys: Mapping[str, bytes], current_key_id: str) -> None:
         for key_id, key in keys.items():
-            if not _KEY_ID.fullmatch(key_id):
-                raise ValueError("a key id is 16 lower-case hex digits")
+            if not is_key_id(key_id):
+                raise ValueError(WRONG_KEY_ID)
             if len(key) != _KEY_SIZE:
                 raise ValueError(f"the key {key_id} is not {_KEY_SIZE} bytes long")
         if current_key_id not in keys:
