@@ -4,11 +4,11 @@ The rule of Go's ``CrossOriginProtection`` (net/http/csrf.go), made stricter: se
 needed, since ``Sec-Fetch-*`` and ``Origin`` are headers that no script can set.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from asgi_sessions.errors import CsrfRejected
+from asgi_sessions.protocol.origin import split_origin
 
 __all__ = ["BROWSER_HEADERS", "Headers", "check", "refresh_allowed"]
 
@@ -23,8 +23,6 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES: Final = (["same-origin"], ["none"])
 
 _SCHEMES: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_ORIGIN: Final = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?")
 
 
 def check(
@@ -139,9 +137,5 @@ def _is_trusted(origins: list[str], trusted_origins: Collection[str]) -> bool:
 def _normalised(origin: str) -> str | None:
     """An origin in lower case without its default port; None for what is no http origin (``null``)."""
     # ASCII first: lower() maps some other letters (the Kelvin sign) to ASCII ones.
-    match = _ORIGIN.fullmatch(origin.lower()) if origin.isascii() else None
-    if match is None:
-        return None
-    scheme, host, port = match.groups()
-    number = int(port) if port else _DEFAULT_PORTS[scheme]
-    return f"{scheme}://{host}:{number}"
+    found = split_origin(origin.lower()) if origin.isascii() else None
+    return None if found is None else f"{found.scheme}://{found.host}:{found.number}"

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from pydantic import BeforeValidator, SecretStr
 
 from asgi_sessions.protocol.lifetimes import format_duration, parse_duration
+from asgi_sessions.protocol.origin import split_origin
 from asgi_sessions.settings.database_url import read_database_url
 
 SHORTEST_SECRET = 32
@@ -27,8 +28,7 @@ _COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]*")  # a token of RFC 911
 _PATH = re.compile(r"/[!-~]*")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}")
-_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LONGEST_HOST = 253  # RFC 1035, section 2.3.4
 
 _CHANNEL_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 _CHANNEL_LOGIN = frozenset({"db", "username", "password"})
@@ -213,24 +213,20 @@ def _older_domain(value: object) -> str | None:
 
 
 def _origin(value: object) -> str:
-    found = _ORIGIN.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+    found = split_origin(value.strip().lower()) if isinstance(value, str) else None
     wanted = (
         'each must be an exact origin such as "https://app.example.com" or "http://localhost:3000": '
         "http or https, no path (not even a slash), no wildcard, international names as xn--"
     )
-    if not found:
+    if found is None or len(found.host) > _LONGEST_HOST or found.port == "" or not 0 < found.number < 65_536:
         raise ValueError(wanted)
-    scheme, host, port = found.groups()
+    host = found.host
     if host.startswith("["):
         try:
             host = f"[{IPv6Address(host[1:-1]).compressed}]"  # as browsers write it
         except AddressValueError:
             raise ValueError(wanted) from None
-    if port is not None and not 0 < int(port) < 65_536:
-        raise ValueError(wanted)
-    if port is None or int(port) == _DEFAULT_PORTS[scheme]:
-        return f"{scheme}://{host}"
-    return f"{scheme}://{host}:{int(port)}"
+    return f"{found.scheme}://{host}" if found.has_default_port else f"{found.scheme}://{host}:{found.number}"
 
 
 def _cookie_prefix(value: object) -> str:
