@@ -2,20 +2,40 @@
 
 import importlib.util
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from pydantic import SecretStr
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-__all__ = ["names_sqlite", "read_database_url"]
+__all__ = ["DRIVERS", "Driver", "names_sqlite", "read_database_url"]
 
-# backend -> (the driver that we speak, its module, the extra that installs it)
-_DRIVERS = {
-    "sqlite": ("sqlite+aiosqlite", "aiosqlite", "sqlite"),
-    "mysql": ("mysql+asyncmy", "asyncmy", "mysql"),
-    "mariadb": ("mariadb+asyncmy", "asyncmy", "mysql"),
-    "postgresql": ("postgresql+asyncpg", "asyncpg", "postgresql"),
-}
+
+class Driver(NamedTuple):
+    """What speaks to a kind of database.
+
+    Attributes:
+        name: With what an address begins.
+        module: What is imported.
+        extra: What installs it.
+    """
+
+    name: str
+    module: str
+    extra: str
+
+
+DRIVERS: Final[Mapping[str, Driver]] = MappingProxyType(
+    {
+        "sqlite": Driver("sqlite+aiosqlite", "aiosqlite", "sqlite"),
+        "mysql": Driver("mysql+asyncmy", "asyncmy", "mysql"),
+        "mariadb": Driver("mariadb+asyncmy", "asyncmy", "mysql"),
+        "postgresql": Driver("postgresql+asyncpg", "asyncpg", "postgresql"),
+    }
+)
+"""The drivers by SQLAlchemy's names of the databases. A new engine begins here."""
 _BACKEND_ALIASES = {"postgres": "postgresql"}
 
 
@@ -29,21 +49,23 @@ def read_database_url(value: object) -> SecretStr:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     text = value if isinstance(value, str) else getattr(value, "render_as_string", lambda **_: "")(hide_password=False)
-    drivers = ", ".join(f"{driver}://" for driver, _, _ in _DRIVERS.values())
+    drivers = ", ".join(f"{driver.name}://" for driver in DRIVERS.values())
     try:
         url = make_url(text.strip())
         backend = _BACKEND_ALIASES.get(url.get_backend_name(), url.get_backend_name())
     except (ArgumentError, ValueError):
         raise ValueError(f"must be a database URL that begins with one of {drivers}") from None
-    if backend not in _DRIVERS:
+    if backend not in DRIVERS:
         raise ValueError(f"must begin with one of {drivers}")
-    driver, module, extra = _DRIVERS[backend]
-    if url.drivername != driver:
-        raise ValueError(f"must use the asynchronous driver: {driver}://")
+    driver = DRIVERS[backend]
+    if url.drivername != driver.name:
+        raise ValueError(f"must use the asynchronous driver: {driver.name}://")
     if problem := _sqlite_problem(url) if backend == "sqlite" else _server_problem(url, text):
         raise ValueError(problem)
-    if importlib.util.find_spec(module) is None:
-        raise ValueError(f"its driver {module} is not installed: pip install 'asgi-user-sessions[{extra}]'")
+    if importlib.util.find_spec(driver.module) is None:
+        raise ValueError(
+            f"its driver {driver.module} is not installed: pip install 'asgi-user-sessions[{driver.extra}]'"
+        )
     return SecretStr(text.strip())
 
 

@@ -11,17 +11,12 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.settings.database_url import DRIVERS
 from asgi_sessions.store.opening import open_postgresql, open_sqlite
 from asgi_sessions.store.tls_files import tls_files_problem
 
 __all__ = ["engine_arguments", "parse_database_url"]
 
-_DRIVERS = {
-    "sqlite": "aiosqlite",
-    "mysql": "asyncmy",
-    "mariadb": "asyncmy",
-    "postgresql": "asyncpg",
-}
 _OPENERS = {"sqlite": open_sqlite, "postgresql": open_postgresql}
 
 
@@ -43,12 +38,11 @@ def parse_database_url(database_url: str | URL) -> URL:
     if blank := _blank_tls_options(str(database_url)):
         # SQLAlchemy drops them without a word, and the connection would be plain text.
         raise ConfigurationError(f"database_url: {', '.join(blank)} without a value")
-    backend, _, driver = url.drivername.partition("+")
-    if driver != _DRIVERS.get(backend):
-        known = ", ".join(f"{name}+{driver}" for name, driver in _DRIVERS.items())
-        raise ConfigurationError(f"database_url: must begin with one of {known}")
-    if backend == "mariadb":
-        url = url.set(drivername="mysql+asyncmy")
+    known = [driver.name for driver in DRIVERS.values()]
+    if url.drivername not in known:
+        raise ConfigurationError(f"database_url: must begin with one of {', '.join(known)}")
+    if url.get_backend_name() == "mariadb":
+        url = url.set(drivername=DRIVERS["mysql"].name)
     if problem := {"mysql": _mysql_url_problem, "postgresql": _postgresql_url_problem}.get(
         url.get_backend_name(), lambda _: None
     )(url):

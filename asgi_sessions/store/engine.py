@@ -12,6 +12,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.settings.database_url import DRIVERS
 from asgi_sessions.store.address import engine_arguments, parse_database_url
 from asgi_sessions.store.attempt import Attempt
 from asgi_sessions.store.cancellation import Deadline, to_the_end
@@ -90,9 +91,9 @@ class Database:
                 **engine_arguments(self.url),
             )
         except (ModuleNotFoundError, NoSuchModuleError):
-            # The extras have the names of the dialects.
+            extra = DRIVERS[self.dialect].extra
             raise ConfigurationError(
-                f"database_url: the driver is missing; install asgi-user-sessions[{self.dialect}]"
+                f"database_url: the driver is missing; install asgi-user-sessions[{extra}]"
             ) from None
         except (ArgumentError, TypeError, ValueError):
             raise ConfigurationError(NOT_TAKEN) from None
