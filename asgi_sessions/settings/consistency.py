@@ -6,8 +6,9 @@ from typing import Protocol, TypeAlias
 
 from pydantic import SecretStr
 
+from asgi_sessions.settings.cookie_values import HOST_PREFIX, SECURE_PREFIXES, begins_with
 from asgi_sessions.settings.database_url import names_sqlite
-from asgi_sessions.settings.fields import HOW_TO_MAKE_ONE
+from asgi_sessions.settings.secret_key import HOW_TO_MAKE_ONE
 
 
 class Settings(Protocol):
@@ -56,15 +57,6 @@ def contradictions(settings: Settings, *, apart_from: Collection[str]) -> Iterat
             yield f"{involved[0]}: {sentence}"
 
 
-def _prefix_begins(settings: Settings, *starts: str) -> bool:
-    # Browsers compare without regard to case (RFC 6265bis, section 4.1.3).
-    return (settings.cookie_prefix or "").lower().startswith(starts)
-
-
-def _older_prefixes_begin(settings: Settings, *starts: str) -> bool:
-    return any((prefix or "").lower().startswith(starts) for prefix in settings.older_cookie_prefixes)
-
-
 def _clears_its_own_cookies(settings: Settings) -> bool:
     return settings.cookie_domain in settings.older_cookie_domains
 
@@ -105,23 +97,22 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
     ),
     (
         ("cookie_prefix", "cookie_secure"),
-        # __Http- and __Host-Http- are newer: Secure, HttpOnly and set by a server, as our cookies are.
-        lambda s: not s.cookie_secure and _prefix_begins(s, "__host-", "__secure-", "__http-"),
+        lambda s: not s.cookie_secure and begins_with(s.cookie_prefix, SECURE_PREFIXES),
         "needs cookie_secure: browsers drop a cookie of that name otherwise",
     ),
     (
         ("cookie_prefix", "cookie_domain"),
-        lambda s: s.cookie_domain is not None and _prefix_begins(s, "__host-"),
+        lambda s: s.cookie_domain is not None and begins_with(s.cookie_prefix, HOST_PREFIX),
         "__Host- allows no cookie_domain; use __Secure-, or leave it out",
     ),
     (
         ("cookie_prefix", "access_token_path"),
-        lambda s: s.access_token_path != "/" and _prefix_begins(s, "__host-"),
+        lambda s: s.access_token_path != "/" and begins_with(s.cookie_prefix, HOST_PREFIX),
         '__Host- needs access_token_path "/"; use __Secure-, or leave it out',
     ),
     (
         ("cookie_prefix", "refresh", "refresh_path"),
-        lambda s: s.refresh_cookie_path != "/" and _prefix_begins(s, "__host-"),
+        lambda s: s.refresh_cookie_path != "/" and begins_with(s.cookie_prefix, HOST_PREFIX),
         '__Host- needs refresh "inline": else the refresh cookie has another path; use __Secure-',
     ),
     (
@@ -136,7 +127,7 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
     ),
     (
         ("older_cookie_prefixes", "cookie_secure"),
-        lambda s: not s.cookie_secure and _older_prefixes_begin(s, "__host-", "__secure-", "__http-"),
+        lambda s: not s.cookie_secure and any(begins_with(each, SECURE_PREFIXES) for each in s.older_cookie_prefixes),
         "needs cookie_secure: without it browsers keep cookies of that name out of reach",
     ),
     (

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -11,41 +10,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS
-from asgi_sessions.protocol.lifetimes import parse_duration, to_ms
-from asgi_sessions.settings import fields
+from asgi_sessions.protocol.lifetimes import to_ms
+from asgi_sessions.settings import choices, fields, values
 from asgi_sessions.settings.consistency import contradictions
-from asgi_sessions.settings.problems import PREFIX, meant_by, problems_of, unknown_variables
+from asgi_sessions.settings.defaults import ACCESS_TOKEN_LIFETIME, MIN_REFRESH_AGE, POLICIES, with_derived_defaults
+from asgi_sessions.settings.problems import PREFIX, meant_by, nearly_ours, problems_of, unknown_variables
 
-__all__ = ["POLICIES", "SessionSettings"]
+__all__ = ["SessionSettings"]
 
-Policy: TypeAlias = Literal["aal1", "aal2", "aal3"]
-SigningAlgorithm: TypeAlias = Literal["HS256", "EdDSA", "ES256"]
-RevocationCheck: TypeAlias = Literal["feed", "database", "none"]
-PromoteOn: TypeAlias = Literal["refresh", "first_use"]
-Refresh: TypeAlias = Literal["inline", "endpoint"]
-SameSite: TypeAlias = Literal["lax", "strict", "none"]
-Csrf: TypeAlias = Literal["fetch-metadata", "token", "both", "off"]
-TokenTransport: TypeAlias = Literal["cookie", "header", "any"]
-ClientProtocol: TypeAlias = Literal["supertokens"]
-MaxSessionsAction: TypeAlias = Literal["evict_oldest", "reject"]
+_DuePeriod: TypeAlias = Annotated[timedelta, values.duration(at_least=timedelta(milliseconds=1))]
+_Lifetime: TypeAlias = Annotated[timedelta, values.duration(at_least=timedelta(seconds=1))]
+_KeyLifetime: TypeAlias = Annotated[timedelta, values.duration(at_least=timedelta(milliseconds=PUBLISH_AHEAD_MS))]
+_Period: TypeAlias = Annotated[timedelta, values.duration()]
 
-_DuePeriod: TypeAlias = Annotated[timedelta, fields.duration(at_least=timedelta(milliseconds=1))]
-_Lifetime: TypeAlias = Annotated[timedelta, fields.duration(at_least=timedelta(seconds=1))]
-_KeyLifetime: TypeAlias = Annotated[timedelta, fields.duration(at_least=timedelta(milliseconds=PUBLISH_AHEAD_MS))]
-_Period: TypeAlias = Annotated[timedelta, fields.duration()]
-
-POLICIES: Mapping[str, Mapping[str, timedelta]] = MappingProxyType(
-    {
-        "aal1": {"idle_timeout": timedelta(days=14), "absolute_timeout": timedelta(days=30)},
-        "aal2": {"idle_timeout": timedelta(hours=1), "absolute_timeout": timedelta(hours=24)},
-        "aal3": {"idle_timeout": timedelta(minutes=15), "absolute_timeout": timedelta(hours=12)},
-    }
-)
-"""What ``policy`` sets: NIST SP 800-63B-4, sections 2.1.3, 2.2.3, 2.3.3 (no inactivity limit in aal1)."""
-
-_ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
-_MIN_REFRESH_AGE = timedelta(seconds=240)
-_CLOCKS_APART_TWICE = timedelta(seconds=60)
 _NONE_SAYS_SOMETHING = frozenset({"max_sessions_per_user"})
 """Settings for which None is no other way to say the default."""
 
@@ -90,9 +67,9 @@ class SessionSettings(BaseSettings):
     migrate_on_start: fields.Switch = True
     """Whether the manager brings the tables up to date when it starts."""
 
-    policy: Annotated[Policy | None, fields.optional_one_of(Policy)] = None
+    policy: Annotated[choices.Policy | None, values.optional_one_of(choices.Policy)] = None
     """A preset of ``idle_timeout`` and ``absolute_timeout`` (``POLICIES``); explicit values win."""
-    access_token_lifetime: _Lifetime = _ACCESS_TOKEN_LIFETIME
+    access_token_lifetime: _Lifetime = ACCESS_TOKEN_LIFETIME
     """At least 1 s."""
     idle_timeout: _DuePeriod = timedelta(days=14)
     """How long a session lives after its last refresh (ASVS 7.3.1). At least ``access_token_lifetime``."""
@@ -102,24 +79,24 @@ class SessionSettings(BaseSettings):
     """How long a WebSocket, a stream or an upload goes on with the tokens that it came with; then it connects anew. At
     least ``access_token_lifetime``, which takes its place where it is longer."""
 
-    promote_on: Annotated[PromoteOn, fields.one_of(PromoteOn)] = "refresh"
+    promote_on: Annotated[choices.PromoteOn, values.one_of(choices.PromoteOn)] = "refresh"
     """When a new pair of tokens replaces its parent: when it is refreshed in turn, or at its first use."""
     sibling_window: _DuePeriod = timedelta(seconds=180)
     """How far apart two refresh tokens may have been issued to count as answers to parallel requests."""
     late_parent_window: _Period = timedelta(seconds=120)
     """How long a rotated refresh token gets 409 instead of the theft alarm; 0 sounds the alarm at once."""
-    min_refresh_age: _Period = _MIN_REFRESH_AGE
+    min_refresh_age: _Period = MIN_REFRESH_AGE
     """A younger refresh token is answered with a twin; 0 turns that off. At most four fifths
     of ``access_token_lifetime``; by default 240 s, less where access tokens live for less than 300 s."""
 
-    signing_algorithm: Annotated[SigningAlgorithm, fields.one_of(SigningAlgorithm)] = "HS256"
+    signing_algorithm: Annotated[choices.SigningAlgorithm, values.one_of(choices.SigningAlgorithm)] = "HS256"
     """Of the access tokens. EdDSA and ES256 have public keys (JWKS)."""
     signing_key_lifetime: _KeyLifetime = timedelta(hours=24)
     """How long a key signs; what it signed stays good. At least 1 min: for so long the next one is known before."""
     signing_key_provider: fields.KeyProvider = None
     """Where the signing key comes from instead of the database. Python only."""
 
-    revocation_check: Annotated[RevocationCheck, fields.one_of(RevocationCheck)] = "feed"
+    revocation_check: Annotated[choices.RevocationCheck, values.one_of(choices.RevocationCheck)] = "feed"
     """How an access token is checked against revocation: by what each worker polls from the database, by the
     database at each request, or not at all."""
     revocation_poll_interval: _DuePeriod = timedelta(milliseconds=500)
@@ -130,10 +107,10 @@ class SessionSettings(BaseSettings):
     """Of a Redis or Valkey by which workers wake each other at a revocation, faster than they poll. The whole of it is
     a secret. None: PostgreSQL does it by itself, other databases have the poll alone."""
 
-    revocation_memory: Annotated[int, BeforeValidator(fields.whole_number(64_000))] = 64_000_000
+    revocation_memory: Annotated[int, BeforeValidator(values.whole_number(64_000))] = 64_000_000
     """How many bytes each worker spends on the handles of revoked sessions, about 50 for each where there are
     many. While there are more, requests ask the database."""
-    verified_token_memory: Annotated[int, BeforeValidator(fields.whole_number(0))] = 16_000_000
+    verified_token_memory: Annotated[int, BeforeValidator(values.whole_number(0))] = 16_000_000
     """How many bytes each worker spends on remembering the access tokens that it has verified; 0 for none."""
 
     websocket_close_code: fields.CloseCode = 4401
@@ -143,7 +120,7 @@ class SessionSettings(BaseSettings):
     """Whether open WebSockets and event streams end when the server is told to stop by SIGTERM or SIGINT, so that it
     can. Beside the server's own handler, and only where it has one."""
 
-    refresh: Annotated[Refresh, fields.one_of(Refresh)] = "inline"
+    refresh: Annotated[choices.Refresh, values.one_of(choices.Refresh)] = "inline"
     """Who refreshes: the middleware by itself, or the client by a POST to ``refresh_path``."""
     refresh_path: fields.Path = "/auth/session/refresh"
     """Of the refresh endpoint, as the browser sees it."""
@@ -151,7 +128,7 @@ class SessionSettings(BaseSettings):
     """The access cookie's path."""
     cookie_secure: fields.Switch = True
     """Off only for development over plain http."""
-    cookie_samesite: Annotated[SameSite, fields.one_of(SameSite)] = "lax"
+    cookie_samesite: Annotated[choices.SameSite, values.one_of(choices.SameSite)] = "lax"
     """``none`` needs ``cookie_secure``."""
     cookie_domain: fields.Domain = None
     """Shares the cookies with all subdomains of this domain; None keeps them with the one host."""
@@ -168,22 +145,22 @@ class SessionSettings(BaseSettings):
     """Earlier paths of the cookies: of ``access_token_path``, of ``refresh_path``, and ``/`` where ``refresh`` was
     ``inline``."""
 
-    csrf: Annotated[Csrf, fields.one_of(Csrf)] = "fetch-metadata"
+    csrf: Annotated[choices.Csrf, values.one_of(choices.Csrf)] = "fetch-metadata"
     """How requests of other sites' pages are told: by Fetch Metadata and Origin, a token, both, or not."""
     trusted_origins: fields.Origins = ()
     """Other origins that may make requests with the session: ``scheme://host[:port]``, no wildcards."""
     require_origin: fields.Switch = False
     """Whether to refuse unsafe requests that name no origin at all, as scripts send them."""
-    token_transport: Annotated[TokenTransport, fields.one_of(TokenTransport)] = "cookie"
+    token_transport: Annotated[choices.TokenTransport, values.one_of(choices.TokenTransport)] = "cookie"
     """How tokens travel: in cookies, in the Authorization header, or either."""
-    client_protocol: Annotated[ClientProtocol | None, fields.optional_one_of(ClientProtocol)] = None
+    client_protocol: Annotated[choices.ClientProtocol | None, values.optional_one_of(choices.ClientProtocol)] = None
     """``supertokens`` speaks to the unmodified ``supertokens-website`` client."""
     expired_status_code: fields.StatusCode = 401
     """The status that asks the client to refresh, 400 to 499."""
 
     max_sessions_per_user: fields.OptionalCount = 100
     """None for any number. Where an older version began the installation, that is the default."""
-    max_sessions_action: Annotated[MaxSessionsAction, fields.one_of(MaxSessionsAction)] = "evict_oldest"
+    max_sessions_action: Annotated[choices.MaxSessionsAction, values.one_of(choices.MaxSessionsAction)] = "evict_oldest"
     """What a login beyond ``max_sessions_per_user`` does: end the oldest session, or be refused."""
     max_clock_difference: _Lifetime = timedelta(seconds=30)
     """How far a machine's clock and the database's may be apart. Beyond, a worker does not start; one that runs goes by
@@ -205,16 +182,9 @@ class SessionSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[Any, ...]:
         """Also take the lines of a .env file that have nearly our prefix, as settings that do not exist."""
-
-        def nearly_ours() -> dict[str, Any]:
-            lines: Mapping[str, Any] = getattr(dotenv_settings, "env_vars", {})
-            return {
-                name: value
-                for name, value in lines.items()
-                if not name.upper().startswith(PREFIX) and meant_by(name, settings_cls.model_fields)
-            }
-
-        return init_settings, env_settings, dotenv_settings, file_secret_settings, nearly_ours
+        lines: Mapping[str, Any] = getattr(dotenv_settings, "env_vars", {})
+        misspelt = nearly_ours(lines, settings_cls.model_fields)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, lambda: misspelt
 
     @model_validator(mode="wrap")
     @classmethod
@@ -225,14 +195,14 @@ class SessionSettings(BaseSettings):
         given = {name: value for name, value in given.items() if meant_by(name, cls.model_fields) not in given}
         bad: dict[str, list[str]] = {}
         try:
-            settings = handler(_with_derived_defaults(given))
+            settings = handler(with_derived_defaults(given))
         except ValidationError as error:
             bad = problems_of(error, cls.model_fields)
         # Outside the except clause: no error of pydantic's hangs on ours, and no value on that.
         unjudged = set(bad)
         if bad:
             # The good values alone, so that their contradictions are told in the same breath.
-            settings = handler(_with_derived_defaults({n: v for n, v in given.items() if n not in bad}))
+            settings = handler(with_derived_defaults({n: v for n, v in given.items() if n not in bad}))
         if "policy" in bad:
             unjudged |= POLICIES["aal1"].keys() - given.keys()
         problems = [sentence for sentences in bad.values() for sentence in sentences]
@@ -327,18 +297,3 @@ class SessionSettings(BaseSettings):
     def refresh_cookie_path(self) -> str:
         """With inline refresh any request may need the refresh cookie, else only the refresh endpoint's."""
         return "/" if self.refresh == "inline" else self.refresh_path
-
-
-def _with_derived_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds the defaults that hang on another setting, as far as that one can be read."""
-    derived: dict[str, Any] = {}
-    policy = given.get("policy")
-    if isinstance(policy, str):
-        derived |= POLICIES.get(policy.strip().lower(), {})
-    try:
-        lifetime = parse_duration(given.get("access_token_lifetime", _ACCESS_TOKEN_LIFETIME))
-    except ValueError:
-        pass  # told by the field itself
-    else:
-        derived["min_refresh_age"] = min(_MIN_REFRESH_AGE, max(lifetime - _CLOCKS_APART_TWICE, lifetime / 2))
-    return {**derived, **given}

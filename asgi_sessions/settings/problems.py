@@ -52,6 +52,15 @@ def unknown_variables(known: Mapping[str, Any], given: Collection[str]) -> Itera
             yield f"{_shown(variable)}: no such variable; did you mean {PREFIX}{meant.upper()}?"
 
 
+def nearly_ours(lines: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Those lines of a .env file that have nearly our prefix, and mean a setting."""
+    return {
+        name: value
+        for name, value in lines.items()
+        if not name.upper().startswith(PREFIX) and meant_by(name, known) is not None
+    }
+
+
 def meant_by(variable: str, known: Collection[str]) -> str | None:
     """The setting that somebody means who writes our prefix nearly right, and the setting's name at least nearly so.
 

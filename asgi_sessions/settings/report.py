@@ -8,9 +8,10 @@ from sqlalchemy.engine import make_url
 
 from asgi_sessions.protocol.access_token import LEGACY_AUDIENCE
 from asgi_sessions.protocol.lifetimes import format_duration
+from asgi_sessions.settings.cookie_values import HOST_PREFIX, SECURE_PREFIXES, begins_with
 from asgi_sessions.settings.database_url import names_sqlite
-from asgi_sessions.settings.fields import HOW_TO_MAKE_ONE
 from asgi_sessions.settings.model import SessionSettings
+from asgi_sessions.settings.secret_key import HOW_TO_MAKE_ONE
 
 __all__ = ["development_only", "policy_summary", "weakened_defaults"]
 
@@ -80,9 +81,7 @@ def _weakened(settings: SessionSettings) -> Iterator[str]:
         )
     if not settings.cookie_secure:
         yield "cookie_secure: off, so the cookies travel over plain http too. For development only."
-    elif settings.cookie_prefix is not None and not settings.cookie_prefix.lower().startswith(
-        ("__host-", "__secure-", "__http-")
-    ):
+    elif settings.cookie_prefix is not None and not begins_with(settings.cookie_prefix, SECURE_PREFIXES):
         yield "cookie_prefix: without __Host- or __Secure- another host of the domain can plant cookies."
     if settings.cookie_domain is not None:
         yield (
@@ -125,7 +124,5 @@ def _weakened(settings: SessionSettings) -> Iterator[str]:
 
 
 def _earlier_can_be_planted(settings: SessionSettings) -> bool:
-    weak = any(
-        prefix is not None and not prefix.lower().startswith("__host-") for prefix in settings.older_cookie_prefixes
-    )
+    weak = any(prefix is not None and not begins_with(prefix, HOST_PREFIX) for prefix in settings.older_cookie_prefixes)
     return weak or bool(settings.older_cookie_paths) or any(settings.older_cookie_domains)
