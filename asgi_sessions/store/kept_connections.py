@@ -8,7 +8,7 @@ import time
 
 from sqlalchemy import Connection, Engine
 
-from asgi_sessions.store.prepared import PreparedStatements
+from asgi_sessions.store.plain_rows import with_plain_rows
 
 __all__ = ["KEEP_SECONDS", "KeptConnections"]
 
@@ -49,7 +49,7 @@ class KeptConnections:
             connection.close()
         if self._closed:
             raise DatabaseClosed
-        connection = PreparedStatements.with_plain_rows(self._engine.connect())
+        connection = with_plain_rows(self._engine.connect())
         if not self._closed:
             self._until[connection] = time.monotonic() + KEEP_SECONDS
         return connection

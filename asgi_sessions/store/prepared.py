@@ -5,29 +5,21 @@ object with a name for each column. A prepared statement goes to the driver as t
 of cursors, logging, and all that happens when it fails stay SQLAlchemy's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable, Select
 from sqlalchemy.sql import CompoundSelect
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from asgi_sessions.store.plain_rows import Outcome, give_plain_rows
+
 __all__ = ["Outcome", "PreparedStatements", "prepared"]
 
 _PREPARED = "asgi_sessions_prepared"
-_PLAIN_ROWS = "asgi_sessions_plain_rows"
 
 _Statement = TypeVar("_Statement", bound=Executable)
 _Process = Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a statement gave: its rows if it returns rows, and how many rows it matched if it changes them."""
-
-    rows: Sequence[Any]
-    rowcount: int
 
 
 def prepared(statement: _Statement) -> _Statement:
@@ -39,13 +31,13 @@ class PreparedStatements:
     """The prepared statements of one engine.
 
     Args:
-        engine: Gives plain rows from now on where ``with_plain_rows`` asks for them.
+        engine: Gives plain rows from now on to connections that are ``with_plain_rows``.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._dialect = engine.dialect
         self._compiled: dict[Executable, _Compiled] = {}
-        engine.dialect.execution_ctx_cls = _with_plain_rows(engine.dialect.execution_ctx_cls)
+        give_plain_rows(engine)
 
     def execute(
         self, connection: Connection, statement: Executable, parameters: Mapping[str, Any] | None = None
@@ -57,14 +49,8 @@ class PreparedStatements:
                 return _outcome(connection.execute(statement, parameters))
             compiled = self._compiled[statement] = _Compiled(statement, self._dialect)
         result: Any = connection.exec_driver_sql(compiled.text, compiled.values(parameters or {}))
-        # Otherwise SQLAlchemy no longer calls what `_with_plain_rows` overrides: slower, and as right.
         outcome = result if isinstance(result, Outcome) else _outcome(result)
         return compiled.processed(outcome)
-
-    @staticmethod
-    def with_plain_rows(connection: Connection) -> Connection:
-        """Let a connection give an `Outcome` for text that is sent by ``exec_driver_sql``, for good."""
-        return connection.execution_options(**{_PLAIN_ROWS: True})
 
 
 def _outcome(result: CursorResult[Any]) -> Outcome:
@@ -109,20 +95,3 @@ class _Compiled:
                 values[place] = process(values[place])
             rows.append(tuple(values))
         return Outcome(rows, outcome.rowcount)
-
-
-def _with_plain_rows(context: Any) -> Any:
-    class WithPlainRows(context):  # type: ignore[misc]
-        # Not in SQLAlchemy's documentation: a test notices if this is no longer called.
-        def _setup_result_proxy(self) -> Any:
-            if self.compiled is not None or not self.execution_options.get(_PLAIN_ROWS):
-                return super()._setup_result_proxy()
-            cursor = self.cursor
-            if cursor.description:
-                outcome = Outcome(list(map(tuple, cursor.fetchall())), -1)
-            else:
-                outcome = Outcome((), cursor.rowcount)
-            cursor.close()
-            return outcome
-
-    return WithPlainRows

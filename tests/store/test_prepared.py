@@ -1,6 +1,6 @@
 """Prepared statements: compiled once, plain rows, and everything else as with any other statement."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import (
@@ -10,14 +10,16 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     bindparam,
+    create_engine,
     event,
     literal,
     select,
     text,
 )
+from sqlalchemy.engine.interfaces import ExecutionContext
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.store import prepared as module
+from asgi_sessions.store import plain_rows
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.failures import DatabaseFailure
 from asgi_sessions.store.prepared import prepared
@@ -30,7 +32,7 @@ NUMBERS = prepared(select(bindparam("number", type_=BigInteger), literal(7, BigI
 
 
 async def test_a_prepared_read_gives_plain_tuples(database: Database) -> None:
-    # If not, SQLAlchemy no longer calls what is overridden in its execution context; all works, but slower.
+    # If not, SQLAlchemy no longer calls `plain_rows.HOOK`; all works, but slower.
     rows = (await database.run(NUMBERS, {"number": 5})).rows
     assert rows == [(5, 7)]
     assert type(rows[0]) is tuple
@@ -42,11 +44,12 @@ async def test_any_other_statement_gives_rows_with_names(database: Database) -> 
     assert row.one == 1
 
 
-async def test_all_works_where_sqlalchemy_gives_its_own_results(
+async def test_all_works_with_a_version_of_sqlalchemy_that_has_no_such_hook(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_with_plain_rows", lambda context: context)
+    monkeypatch.setattr(plain_rows, "HOOK", "_a_method_that_no_version_has")
     database = await open_database(database.url)
+    assert isinstance((await database.run(NUMBERS, {"number": 5})).rows[0], Row)
     sessions = SessionRepository(database, build_tables())
     await sessions.insert(session_row())
     assert await sessions.revoke("h1", "logout", NOW)
@@ -54,6 +57,20 @@ async def test_all_works_where_sqlalchemy_gives_its_own_results(
     assert row is not None
     assert row.user_id == ALICE
     await database.close()
+
+
+def test_where_the_hook_is_called_with_arguments_the_result_is_sqlalchemys_own() -> None:
+    class Context:
+        compiled, execution_options = None, {"asgi_sessions_plain_rows": True}
+
+        def _setup_result_proxy(self, result: str) -> str:
+            return result
+
+    engine = create_engine("sqlite://")
+    engine.dialect.execution_ctx_cls = cast(type[ExecutionContext], Context)
+    plain_rows.give_plain_rows(engine)
+    context: Any = engine.dialect.execution_ctx_cls
+    assert context()._setup_result_proxy("its own") == "its own"
 
 
 class Shouted(TypeDecorator[str]):
