@@ -25,7 +25,7 @@ async def as_an_older_version(manager: SessionManager, issued: IssuedSession) ->
     refresh = keys.refresh_tokens.decode(issued.refresh_token.value)
     assert access is not None
     assert refresh is not None
-    root = (await keys._keys("refresh", strict=True))[-1]
+    root = (await keys._refresh.load(strict=True))[-1]
     wrapped = [
         Envelope(kind, body.size, {root.key_id: derive(root.secret, purpose)}, root.key_id)
         for kind, body, purpose in (

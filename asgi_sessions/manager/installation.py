@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from asgi_sessions.manager.signing import REFRESH
+from asgi_sessions.manager.stored_keys import REFRESH
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.signing_keys import SigningKeyStore
 from asgi_sessions.store.state import StateStore

@@ -2,7 +2,8 @@
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager.installation import Installation
-from asgi_sessions.manager.signing import ACCESS, REFRESH, SEAL_BROKEN, sealer_of
+from asgi_sessions.manager.key_seals import SEAL_BROKEN, sealer_of
+from asgi_sessions.manager.stored_keys import ACCESS, REFRESH
 from asgi_sessions.protocol.sealing import SealBroken
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.signing_keys import SigningKeyStore

@@ -1,32 +1,46 @@
-"""The keys that this worker signs and verifies with: loaded, made once for all workers, rotated, reloaded."""
+"""The keys that this worker signs and verifies with.
+
+The life of the key set
+=======================
+
+=========  =====================================================  ====================================================
+step       what happens                                           when
+=========  =====================================================  ====================================================
+load       the keys are read and opened, or asked of the          at the start; when a new key is due; when a token
+           provider; the first ones are made where there are      names a key that is not known, at most once in
+           none (`StoredKeys`, `ProvidedKeys`)                    `RELOAD_INTERVAL_SECONDS`
+make next  a key is added that signs `PUBLISH_AHEAD_MS` from now  with a load, where a new key is due and the database
+                                                                  says that this worker's time is right
+use        the keyring is replaced whole, where keys differ       with a load
+forget     keys are deleted of which no cookie is left            at the purge
+=========  =====================================================  ====================================================
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.clocks import Clocks
+from asgi_sessions.manager.key_seals import KeySeals
 from asgi_sessions.manager.once_per_minute import OncePerMinute
-from asgi_sessions.manager.single_flight import SingleFlight
-from asgi_sessions.protocol.key_id import key_id_of, new_key_id
-from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS, Keyring, SigningKey, generate
+from asgi_sessions.manager.provided_keys import ProvidedKeys
+from asgi_sessions.manager.stored_keys import ACCESS, REFRESH, StoredKeys
+from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS, Keyring, SigningKey
 from asgi_sessions.protocol.lifetimes import format_time
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
-from asgi_sessions.protocol.sealing import SealBroken, Sealer, derive
+from asgi_sessions.protocol.sealing import derive
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.failures import in_full
-from asgi_sessions.store.signing_keys import KeyRow, SigningKeyStore
+from asgi_sessions.store.signing_keys import SigningKeyStore
+
+__all__ = ["SigningKeys"]
 
 RELOAD_INTERVAL_SECONDS = 1.0
 """Unknown key ids are untrusted input: they cause no more than one reload in this time."""
-
-PROVIDER_TIMEOUT_SECONDS = 5.0
-"""An application's own key provider is asked at every issue: so long all who ask at once wait for it."""
-
-ACCESS, REFRESH = "access", "refresh"
 
 CodecT = TypeVar("CodecT", RefreshTokenCodec, RetryMarkerCodec)
 _log = logging.getLogger(__name__)
@@ -57,20 +71,15 @@ class SigningKeys:
     ) -> None:
         self.legacy_until = legacy_until
         self._settings = settings
-        self._store = store
         self._clocks = clocks
         self._clock = clocks.database_time  # workers must agree on which key signs
         self._monotonic = monotonic
-        self._sealer = sealer_of(settings)
-        self._older_sealer = sealer_of(settings, bound=False)
-        self._last_serial = {ACCESS: -1, REFRESH: -1}  # of keys that secret_key has sealed, here used or not
-        self._provider: Callable[[], Awaitable[str | bytes]] | None = settings.signing_key_provider
-        self._provided: list[SigningKey] = []
-        self._opened_keys: dict[str, SigningKey] = {}
-        self._provision = SingleFlight(self._ask_provider)
-        self._provider_failed = OncePerMinute(_log, logging.ERROR, clocks.given)
+        seals = KeySeals(settings, store)
+        self._refresh = StoredKeys(REFRESH, "HS256", store, seals, clocks)
+        self._access = StoredKeys(ACCESS, settings.signing_algorithm, store, seals, clocks)
+        provider = settings.signing_key_provider
+        self._provided = None if provider is None else ProvidedKeys(provider, settings.signing_algorithm, clocks)
         self._not_reloaded = OncePerMinute(_log, logging.WARNING, clocks.given)
-        self._reported: set[tuple[str, str | None]] = set()  # keys that cannot be opened
         self._lock = asyncio.Lock()
         self._next_reload = 0.0
         self._reload_failure: StoreUnavailable | None = None
@@ -85,12 +94,13 @@ class SigningKeys:
 
     async def close(self) -> None:
         """Wait no longer for an application's own key provider."""
-        await self._provision.close()
+        if self._provided is not None:
+            await self._provided.close()
 
     async def signing_key(self) -> SigningKey:
         """The key to sign with now. Makes the next one when it is due."""
-        if self._provider is not None:
-            await self._provision.join()
+        if self._provided is not None:
+            self._use(await self._provided.load())
         elif self._due():
             async with self._lock:
                 if self._due():
@@ -98,7 +108,7 @@ class SigningKeys:
         return self.keyring.signing_key(self._clock())
 
     async def reload_for_unknown_key(self) -> bool:
-        """A token names a key that this worker does not know: perhaps another worker has made it a moment ago.
+        """Load the keys for a token that names an unknown one: perhaps another worker has made it a moment ago.
 
         Returns:
             Whether the keys were loaded again, so that a second look is worth it. At most once a second.
@@ -140,8 +150,8 @@ class SigningKeys:
         """
         oldest_cookie = self._clock() - self._settings.idle_timeout_ms - self._settings.access_token_lifetime_ms
         kept = [key for key in self.keyring.keys if (self.keyring.signs_until(key) or self._clock()) >= oldest_cookie]
-        if self._provider is None and kept[0].serial > 0:
-            await self._store.remove_before(ACCESS, kept[0].serial)
+        if self._provided is None and kept[0].serial > 0:
+            await self._access.remove_before(kept[0].serial)
 
     def _due(self) -> bool:
         # A worker that is too far off makes no key, and need not look whether another one has.
@@ -153,146 +163,37 @@ class SigningKeys:
         )
 
     async def _load(self, *, strict: bool) -> None:
-        root = (await self._keys(REFRESH, strict=strict))[-1]
+        root = (await self._refresh.load(strict=strict))[-1]
         self.refresh_tokens = self._codec(RefreshTokenCodec, root, "refresh-token")
         self.retry_markers = self._codec(RetryMarkerCodec, root, "retry-marker")
-        if self._provider is not None:
-            await self._provision.join()
+        if self._provided is not None:
+            self._use(await self._provided.load())
             return
-        self._take(await self._keys(ACCESS, strict=strict))
+        self._use(Keyring(await self._access.load(strict=strict)))
         if self._due() and await self._clocks.measure() and self._due():
-            newest, now = self.keyring.newest, self._clock()
-            if newest.signs_from > now + PUBLISH_AHEAD_MS:
-                _log.warning(
-                    "Signing key %s would begin to sign at %s: a worker whose clock was wrong has made it. "
-                    "The next one does not wait for it.",
-                    newest.key_id,
-                    format_time(newest.signs_from),
-                )
-            await self._make(ACCESS, self._last_serial[ACCESS] + 1, now + PUBLISH_AHEAD_MS)
-            self._take(await self._keys(ACCESS, strict=strict))
+            await self._make_next()
+            self._use(Keyring(await self._access.load(strict=strict)))
+
+    async def _make_next(self) -> None:
+        newest, signs_from = self.keyring.newest, self._clock() + PUBLISH_AHEAD_MS
+        if newest.signs_from > signs_from:
+            _log.warning(
+                "Signing key %s would begin to sign at %s: a worker whose clock was wrong has made it. "
+                "The next one does not wait for it.",
+                newest.key_id,
+                format_time(newest.signs_from),
+            )
+        await self._access.add_next(signs_from=signs_from)
 
     def _codec(self, codec: type[CodecT], root: SigningKey, purpose: str) -> CodecT:
         key = derive(root.secret, purpose, owner=self._settings.token_audience)
         legacy_keys = {root.key_id: derive(root.secret, purpose)} if self.legacy_until else None
         return codec({root.key_id: key}, root.key_id, legacy_keys=legacy_keys, legacy_until=self.legacy_until)
 
-    def _take(self, keys: list[SigningKey]) -> None:
+    def _use(self, keyring: Keyring) -> None:
         # Another keyring means other keys: whoever can make us load them again must not make us forget what they prove.
-        keyring = Keyring(keys)
         if not hasattr(self, "keyring") or keyring.keys != self.keyring.keys:
             self.keyring = keyring
 
-    async def _keys(self, purpose: str, *, strict: bool) -> list[SigningKey]:
-        keys = await self._opened(purpose, strict=strict)
-        if not keys and not self._clocks.too_far_off:
-            await self._make(purpose, self._last_serial[purpose] + 1, self._clock())
-            keys = await self._opened(purpose, strict=strict)
-        if not keys:
-            raise StoreUnavailable("The database holds no signing key that can be opened.")
-        return keys
-
-    async def _make(self, purpose: str, serial: int, signs_from: int) -> None:
-        """Add a key. Where another worker was faster its key is as good: nothing happens."""
-        algorithm = self._settings.signing_algorithm if purpose == ACCESS else "HS256"
-        key_id, material, seal_id = new_key_id(), generate(algorithm), None
-        if self._sealer is not None:
-            material, seal_id = self._sealer.seal(material, key_id, algorithm, purpose)
-        row = KeyRow(purpose, serial, key_id, algorithm, material, seal_id, signs_from, self._clock())
-        if await self._store.add(row):
-            when = format_time(signs_from)
-            _log.info("Made signing key %s (%s, %s), in use from %s.", key_id, purpose, algorithm, when)
-
-    async def _opened(self, purpose: str, *, strict: bool) -> list[SigningKey]:
-        opened = []
-        for row in await self._store.load(purpose):
-            try:
-                key = self._opened_keys[row.key_id] = await self._open(row)
-                opened.append(key)
-                self._last_serial[purpose] = row.serial
-            except (SealBroken, ValueError):  # not sealed by us, or no key at all
-                # At start this is a mistake in the settings. Later it is a worker with a newer secret_key, or
-                # somebody who writes into the database: in both cases the known keys are the ones to trust.
-                if self._is_leftover(row):
-                    self._last_serial[purpose] = row.serial
-                elif strict:
-                    raise ConfigurationError(SEAL_BROKEN if self._sealer else _SEALED) from None
-                if row.key_id in self._opened_keys:
-                    opened.append(self._opened_keys[row.key_id])
-                elif (row.key_id, row.seal_id) not in self._reported:  # anybody can have the keys loaded again
-                    self._reported.add((row.key_id, row.seal_id))
-                    _log.error("Signing key %s cannot be opened with secret_key and is not used.", row.key_id)
-        return opened
-
-    def _is_leftover(self, row: KeyRow) -> bool:
-        """Whether a worker of an older version has made the key after the upgrade: no reason to keep new ones out."""
-        return self._older_sealer is not None and self._older_sealer.knows(row.seal_id)
-
-    async def _open(self, row: KeyRow) -> SigningKey:
-        material = row.material
-        if self._sealer is None:
-            if row.seal_id is not None:
-                raise SealBroken
-        else:
-            if row.seal_id is None:
-                raise SealBroken
-            material = self._sealer.open(material, row.seal_id, row.key_id, row.algorithm, row.purpose)
-            if row.seal_id != self._sealer.current_seal_id:
-                sealed, seal_id = self._sealer.seal(material, row.key_id, row.algorithm, row.purpose)
-                await self._store.reseal(row, sealed, seal_id)
-        return SigningKey(row.key_id, row.serial, row.algorithm, material, row.signs_from)
-
-    async def _ask_provider(self) -> None:
-        if self._provider is None:
-            return
-        try:
-            async with asyncio.timeout(PROVIDER_TIMEOUT_SECONDS):
-                value = await self._provider()
-        except Exception as error:
-            self._provider_failed.say("signing_key_provider failed.", exc_info=True)
-            raise StoreUnavailable("The signing key provider failed.") from error
-        if not isinstance(value, str | bytes):
-            raise ConfigurationError("signing_key_provider: must return the key as str or bytes.")
-        secret = value.encode() if isinstance(value, str) else value
-        if self._provided and self._provided[-1].secret == secret:
-            return
-        try:
-            key = SigningKey(
-                key_id_of(secret),
-                self._provided[-1].serial + 1 if self._provided else 0,
-                self._settings.signing_algorithm,
-                secret,
-                self._clock(),
-                derived=False,
-            )
-        except ValueError as error:  # says what is wrong with the key, not what the key is
-            raise ConfigurationError(f"signing_key_provider: {error}.") from None
-        known = [old for old in self._provided if old.key_id != key.key_id]
-        self._provided = [*known[-_PROVIDED_KEYS_KEPT:], key]
-        self.keyring = Keyring(self._provided)
-
 
 _NOT_RELOADED = "The signing keys could not be loaded again; going on with the known ones: %s"
-_PROVIDED_KEYS_KEPT = 10
-
-
-def sealer_of(settings: SessionSettings, *, bound: bool = True) -> Sealer | None:
-    """What seals the keys, and opens them; None without ``secret_key``.
-
-    Args:
-        settings: The manager's.
-        bound: False for the seals of version 0.1, which were bound to no table.
-    """
-    secrets = [secret.get_secret_value().encode() for secret in settings.secret_key]
-    return Sealer(secrets, settings.table_prefix if bound else None) if secrets else None
-
-
-_AFRESH = (
-    "Or delete the rows of the signing key table and restart all workers: once none is left that knows the old keys, "
-    "every token is refused and everybody logs in again."
-)
-SEAL_BROKEN = (
-    "secret_key: the database holds signing keys that none of these secrets opens, or that belong to another table. "
-    "Put the secret they were sealed with behind the new one. " + _AFRESH
-)
-_SEALED = "secret_key: the signing keys in the database are sealed. Give the secret that sealed them. " + _AFRESH

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asgi_sessions import ConfigurationError, SessionManager, StoreUnavailable
-from asgi_sessions.manager import signing
+from asgi_sessions.manager import provided_keys
 from tests.clocks import MovableClock, Seconds
 from tests.manager.conftest import manager_builder
 
@@ -139,7 +139,7 @@ async def settle() -> None:
 async def test_twenty_logins_wait_for_a_hanging_provider_once(
     waiting: SessionManager, slow: Slow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(signing, "PROVIDER_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(provided_keys, "PROVIDER_TIMEOUT_SECONDS", 0.05)
     results = await asyncio.gather(*logins(waiting, 20), return_exceptions=True)
     assert {type(result) for result in results} == {StoreUnavailable}
     assert len({id(result) for result in results}) == 20

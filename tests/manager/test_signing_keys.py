@@ -226,7 +226,7 @@ async def test_unsealed_keys_are_refused_where_there_is_a_secret_and_the_reverse
 async def test_the_database_holds_no_key_in_the_clear(new_manager: NewManager) -> None:
     async with new_manager() as sessions:
         keys = sessions.lifecycle.keys
-        rows = [row for purpose in ("access", "refresh") for row in await keys._store.load(purpose)]
+        rows = [row for purpose in ("access", "refresh") for row in await keys._access._store.load(purpose)]
         secrets = [key.secret for key in keys.keyring.keys]
         assert len(rows) == 2
         assert not [row for row in rows for secret in secrets if secret in row.material or row.seal_id is None]

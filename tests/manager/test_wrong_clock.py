@@ -123,13 +123,13 @@ async def test_one_answer_of_a_wrong_node_makes_no_key_and_the_next_request_make
 ) -> None:
     async with worker(store_url) as sessions:
         keys = sessions.lifecycle.keys
-        await keys._make("access", 1, keys._clock() + 15 * DAY)  # so that another one is due
+        await keys._access._add(1, keys._clock() + 15 * DAY)  # so that another one is due
         answers_wrongly_once(sessions, monkeypatch, ahead)
         await keys._load(strict=False)
-        assert len(await keys._store.load("access")) == 2
+        assert len(await keys._access._store.load("access")) == 2
         assert abs(sessions.lifecycle.clock() - time.time_ns() // 1_000_000) < DAY
         assert await accepts(sessions, await issue(sessions))
-        newest = (await keys._store.load("access"))[-1]
+        newest = (await keys._access._store.load("access"))[-1]
         assert newest.serial == 2
         assert abs(newest.signs_from - time.time_ns() // 1_000_000) < DAY
 
@@ -184,15 +184,15 @@ async def test_a_worker_whose_clock_is_set_wrong_makes_no_key(
         keys = sessions.lifecycle.keys
         first = key_id(await issue(sessions))
         if due:  # by everybody's time: the newest one does not begin for days
-            await keys._make("access", 1, keys._clock() + 15 * DAY)
+            await keys._access._add(1, keys._clock() + 15 * DAY)
         machine.ahead = ahead
         for _ in range(3):
             assert key_id(await issue(sessions)) == first
             await keys._load(strict=False)
-        assert len(await keys._store.load("access")) == 1 + due
+        assert len(await keys._access._store.load("access")) == 1 + due
         machine.ahead = 0
         await issue(sessions)
-        assert len(await keys._store.load("access")) == 1 + 2 * due
+        assert len(await keys._access._store.load("access")) == 1 + 2 * due
 
 
 @asynccontextmanager
@@ -200,10 +200,10 @@ async def with_far_key(new_manager: NewManager, clock: MovableClock, serial: int
     """A worker that finds a key which a worker 15 days ahead has made."""
     async with new_manager(signing_key_lifetime="1h") as sessions:
         keys = sessions.lifecycle.keys
-        store: SigningKeyStore = keys._store
+        store: SigningKeyStore = keys._access._store
         if serial == 0:  # the bad worker was the first one
             await store.remove_before("access", 1)
-        await keys._make("access", serial, clock.now + 15 * DAY)
+        await keys._access._add(serial, clock.now + 15 * DAY)
     async with new_manager(signing_key_lifetime="1h") as sessions:
         yield sessions
 
@@ -236,7 +236,7 @@ async def test_a_key_for_a_day_to_come_does_not_stop_the_others_rotation(
 async def test_keys_are_made_and_used_by_the_databases_time(store_url: str, machine: Machine) -> None:
     machine.ahead = 25_000
     async with worker(store_url) as sessions:
-        (row,) = await sessions.lifecycle.keys._store.load("access")
+        (row,) = await sessions.lifecycle.keys._access._store.load("access")
         now = time.time_ns() // 1_000_000
         assert now - 10_000 <= row.signs_from <= now + 1_000
         assert now - 10_000 <= row.created_at <= now + 1_000
