@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asgi_sessions import ConfigurationError, SessionManager, StoreUnavailable
+from asgi_sessions import ConfigurationError, SessionManager, StoreUnavailable, TryRefreshToken
 from asgi_sessions.manager import provided_keys
 from tests.clocks import MovableClock, Seconds
 from tests.manager.conftest import manager_builder
@@ -76,6 +76,19 @@ async def test_a_failing_provider_leaves_known_tokens_alone(running: SessionMana
     issued = await running.create_new_session_without_request("alice")
     provider.failure = OSError("away")
     assert (await running.get_session_without_request(issued.access_token.value)).user_id == "alice"
+
+
+async def test_tokens_outlive_as_many_changes_of_the_key_as_keys_are_kept(
+    running: SessionManager, provider: Provider
+) -> None:
+    issued = await running.create_new_session_without_request("alice")
+    for change in range(provided_keys.KEPT + 1):
+        session = await running.get_session_without_request(issued.access_token.value)
+        assert session.user_id == "alice"
+        provider.key = f"{change:02}-{KEY}"
+        await running.create_new_session_without_request("bob")
+    with pytest.raises(TryRefreshToken):
+        await running.get_session_without_request(issued.access_token.value)
 
 
 async def test_where_the_provider_fails_nothing_is_issued_and_the_store_is_unavailable(
