@@ -1,6 +1,6 @@
 """What the settings amount to, for the log at start: no secrets, and nothing weakened in silence."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from pydantic import SecretStr
@@ -74,50 +74,8 @@ def development_only(settings: SessionSettings) -> list[str]:
 
 
 def _weakened(settings: SessionSettings) -> Iterator[str]:
-    if not settings.secret_key and names_sqlite(settings.database_url_text):
-        yield (
-            "secret_key: none, so whoever reads the database file can forge sessions. For production set "
-            f"ASGI_SESSIONS_SECRET_KEY; {HOW_TO_MAKE_ONE}"
-        )
-    if not settings.cookie_secure:
-        yield "cookie_secure: off, so the cookies travel over plain http too. For development only."
-    elif settings.cookie_prefix is not None and not begins_with(settings.cookie_prefix, SECURE_PREFIXES):
-        yield "cookie_prefix: without __Host- or __Secure- another host of the domain can plant cookies."
-    if settings.cookie_domain is not None:
-        yield (
-            "cookie_domain: set, so every subdomain receives the cookies and can plant its own: whoever runs one can "
-            "log in a visitor who is logged out, as himself."
-        )
-    elif settings.cookie_secure and _earlier_can_be_planted(settings):
-        yield (
-            "older_cookie_domains: with this, older_cookie_prefixes or older_cookie_paths earlier cookies count that "
-            "another host of the domain can plant. Take them out after an idle_timeout."
-        )
-    if settings.cookie_samesite == "none":
-        yield "cookie_samesite: none, so the cookies go with requests of other sites."
-    if settings.csrf == "off":
-        yield "csrf: off, so pages of other sites can act for a user who is logged in."
-    if any(origin.startswith("http://") for origin in settings.trusted_origins):
-        yield "trusted_origins: one is plain http, so whoever is on the network can speak for it."
-    if settings.token_transport != "cookie":
-        yield "token_transport: scripts of the page can read tokens that travel in headers."
-    if settings.revocation_check == "none":
-        yield "revocation_check: none, so after a logout an access token stays good until it expires."
-    if settings.signing_key_provider is not None and settings.token_audience == LEGACY_AUDIENCE:
-        yield (
-            f'audience: "{LEGACY_AUDIENCE}" (by default the table_prefix), as version 0.1 of every manager wrote it: '
-            "with a signing_key_provider that others share, their tokens of that time are taken for this one's."
-        )
-    if settings.access_token_lifetime > _LONG_ACCESS:
-        yield "access_token_lifetime: above 1h, so a stolen access token is good for long."
-    for name, what in (
-        ("idle_timeout", "a forgotten session stays open for longer"),
-        ("absolute_timeout", "a stolen session can live for longer"),
-        ("connection_lifetime", "whoever has stolen an access token keeps an open connection for longer"),
-        ("late_parent_window", "the use of a rotated refresh token is called theft only later"),
-        ("signing_key_lifetime", "a stolen signing key is of use for longer"),
-        ("max_clock_difference", "workers may differ by more than rotation allows for: somebody may be logged out"),
-    ):
+    yield from (sentence for is_weak, sentence in _WEAKNESSES if is_weak(settings))
+    for name, what in _LONGER_IS_WEAKER:
         default: timedelta = SessionSettings.model_fields[name].default
         if getattr(settings, name) > default:
             yield f"{name}: above {format_duration(default)}, so {what}."
@@ -126,3 +84,82 @@ def _weakened(settings: SessionSettings) -> Iterator[str]:
 def _earlier_can_be_planted(settings: SessionSettings) -> bool:
     weak = any(prefix is not None and not begins_with(prefix, HOST_PREFIX) for prefix in settings.older_cookie_prefixes)
     return weak or bool(settings.older_cookie_paths) or any(settings.older_cookie_domains)
+
+
+def _has_weak_prefix(settings: SessionSettings) -> bool:
+    return settings.cookie_prefix is not None and not begins_with(settings.cookie_prefix, SECURE_PREFIXES)
+
+
+_WEAKNESSES: tuple[tuple[Callable[[SessionSettings], bool], str], ...] = (
+    (
+        lambda s: not s.secret_key and names_sqlite(s.database_url_text),
+        (
+            "secret_key: none, so whoever reads the database file can forge sessions. For production set "
+            f"ASGI_SESSIONS_SECRET_KEY; {HOW_TO_MAKE_ONE}"
+        ),
+    ),
+    (
+        lambda s: not s.cookie_secure,
+        "cookie_secure: off, so the cookies travel over plain http too. For development only.",
+    ),
+    (
+        lambda s: s.cookie_secure and _has_weak_prefix(s),
+        "cookie_prefix: without __Host- or __Secure- another host of the domain can plant cookies.",
+    ),
+    (
+        lambda s: s.cookie_domain is not None,
+        (
+            "cookie_domain: set, so every subdomain receives the cookies and can plant its own: whoever runs one can "
+            "log in a visitor who is logged out, as himself."
+        ),
+    ),
+    (
+        lambda s: s.cookie_domain is None and s.cookie_secure and _earlier_can_be_planted(s),
+        (
+            "older_cookie_domains: with this, older_cookie_prefixes or older_cookie_paths earlier cookies count that "
+            "another host of the domain can plant. Take them out after an idle_timeout."
+        ),
+    ),
+    (
+        lambda s: s.cookie_samesite == "none",
+        "cookie_samesite: none, so the cookies go with requests of other sites.",
+    ),
+    (
+        lambda s: s.csrf == "off",
+        "csrf: off, so pages of other sites can act for a user who is logged in.",
+    ),
+    (
+        lambda s: any(origin.startswith("http://") for origin in s.trusted_origins),
+        "trusted_origins: one is plain http, so whoever is on the network can speak for it.",
+    ),
+    (
+        lambda s: s.token_transport != "cookie",
+        "token_transport: scripts of the page can read tokens that travel in headers.",
+    ),
+    (
+        lambda s: s.revocation_check == "none",
+        "revocation_check: none, so after a logout an access token stays good until it expires.",
+    ),
+    (
+        lambda s: s.signing_key_provider is not None and s.token_audience == LEGACY_AUDIENCE,
+        (
+            f'audience: "{LEGACY_AUDIENCE}" (by default the table_prefix), as version 0.1 of every manager wrote it: '
+            "with a signing_key_provider that others share, their tokens of that time are taken for this one's."
+        ),
+    ),
+    (
+        lambda s: s.access_token_lifetime > _LONG_ACCESS,
+        "access_token_lifetime: above 1h, so a stolen access token is good for long.",
+    ),
+)
+"""When a setting is weak, and what the log says of it."""
+
+_LONGER_IS_WEAKER = (
+    ("idle_timeout", "a forgotten session stays open for longer"),
+    ("absolute_timeout", "a stolen session can live for longer"),
+    ("connection_lifetime", "whoever has stolen an access token keeps an open connection for longer"),
+    ("late_parent_window", "the use of a rotated refresh token is called theft only later"),
+    ("signing_key_lifetime", "a stolen signing key is of use for longer"),
+    ("max_clock_difference", "workers may differ by more than rotation allows for: somebody may be logged out"),
+)
+"""The durations that are weak above their default, and why."""
