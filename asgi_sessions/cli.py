@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn, TextIO, TypeAlias
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager import SessionManager, SessionRecord
-from asgi_sessions.manager.session import read_cursor
+from asgi_sessions.manager.records import read_cursor
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.user_id import UserId

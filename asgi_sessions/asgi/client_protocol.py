@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import TypedDict
 
-from asgi_sessions.manager.issuing import TokenSet
+from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.lifetimes import datetime_to_ms
 from asgi_sessions.settings import SessionSettings

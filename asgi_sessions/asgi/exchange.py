@@ -24,9 +24,10 @@ from asgi_sessions.errors import (
     Unauthorised,
 )
 from asgi_sessions.manager.connection import FINISHED_KEY, UNRESOLVED, Finished, SessionConnection, Unresolved
-from asgi_sessions.manager.lifecycle import Device, Lifecycle
+from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.records import Device, IssuedToken
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.session import IssuedToken, Session
+from asgi_sessions.manager.session import Session
 from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken

@@ -14,7 +14,8 @@ from starlette.routing import Route
 from asgi_sessions.asgi import session_operations as operations
 from asgi_sessions.asgi.dependency import get_session, require_session
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
-from asgi_sessions.manager.session import Session, SessionRecord
+from asgi_sessions.manager.records import SessionRecord
+from asgi_sessions.manager.session import Session
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

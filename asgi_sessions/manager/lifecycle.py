@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from asgi_sessions.errors import ConfigurationError, Unauthorised
@@ -12,11 +11,11 @@ from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import Installation
-from asgi_sessions.manager.issuing import Issuer, TokenSet
+from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.limiting import SessionLimit
+from asgi_sessions.manager.records import Device, IssuedToken, SessionRecord, TokenSet, read_cursor
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
-from asgi_sessions.manager.session import IssuedToken, SessionRecord, read_cursor
 from asgi_sessions.manager.shutdown import Shutdown
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import REPLACED, Standing
@@ -40,19 +39,6 @@ MAX_PAGE = 1000
 """Sessions that one call lists."""
 MAX_INFO_BYTES = 1024 * 1024
 """Session info is read and written whole; what is larger belongs into the application's own tables."""
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where a login comes from.
-
-    Attributes:
-        label: For people.
-        ip_address: The client's, None where unknown.
-    """
-
-    label: str
-    ip_address: str | None
 
 
 class Lifecycle:

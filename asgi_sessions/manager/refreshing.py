@@ -10,8 +10,9 @@ from typing import NoReturn
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDetected, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
-from asgi_sessions.manager.issuing import Issuer, TokenSet
+from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.once_per_minute import OncePerMinute
+from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.standing import Standing

@@ -12,7 +12,8 @@ from typing_extensions import TypeVar
 
 from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.errors import Unauthorised
-from asgi_sessions.manager.session import IssuedToken, Session
+from asgi_sessions.manager.records import IssuedToken
+from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import system_clock
