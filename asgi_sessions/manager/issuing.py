@@ -14,6 +14,7 @@ from asgi_sessions.protocol.cookies import ACCESS_COOKIE, MAX_SIZE, prefixed_nam
 from asgi_sessions.protocol.keyring import SigningKey
 from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.protocol.timeouts import idle_expiry
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRow
 
@@ -62,7 +63,8 @@ class Issuer:
             access = replace(access, anti_csrf_token=csrf_token or secrets.token_urlsafe(32))
         if self._with_lineage:
             access = replace(access, lineage=_lineage(refresh))
-        expires_at = min(refresh.issued_at + self._settings.idle_timeout_ms, row.expires_at)
+        idle_timeout = self._settings.idle_timeout_ms
+        expires_at = idle_expiry(refresh.issued_at, idle_timeout=idle_timeout, expires_at=row.expires_at)
         until = from_ms(expires_at)
         return TokenSet(
             access=access,

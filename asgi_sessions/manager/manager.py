@@ -482,7 +482,7 @@ class SessionManager:
             raise TryRefreshToken
         if csrf and self.settings.uses_csrf_tokens and not token_matches(access.anti_csrf_token, credentials):
             raise TryRefreshToken
-        await verifier.stands(access, check_database=check_database)
+        await verifier.require_live(access, check_database=check_database)
         return Session(access, lifecycle)
 
     async def refresh_session_without_request(self, refresh_token: str) -> IssuedSession[Any, Any]:

@@ -16,6 +16,7 @@ __all__ = [
     "Windows",
     "Verdict",
     "THEFT",
+    "AGAINST",
     "decide",
     "is_young",
     "after_promotion",
@@ -47,6 +48,9 @@ class Verdict(Enum):
 
 THEFT = frozenset({Verdict.FORK, Verdict.STALE})
 """The verdicts that end the session."""
+
+AGAINST = THEFT | {Verdict.FUTURE}
+"""The verdicts that refuse a token. None of them is final before the row was read at the strongest consistency."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ from sqlalchemy import (
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.rotation import Chain, Lineage, Served
+from asgi_sessions.protocol.timeouts import is_expired
 from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
@@ -138,9 +139,9 @@ class SessionRow:
         """What service without tokens is decided by."""
         return Served(self.late_gen, self.late_at, self.late_count)
 
-    def is_live(self, now: int) -> bool:
-        """Tell whether the session is neither revoked nor expired at ``now`` (ms)."""
-        return self.revoked_at is None and self.expires_at > now and self.idle_expires_at > now
+    def is_expired(self, now: int) -> bool:
+        """Whether one of the session's timeouts has come at ``now`` (ms)."""
+        return is_expired(now, expires_at=self.expires_at, idle_expires_at=self.idle_expires_at)
 
 
 _COLUMNS = tuple(field.name for field in fields(SessionRow))
@@ -153,6 +154,7 @@ def _storable(handle: str) -> bool:
 
 
 def _live(sessions: FromClause) -> ColumnElement[bool]:
+    """Not revoked, and not expired as `protocol.timeouts.is_expired` says it."""
     s, now = sessions.c, bindparam("now", type_=BigInteger)
     return and_(s.revoked_at.is_(None), s.expires_at > now, s.idle_expires_at > now)
 

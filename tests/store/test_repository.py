@@ -164,7 +164,7 @@ async def test_ended_sessions_are_not_live(sessions: SessionRepository) -> None:
     for handle in ("revoked", "idle", "expired"):
         row = await sessions.find(handle)
         assert row is not None
-        assert not row.is_live(NOW)
+        assert row.is_expired(NOW) is (handle != "revoked")
         assert await sessions.get_info(handle, NOW) is None
         assert not await sessions.set_info(handle, "1", NOW)
         assert not await sessions.set_payload(handle, "1", NOW)
