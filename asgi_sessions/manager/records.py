@@ -7,6 +7,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from asgi_sessions.protocol import session_handle
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.lifetimes import datetime_to_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
@@ -95,7 +96,7 @@ class SessionRecord(Generic[UserIdT]):
         return f"{datetime_to_ms(self.created_at)}-{self.session_handle}"
 
 
-CURSOR = "^([0-9]{1,15})-([0-9a-f]{32})$"
+CURSOR = f"^([0-9]{{1,15}})-({session_handle.PATTERN})$"
 """The form of a cursor, for whoever describes an interface."""
 
 

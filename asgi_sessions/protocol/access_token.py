@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 from jwt import PyJWS, PyJWTError
 
 from asgi_sessions.errors import TryRefreshToken
-from asgi_sessions.protocol import json_value, rotation, user_id
+from asgi_sessions.protocol import json_value, key_id, rotation, user_id
 from asgi_sessions.protocol.keyring import ALGORITHMS, TOKEN_TYPE, Keyring, SigningKey
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
@@ -49,8 +49,8 @@ _JWS = PyJWS(algorithms=list(ALGORITHMS))
 # A signature has 32 or 64 bytes. Its last character has spare bits that must be zero: one spelling per token.
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.(?:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]|[A-Za-z0-9_-]{85}[AQgw])")
 _HEADER = re.compile(
-    r'\{"alg":"(?:%s)","kid":"([0-9a-f]{16})","typ":"%s"\}'  # noqa: UP031  # braces are literal here
-    % ("|".join(ALGORITHMS), re.escape(TOKEN_TYPE))
+    r'\{"alg":"(?:%s)","kid":"(%s)","typ":"%s"\}'  # noqa: UP031  # braces are literal here
+    % ("|".join(ALGORITHMS), key_id.PATTERN, re.escape(TOKEN_TYPE))
 )
 
 

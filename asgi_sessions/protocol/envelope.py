@@ -6,12 +6,12 @@ the other.
 
 import base64
 import hmac
-import re
 from collections.abc import Mapping
+
+from asgi_sessions.protocol.key_id import checked_key_id
 
 __all__ = ["Envelope"]
 
-_KEY_ID = re.compile(r"[0-9a-f]{16}")
 _KEY_SIZE = 32
 _HEAD_SIZE = 1 + 8
 _MAC_SIZE = 32
@@ -36,8 +36,7 @@ class Envelope:
 
     def __init__(self, kind: int, body_size: int, keys: Mapping[str, bytes], current_key_id: str) -> None:
         for key_id, key in keys.items():
-            if not _KEY_ID.fullmatch(key_id):
-                raise ValueError("a key id is 16 lower-case hex digits")
+            checked_key_id(key_id)
             if len(key) != _KEY_SIZE:
                 raise ValueError(f"the key {key_id} is not {_KEY_SIZE} bytes long")
         if current_key_id not in keys:

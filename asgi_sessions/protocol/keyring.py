@@ -6,7 +6,6 @@ per key. Sources: RFC 8725, sections 3.1 and 3.5; RFC 7517 (JWK).
 
 import base64
 import json
-import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -32,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt import InvalidKeyError, PyJWS
 
+from asgi_sessions.protocol.key_id import checked_key_id
 from asgi_sessions.protocol.sealing import derive
 
 __all__ = [
@@ -41,8 +41,6 @@ __all__ = [
     "Keyring",
     "SigningKey",
     "generate",
-    "is_key_id",
-    "new_key_id",
 ]
 
 ALGORITHMS: Final = ("HS256", "EdDSA", "ES256")
@@ -59,18 +57,6 @@ MINIMUM_SECRET: Final = 32
 
 PrivateKey = bytes | Ed25519PrivateKey | EllipticCurvePrivateKey
 PublicKey = bytes | Ed25519PublicKey | EllipticCurvePublicKey
-
-_KEY_ID = re.compile(r"[0-9a-f]{16}")
-
-
-def new_key_id() -> str:
-    """A name for a new key: 16 random hex digits."""
-    return secrets.token_hex(8)
-
-
-def is_key_id(text: object) -> bool:
-    """Whether this could be one of our key ids."""
-    return isinstance(text, str) and _KEY_ID.fullmatch(text) is not None
 
 
 def generate(algorithm: str) -> bytes:
@@ -116,8 +102,7 @@ class SigningKey:
     derived: bool = True
 
     def __post_init__(self) -> None:
-        if not is_key_id(self.key_id):
-            raise ValueError("a key id is 16 lower-case hex digits")
+        checked_key_id(self.key_id)
         if self.algorithm not in ALGORITHMS:
             raise ValueError(_WRONG_ALGORITHM)
         if self.algorithm == "HS256" and len(self.secret) < MINIMUM_SECRET:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from asgi_sessions.protocol.envelope import Envelope
 from asgi_sessions.protocol.rotation import Lineage
-from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.protocol.session_handle import handle_of, raw_handle
 
 __all__ = ["RefreshToken", "RefreshTokenCodec", "stored_hash", "MAX_GENERATION"]
 
@@ -134,8 +134,7 @@ class RefreshTokenCodec:
         Raises:
             ValueError: The token has no such form: a handle of another kind, a generation beyond 2**63 - 1.
         """
-        if not is_handle(token.handle):
-            raise ValueError("a session handle is 32 lower-case hex digits")
+        handle = raw_handle(token.handle)
         if not 0 <= token.generation <= MAX_GENERATION:
             raise ValueError("the generation is out of range")
         if any(len(part) != 32 for part in (token.secret, token.parent_hash, token.grandparent_hash) if part):
@@ -147,7 +146,7 @@ class RefreshTokenCodec:
         )
         try:
             body = _BODY.pack(
-                bytes.fromhex(token.handle),
+                handle,
                 known,
                 token.generation,
                 token.issued_at,
@@ -171,7 +170,7 @@ class RefreshTokenCodec:
         if legacy and issued_at >= self._legacy_until:
             return None
         return RefreshToken(
-            handle.hex(),
+            handle_of(handle),
             generation,
             secret,
             issued_at,

@@ -19,7 +19,6 @@ __all__ = [
     "AGAINST",
     "decide",
     "is_young",
-    "after_promotion",
     "Service",
     "Served",
     "serve",
@@ -157,25 +156,6 @@ def is_young(lineage: Lineage, now: int, min_refresh_age: int) -> bool:
     """
     # Tokens from a worker whose clock is ahead have a negative age; where twins are off they get none either.
     return lineage.generation >= 1 and min_refresh_age > 0 and now - lineage.issued_at < min_refresh_age
-
-
-def after_promotion(presented: Lineage, chain: Chain, now: int) -> Chain:
-    """What the row knows once a CHILD has been promoted; a row that is not its parent's stays as it is.
-
-    Args:
-        presented: The child's lineage.
-        chain: The row that `decide` saw.
-        now: The time, ms.
-    """
-    if presented.generation != chain.generation + 1:
-        return chain
-    return Chain(
-        generation=presented.generation,
-        current_hash=presented.token_hash,
-        current_issued_at=presented.issued_at,
-        previous_hash=presented.parent_hash,
-        promoted_at=now,
-    )
 
 
 class Service(Enum):

@@ -2,9 +2,14 @@
 
 import re
 import secrets
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
-_HANDLE = re.compile(r"[0-9a-f]{32}\Z")
+__all__ = ["PATTERN", "handle_of", "is_handle", "new_handle", "raw_handle"]
+
+PATTERN: Final = "[0-9a-f]{32}"
+"""The form, as a regular expression."""
+
+_HANDLE = re.compile(rf"{PATTERN}\Z")
 
 
 def new_handle() -> str:
@@ -15,3 +20,19 @@ def new_handle() -> str:
 def is_handle(value: Any) -> TypeGuard[str]:
     """Whether `value` can be a handle at all; whatever cannot is not worth a statement."""
     return type(value) is str and _HANDLE.match(value) is not None
+
+
+def raw_handle(handle: str) -> bytes:
+    """The 16 bytes of a handle, for what is written in few bytes.
+
+    Raises:
+        ValueError: It is no handle.
+    """
+    if not is_handle(handle):
+        raise ValueError("a session handle is 32 lower-case hex digits")
+    return bytes.fromhex(handle)
+
+
+def handle_of(raw: bytes) -> str:
+    """The handle of these 16 bytes."""
+    return raw.hex()

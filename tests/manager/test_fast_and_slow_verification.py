@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from asgi_sessions import SessionError, SessionManager, SessionSettings
 from asgi_sessions.manager.verifying import Verifier
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate, new_key_id
+from asgi_sessions.protocol.key_id import new_key_id
+from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate
 from tests.clocks import MovableClock
 from tests.older_version import as_an_older_version
 from tests.revocation.polling import grow_old, stop_polling

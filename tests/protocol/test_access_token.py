@@ -13,7 +13,8 @@ from jwt import PyJWS
 from asgi_sessions.errors import TryRefreshToken
 from asgi_sessions.protocol import access_token, json_value
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken, LegacyAccessToken
-from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, generate, new_key_id
+from asgi_sessions.protocol.key_id import new_key_id
+from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, generate
 from asgi_sessions.protocol.refresh_token import RefreshToken
 
 AUDIENCE = "shop_"

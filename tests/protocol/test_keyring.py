@@ -13,14 +13,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt import PyJWK, PyJWS
 
+from asgi_sessions.protocol.key_id import is_key_id, new_key_id
 from asgi_sessions.protocol.keyring import (
     ALGORITHMS,
     TOKEN_TYPE,
     Keyring,
     SigningKey,
     generate,
-    is_key_id,
-    new_key_id,
 )
 from asgi_sessions.protocol.sealing import derive
 
