@@ -305,7 +305,7 @@ class Lifecycle:
             self._watchers.tell((access.handle,))
         return watch
 
-    async def ended(self, access: AccessToken) -> None:
+    async def wait_until_ended(self, access: AccessToken) -> None:
         """Return when the session has ended; see `watch`.
 
         Raises:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NoReturn, Protocol
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, deprecated
 
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.lifecycle import Lifecycle
@@ -183,13 +183,18 @@ class Session(Generic[UserIdT, PayloadT]):
         except Unauthorised as error:
             self._refuse(error)
 
-    async def ended(self) -> None:
+    async def wait_until_ended(self) -> None:
         """Return when this session has ended: revoked on any worker, stolen, or at its absolute timeout.
 
         For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams need it
         not: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations count.
         """
-        await self._lifecycle.here().ended(self._access)
+        await self._lifecycle.here().wait_until_ended(self._access)
+
+    @deprecated("Session.ended() is called wait_until_ended() now.")
+    async def ended(self) -> None:
+        """As `wait_until_ended`: the name of before."""
+        await self.wait_until_ended()
 
     @property
     def _response(self) -> ResponseTokens | None:

@@ -97,7 +97,7 @@ class Verifier:
         if found is None:
             again = self._names_unknown_key(token) and await self._keys.learn()
         else:
-            again = await self._times.learn(found)
+            again = await self._times.look_again(found)
         return self.tokens[token] if again else found
 
     def in_time(self, access: AccessToken) -> bool:

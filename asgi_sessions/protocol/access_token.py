@@ -73,7 +73,7 @@ class AccessLineage:
     Attributes:
         generation: Counts from 0.
         token_hash: SHA-256 of the refresh token's secret; never the secret.
-        issued_at: ms.
+        issued_at: The refresh token's, ms.
         parent_hash: SHA-256 of the parent's secret; None for generation 0.
         parent_issued_at: ms; None for generation 0.
         grandparent_hash: SHA-256 of the grandparent's secret; None for generations 0 and 1.

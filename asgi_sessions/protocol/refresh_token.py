@@ -48,7 +48,7 @@ class RefreshToken:
         handle: The session's, 32 lower-case hex digits.
         generation: Counts from 0.
         secret: 32 random bytes, new for every token ever issued.
-        issued_at: ms.
+        issued_at: When the first token of this place in the chain was issued, ms: a twin keeps it.
         parent_hash: SHA-256 of the parent's secret; None for generation 0.
         parent_issued_at: ms; None for generation 0.
         grandparent_hash: SHA-256 of the grandparent's secret; None for generations 0 and 1.
@@ -80,7 +80,10 @@ class RefreshToken:
         )
 
     def twin(self, secret: bytes | None = None) -> "RefreshToken":
-        """The same place in the chain with a new secret: for a token that is too young to have a child."""
+        """The same place in the chain with a new secret: for a token that is too young to have a child.
+
+        `issued_at` stays that of the first token there, so that a row of twins does not put off the child.
+        """
         return replace(self, secret=secret or secrets.token_bytes(_SECRET_SIZE))
 
     @property

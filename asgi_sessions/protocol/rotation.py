@@ -62,7 +62,7 @@ class Lineage:
     Attributes:
         generation: Counts from 0.
         token_hash: The token's own.
-        issued_at: When the token was issued, ms.
+        issued_at: When the first token of this place in the chain was issued, ms. A twin has it from that one.
         parent_hash: The parent's; None for generation 0.
         parent_issued_at: When the parent was issued, ms; None for generation 0.
         grandparent_hash: The grandparent's; None for generations 0 and 1.

@@ -1,4 +1,4 @@
-"""Whoever waits for a session's end: open sockets, streams, `Session.ended()`."""
+"""Whoever waits for a session's end: open sockets, streams, `Session.wait_until_ended()`."""
 
 import logging
 from collections.abc import Callable, Iterable

@@ -169,7 +169,7 @@ class _Memory:
     async def check(self, session_handle: str) -> None:
         self.stands()
 
-    async def ended(self, access: AccessToken) -> None:
+    async def wait_until_ended(self, access: AccessToken) -> None:
         if not self.revoked:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)
