@@ -19,7 +19,8 @@ from asgi_sessions.asgi.dependency import (
 )
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
 from asgi_sessions.asgi.routes import AsciiJSONResponse, describe_record, describe_session
-from asgi_sessions.manager.session import CURSOR, Session
+from asgi_sessions.manager.records import CURSOR
+from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE
 
 __all__ = [

@@ -7,8 +7,7 @@ from typing import Any
 from asgi_sessions.asgi.presented import Ambiguous
 from asgi_sessions.asgi.transport import Credentials, RawHeaders, Transport, request_path
 from asgi_sessions.errors import TokenTheftDetected, Unauthorised
-from asgi_sessions.manager.issuing import TokenSet
-from asgi_sessions.manager.session import IssuedToken
+from asgi_sessions.manager.records import IssuedToken, TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 

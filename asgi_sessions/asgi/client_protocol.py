@@ -9,9 +9,10 @@ import json
 from collections.abc import Sequence
 from typing import TypedDict
 
-from asgi_sessions.manager.issuing import TokenSet
+from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.lifetimes import datetime_to_ms
+from asgi_sessions.protocol.user_id import plain
 from asgi_sessions.settings import SessionSettings
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -93,7 +94,7 @@ def _front_token(access: AccessToken) -> bytes:
     payload = access.payload
     claims = dict(payload) if isinstance(payload, dict) else {}
     claims |= {"iat": access.issued_at // 1000, "exp": access.expires_at // 1000}
-    owner = access.user_id if isinstance(access.user_id, str | int) else str(access.user_id)
+    owner = plain(access.user_id)
     return base64.b64encode(json.dumps({"uid": owner, "ate": access.expires_at, "up": claims}).encode())
 
 

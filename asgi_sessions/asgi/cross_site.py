@@ -80,7 +80,9 @@ class CrossSiteGuard:
             )
         except CsrfRejected:
             if access is None and carried is not None and len(carried.access) == 1:
-                access = self._manager.lifecycle.verifier.recognise(carried.access[0].encode("latin-1", "replace"))
+                verifier = self._manager.lifecycle.verifier
+                token = verifier.tokens[carried.access[0].encode("latin-1", "replace")]
+                access = token if token is not None and verifier.is_known_live(token) else None
             if access is not None:
                 record(Event.CSRF_REJECTED, session_handle=access.handle, user_id=access.user_id)
             else:  # no event of a session's, and anybody's page can make any number of them

@@ -24,9 +24,10 @@ from asgi_sessions.errors import (
     Unauthorised,
 )
 from asgi_sessions.manager.connection import FINISHED_KEY, UNRESOLVED, Finished, SessionConnection, Unresolved
-from asgi_sessions.manager.lifecycle import Device, Lifecycle
+from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.records import Device, IssuedToken
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.session import IssuedToken, Session
+from asgi_sessions.manager.session import Session
 from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import device
 from asgi_sessions.protocol.access_token import AccessToken
@@ -188,8 +189,9 @@ class Exchange:
             if required:
                 raise Unauthorised
             return None
-        access = None if check_database else lifecycle.verifier.recognise(token)
-        if access is None:
+        verifier = lifecycle.verifier
+        access = None if check_database else verifier.tokens[token]
+        if access is None or not verifier.is_known_live(access):
             return UNRESOLVED
         # A page of any site may open a socket, whatever the server calls its method.
         if csrf or self._scope.get("method") not in SAFE_METHODS or self._scope["type"] == "websocket":
@@ -374,7 +376,7 @@ class Exchange:
             if self._renewal is None:  # else the request came with what no longer counts
                 self._guard.check(self._presented, csrf, bearer=carried.bearer)
             if lifecycle.verifier.in_time(access):
-                await lifecycle.verifier.stands(access, check_database=check_database)
+                await lifecycle.verifier.require_live(access, check_database=check_database)
                 return session
             if self.answer.started or self._renewal is Renewal.LOGIN or self._came_in_time(access):
                 # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
@@ -413,7 +415,7 @@ class Exchange:
         """Whom an access token stands for that was in time when the request arrived."""
         # A slow upload is no reason to refresh; but what outlived its token is looked up.
         outlived = not lifecycle.verifier.in_time(access)
-        await lifecycle.verifier.stands(access, check_database=check_database or outlived)
+        await lifecycle.verifier.require_live(access, check_database=check_database or outlived)
         if lifecycle.verifier.wants_rewrite(access) and self._carries_tokens:
             token, access = await lifecycle.issuer.rewrite_as_promoted(access)
             self.access_token_changed(token, access)

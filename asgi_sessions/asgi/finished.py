@@ -15,7 +15,8 @@ from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import ConfigurationError, Unauthorised
 from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, Unresolved, reopened
 from asgi_sessions.manager.manager import SessionManager
-from asgi_sessions.manager.session import IssuedToken, Session
+from asgi_sessions.manager.records import IssuedToken
+from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.user_id import UserId
 

@@ -14,7 +14,9 @@ from starlette.routing import Route
 from asgi_sessions.asgi import session_operations as operations
 from asgi_sessions.asgi.dependency import get_session, require_session
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
-from asgi_sessions.manager.session import Session, SessionRecord
+from asgi_sessions.manager.records import SessionRecord
+from asgi_sessions.manager.session import Session
+from asgi_sessions.protocol.user_id import plain
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -94,7 +96,7 @@ def describe_session(session: Session[Any, Any]) -> dict[str, Any]:
     """A session as its user may see it."""
     return {
         "session_handle": session.session_handle,
-        "user_id": _plain(session.user_id),
+        "user_id": plain(session.user_id),
         "jwt_payload": session.jwt_payload,
         "auth_time": session.auth_time.isoformat(),
         "expires_at": session.expires_at.isoformat(),
@@ -112,7 +114,3 @@ def describe_record(record: SessionRecord[Any], current: Session[Any, Any]) -> d
         "last_active_at": record.last_active_at.isoformat(),
         "expires_at": record.expires_at.isoformat(),
     }
-
-
-def _plain(user_id: Any) -> str | int:
-    return user_id if isinstance(user_id, str | int) else str(user_id)

@@ -6,7 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from asgi_sessions.manager.connection import innermost
-from asgi_sessions.manager.session import Session, SessionRecord
+from asgi_sessions.manager.records import SessionRecord
+from asgi_sessions.manager.session import Session
 
 PAGE = 100
 """The most sessions on one page of "my devices"."""

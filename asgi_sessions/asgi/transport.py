@@ -7,8 +7,7 @@ from typing import Any
 
 from asgi_sessions.asgi import client_protocol
 from asgi_sessions.asgi.plain_http import PlainHttpNotice
-from asgi_sessions.manager.issuing import TokenSet
-from asgi_sessions.manager.session import IssuedToken
+from asgi_sessions.manager.records import IssuedToken, TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.cookies import (
     ACCESS_COOKIE,

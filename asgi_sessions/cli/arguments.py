@@ -5,7 +5,7 @@ import re
 import uuid
 
 from asgi_sessions.cli.printing import shown
-from asgi_sessions.manager import session
+from asgi_sessions.manager import records
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.user_id import UserId
@@ -71,7 +71,7 @@ def _whole_number(text: str, *, digits: int) -> int:
 
 def read_cursor(text: str) -> str:
     try:
-        session.read_cursor(text)
+        records.read_cursor(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{shown(text)} is no cursor of a list") from None
     return text

@@ -114,7 +114,7 @@ def _as_cells(record: SessionRecord[Any]) -> Sequence[str]:
 def _as_json(record: SessionRecord[Any]) -> dict[str, Any]:
     return {
         "session_handle": record.session_handle,
-        "user_id": record.user_id if isinstance(record.user_id, str | int) else str(record.user_id),
+        "user_id": user_id.plain(record.user_id),
         "device_label": record.device_label,
         "ip_address": record.ip_address,
         "created_at": record.created_at.isoformat(),

@@ -5,7 +5,8 @@ Else a token in the wrong wrapping would pass for an expired one, and a handle f
 
 from typing import Any, TypeVar
 
-from asgi_sessions.manager.session import IssuedSession, IssuedToken, Session, SessionRecord
+from asgi_sessions.manager.records import IssuedToken, SessionRecord
+from asgi_sessions.manager.session import IssuedSession, Session
 
 __all__ = ["flag", "handles", "instance", "text", "text_or_none"]
 

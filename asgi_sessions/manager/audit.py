@@ -5,6 +5,8 @@ so that a formatter or a filter need not parse sentences. No event holds a token
 """
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +22,23 @@ class Event(StrEnum):
     REVOKED = "session.revoked"
     THEFT = "session.theft"
     CSRF_REJECTED = "session.csrf_rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One event. Holds no secret.
+
+    Attributes:
+        name: ``session.created``, ``session.refreshed``, ``session.revoked`` or ``session.theft``.
+        session_handle: Which session; None where several ended at once.
+        user_id: Whose; None where several users' sessions ended at once, or where nobody had to look it up.
+        details: What else the audit log says, by the same names: ``reason``, ``count``, ``device``, ….
+    """
+
+    name: str
+    session_handle: str | None
+    user_id: Any
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 _WARNINGS = {Event.THEFT, Event.CSRF_REJECTED}

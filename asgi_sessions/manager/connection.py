@@ -2,14 +2,14 @@
 
 from collections.abc import MutableMapping
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.user_id import UserId
-
-if TYPE_CHECKING:
-    from asgi_sessions.manager.manager import SessionManager
+from asgi_sessions.settings import SessionSettings
 
 SCOPE_KEY = "asgi_sessions"
 FINISHED_KEY = "asgi_sessions.finished"
@@ -43,16 +43,41 @@ class ASGIConnection(Protocol):
         """The connection's own, not a copy."""
 
 
+class ConnectionManager(Protocol):
+    """What a connection's manager is asked for by whoever has only the connection. A `SessionManager`."""
+
+    @property
+    def settings(self) -> SessionSettings:
+        """As given to it."""
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Its sessions on this event loop."""
+
+    def time(self) -> int:
+        """The time, ms."""
+
+    async def list_sessions_for_user(
+        self, user_id: UserId, *, limit: int = ..., after: str | None = ...
+    ) -> list[SessionRecord[Any]]:
+        """See `SessionManager.list_sessions_for_user`."""
+
+    async def revoke_session_using_session_handle(self, session_handle: str, *, user_id: UserId | None = ...) -> bool:
+        """See `SessionManager.revoke_session_using_session_handle`."""
+
+
 class SessionConnection(Protocol):
     """One HTTP request or WebSocket on its way through the middleware.
 
     Attributes:
-        manager: The manager that the middleware was given.
         outer: The connection of another manager's middleware outside this one, None if there is none.
     """
 
-    manager: "SessionManager"
     outer: "SessionConnection | None"
+
+    @property
+    def manager(self) -> ConnectionManager:
+        """The manager that the middleware was given."""
 
     async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
         """Log in."""
@@ -132,7 +157,7 @@ def innermost(scope: MutableMapping[str, Any]) -> SessionConnection:
     return found
 
 
-def connection_of(connection: ASGIConnection, manager: "SessionManager") -> SessionConnection:
+def connection_of(connection: ASGIConnection, manager: ConnectionManager) -> SessionConnection:
     """The connection that this manager's own middleware has left.
 
     Raises:
@@ -151,7 +176,7 @@ def connection_of(connection: ASGIConnection, manager: "SessionManager") -> Sess
     return found
 
 
-def _among(found: SessionConnection | None, manager: "SessionManager") -> SessionConnection | None:
+def _among(found: SessionConnection | None, manager: ConnectionManager) -> SessionConnection | None:
     """The manager's own connection, of this one and those outside."""
     while found is not None and found.manager is not manager:
         found = found.outer

@@ -3,16 +3,15 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.audit import Event, SessionEvent, record
 from asgi_sessions.manager.hook_lane import HookLane
 
-__all__ = ["Events", "Hook", "HookT", "SessionEvent"]
+__all__ = ["Events", "Hook", "HookT"]
 
 SETTLE_SECONDS = 5.0
 """For so long a stop waits for hooks that are still at work."""
@@ -20,23 +19,6 @@ CANCEL_SECONDS = 1.0
 """And for so long for those that it has cancelled."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEvent:
-    """One event. Holds no secret.
-
-    Attributes:
-        name: ``session.created``, ``session.refreshed``, ``session.revoked`` or ``session.theft``.
-        session_handle: Which session; None where several ended at once.
-        user_id: Whose; None where several users' sessions ended at once, or where nobody had to look it up.
-        details: What else the audit log says, by the same names: ``reason``, ``count``, ``device``, ….
-    """
-
-    name: str
-    session_handle: str | None
-    user_id: Any
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 Hook: TypeAlias = Callable[[SessionEvent], Awaitable[None]]

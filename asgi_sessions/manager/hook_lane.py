@@ -4,13 +4,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
+from asgi_sessions.manager.audit import SessionEvent
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.protocol.clock import system_clock
-
-if TYPE_CHECKING:
-    from asgi_sessions.manager.events import SessionEvent
 
 HOOK_SECONDS = 30.0
 """A hook that is at work for longer with one event is cancelled."""
@@ -29,14 +26,14 @@ class HookLane:
         running: The hook's tasks.
     """
 
-    def __init__(self, hook: "Callable[[SessionEvent], Awaitable[None]]") -> None:
+    def __init__(self, hook: Callable[[SessionEvent], Awaitable[None]]) -> None:
         self._hook = hook
         self._waiting: deque[SessionEvent] = deque()
         self._dropped = 0
         self._too_slow = OncePerMinute(_log, logging.ERROR, system_clock)
         self.running: set[asyncio.Task[None]] = set()
 
-    def tell(self, event: "SessionEvent") -> None:
+    def tell(self, event: SessionEvent) -> None:
         """Have the hook called now, or later, or not at all where too many events wait for it."""
         if len(self.running) < AT_ONCE:
             self._start(event)
@@ -53,7 +50,7 @@ class HookLane:
         self._waiting.clear()
         return count
 
-    def _start(self, event: "SessionEvent") -> None:
+    def _start(self, event: SessionEvent) -> None:
         task = asyncio.get_running_loop().create_task(self._run(event))
         self.running.add(task)
         task.add_done_callback(self._ended)
@@ -66,7 +63,7 @@ class HookLane:
             count, self._dropped = self._dropped, 0
             _log.error("A hook keeps up again; %d events were dropped for it.", count)
 
-    async def _run(self, event: "SessionEvent") -> None:
+    async def _run(self, event: SessionEvent) -> None:
         try:
             async with asyncio.timeout(HOOK_SECONDS) as limit:
                 await self._hook(event)

@@ -2,10 +2,10 @@
 
 import secrets
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from asgi_sessions.errors import PayloadTooLarge
-from asgi_sessions.manager.session import IssuedToken
+from asgi_sessions.manager.records import IssuedToken, TokenSet
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol import access_token, user_id
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken
@@ -14,6 +14,7 @@ from asgi_sessions.protocol.cookies import ACCESS_COOKIE, MAX_SIZE, prefixed_nam
 from asgi_sessions.protocol.keyring import SigningKey
 from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.protocol.timeouts import idle_expiry
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRow
 
@@ -21,30 +22,6 @@ LINEAGE_GROWTH = 200
 """Bytes by which an access token grows once its lineage has parents (promote_on="first_use"), at most."""
 COUNTER_GROWTH = 48
 """Bytes by which times, generation, marks and the payload's version may grow during a session's life, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenSet:
-    """All that one issue hands out.
-
-    Attributes:
-        access: What the access token says.
-        expires_at: When the refresh token ends unless used, ms; the cookies live as long.
-        refresh: The refresh token itself.
-        access_token: As the client gets it; likewise the others.
-    """
-
-    access: AccessToken
-    expires_at: int
-    refresh: RefreshToken
-    access_token: IssuedToken
-    refresh_token: IssuedToken
-    anti_csrf_token: IssuedToken | None
-    id_refresh_token: IssuedToken | None
-
-    def with_access(self, token: IssuedToken, access: AccessToken) -> "TokenSet":
-        """The same pair with another access token."""
-        return replace(self, access_token=token, access=access)
 
 
 class Issuer:
@@ -86,7 +63,8 @@ class Issuer:
             access = replace(access, anti_csrf_token=csrf_token or secrets.token_urlsafe(32))
         if self._with_lineage:
             access = replace(access, lineage=_lineage(refresh))
-        expires_at = min(refresh.issued_at + self._settings.idle_timeout_ms, row.expires_at)
+        idle_timeout = self._settings.idle_timeout_ms
+        expires_at = idle_expiry(refresh.issued_at, idle_timeout=idle_timeout, expires_at=row.expires_at)
         until = from_ms(expires_at)
         return TokenSet(
             access=access,

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from asgi_sessions.errors import ConfigurationError, Unauthorised
@@ -12,14 +11,16 @@ from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import Installation
-from asgi_sessions.manager.issuing import Issuer, TokenSet
+from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.limiting import SessionLimit
+from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
+from asgi_sessions.manager.records import Device, IssuedToken, SessionRecord, TokenSet, read_cursor
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
-from asgi_sessions.manager.session import IssuedToken, SessionRecord, read_cursor
+from asgi_sessions.manager.rotating import Rotation
 from asgi_sessions.manager.shutdown import Shutdown
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.manager.standing import REPLACED, Standing
+from asgi_sessions.manager.token_first_use import FirstUses
 from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.manager.unclaimed import UnclaimedSessions
 from asgi_sessions.manager.verifying import Verifier
@@ -30,6 +31,7 @@ from asgi_sessions.protocol.connections import EARLIER, lasts_until
 from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import is_handle, new_handle
+from asgi_sessions.protocol.timeouts import idle_expiry
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
@@ -40,19 +42,6 @@ MAX_PAGE = 1000
 """Sessions that one call lists."""
 MAX_INFO_BYTES = 1024 * 1024
 """Session info is read and written whole; what is larger belongs into the application's own tables."""
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where a login comes from.
-
-    Attributes:
-        label: For people.
-        ip_address: The client's, None where unknown.
-    """
-
-    label: str
-    ip_address: str | None
 
 
 class Lifecycle:
@@ -98,9 +87,11 @@ class Lifecycle:
         self._beside = Beside()
         self._unclaimed = UnclaimedSessions(self.revoker, self._beside)
         self._limit = SessionLimit(settings, installation, sessions, self.revoker, clock, self._beside)
-        self._standing = Standing(settings, sessions, feed, clock)
-        self.refresher = Refresher(settings, keys, self.issuer, sessions, self._standing, self.revoker, events, clock)
-        self.verifier = Verifier(settings, keys, self.refresher, self._standing, feed, clock, times)
+        self._liveness = LivenessCheck(settings, sessions, feed, clock)
+        rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
+        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
+        first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
+        self.verifier = Verifier(settings, keys, self._liveness, first_uses, feed, clock, times)
 
     def here(self) -> "Lifecycle":
         """This, for whoever runs on its event loop: a Session may have been carried to another one.
@@ -151,7 +142,7 @@ class Lifecycle:
             last_active_at=now,
             auth_time=now,
             expires_at=expires_at,
-            idle_expires_at=min(now + self.settings.idle_timeout_ms, expires_at),
+            idle_expires_at=idle_expiry(now, idle_timeout=self.settings.idle_timeout_ms, expires_at=expires_at),
             revoked_at=None,
             revoked_reason=None,
             jwt_payload=json_value.dumps(jwt_payload, "jwt_payload"),
@@ -261,7 +252,7 @@ class Lifecycle:
             Unauthorised: The session is gone.
             PayloadTooLarge: The payload does not fit into this token's cookie.
         """
-        row = await self._standing.row(access.handle, fresh=fresh)
+        row = await self._liveness.live_row(access.handle, fresh=fresh)
         version = row.payload_version
         if version == access.payload_version or (version < access.payload_version and not fresh):
             return None
@@ -273,7 +264,7 @@ class Lifecycle:
         Raises:
             Unauthorised: It does not.
         """
-        await self._standing.row(session_handle)
+        await self._liveness.live_row(session_handle)
 
     def watch(
         self,
@@ -314,7 +305,7 @@ class Lifecycle:
             self._listeners.notify((access.handle,))
         return watch
 
-    async def ended(self, access: AccessToken) -> None:
+    async def wait_until_ended(self, access: AccessToken) -> None:
         """Return when the session has ended; see `watch`.
 
         Raises:
@@ -335,7 +326,7 @@ class Lifecycle:
         """The error for a session that a statement did not find, with the reason's word on the cookies."""
         if is_handle(session_handle):
             try:
-                await self._standing.row(session_handle)
+                await self._liveness.live_row(session_handle)
             except Unauthorised as error:
                 return error
         return Unauthorised()

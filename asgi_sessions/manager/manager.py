@@ -16,12 +16,12 @@ from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.event_loop import running_loop
 from asgi_sessions.manager.events import Events, HookT
-from asgi_sessions.manager.issuing import TokenSet
-from asgi_sessions.manager.lifecycle import Device, Lifecycle
+from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.once_per_minute import OncePerMinute
+from asgi_sessions.manager.records import Device, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import already_rotated
 from asgi_sessions.manager.runtime import Runtime
-from asgi_sessions.manager.session import IssuedSession, Session, SessionRecord
+from asgi_sessions.manager.session import IssuedSession, Session
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.protocol.user_id import UserId, type_name
@@ -482,7 +482,7 @@ class SessionManager:
             raise TryRefreshToken
         if csrf and self.settings.uses_csrf_tokens and not token_matches(access.anti_csrf_token, credentials):
             raise TryRefreshToken
-        await verifier.stands(access, check_database=check_database)
+        await verifier.require_live(access, check_database=check_database)
         return Session(access, lifecycle)
 
     async def refresh_session_without_request(self, refresh_token: str) -> IssuedSession[Any, Any]:

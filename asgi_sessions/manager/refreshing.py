@@ -1,20 +1,17 @@
-"""Refresh: read the row, judge the token, promote it once, issue what follows. Nobody is judged on a stale read.
+"""Refresh: judge the token by its session's row, promote it once, issue what follows.
 
 Where nothing can be issued the request is served, once per generation, and the row remembers it.
 """
 
-import logging
 from dataclasses import dataclass
-from typing import NoReturn
 
-from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TokenTheftDetected, TryRefreshToken, Unauthorised
+from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
-from asgi_sessions.manager.issuing import Issuer, TokenSet
-from asgi_sessions.manager.once_per_minute import OncePerMinute
-from asgi_sessions.manager.revoking import Revoker
+from asgi_sessions.manager.issuing import Issuer
+from asgi_sessions.manager.records import TokenSet
+from asgi_sessions.manager.rotating import MAX_READS, Rotation
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.manager.standing import Standing
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
@@ -24,8 +21,6 @@ from asgi_sessions.protocol.rotation import (
     Lineage,
     Service,
     Verdict,
-    Windows,
-    decide,
     is_overtaken,
     is_young,
     serve,
@@ -33,11 +28,6 @@ from asgi_sessions.protocol.rotation import (
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
-
-MAX_READS = 4
-"""The first decision and three more after a lost promotion; each loss means that another request has won."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +48,17 @@ class Refreshed:
 
 
 class Refresher:
-    """Rotation on the real row."""
+    """Answers refresh tokens.
+
+    Args:
+        settings: Idle timeout, the lifetime of access tokens, the least age for a child.
+        keys: Codecs of refresh tokens and retry markers.
+        issuer: Makes tokens.
+        sessions: Where.
+        rotation: Judges and promotes.
+        events: Whom to tell what happened.
+        clock: The time, ms.
+    """
 
     def __init__(
         self,
@@ -66,8 +66,7 @@ class Refresher:
         keys: SigningKeys,
         issuer: Issuer,
         sessions: SessionRepository,
-        standing: Standing,
-        revoker: Revoker,
+        rotation: Rotation,
         events: Events,
         clock: Clock,
     ) -> None:
@@ -75,12 +74,9 @@ class Refresher:
         self._keys = keys
         self._issuer = issuer
         self._sessions = sessions
-        self._standing = standing
-        self._revoker = revoker
+        self._rotation = rotation
         self._events = events
         self._clock = clock
-        self._restored = OncePerMinute(_log, logging.CRITICAL, clock)
-        self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
 
     def looks_authentic(self, token: str) -> bool:
         """Whether it takes a look at the MAC to tell that `token` is no refresh token of ours."""
@@ -130,15 +126,30 @@ class Refresher:
         del retry_marker  # else it would be in the report of whatever fails from here on
         if self._clock() >= token.issued_at + self._settings.idle_timeout_ms:
             raise Unauthorised
+        arrived = self._clock() if arrived_at is None else arrived_at
+
+        def without_tokens(verdict: Verdict) -> bool:
+            return not issue or (serves_parents and verdict is Verdict.LATE_PARENT)
+
+        def refuses(row: SessionRow, verdict: Verdict) -> bool:
+            return without_tokens(verdict) and self._service(row, verdict, arrived) is Service.REFUSED
+
         for reads in range(MAX_READS):
-            row, verdict = await self._judge(token, retried=retried, accuse=issue, fresh=reads > 0)
+            row, verdict = await self._rotation.judge(
+                token.handle, token.lineage, fresh=reads > 0, retried=retried, refuses=refuses
+            )
+            if verdict in THEFT:
+                if not issue:
+                    raise Unauthorised(clear_cookies=False)
+                await self._rotation.theft(row, verdict)
+            if verdict is Verdict.FUTURE:
+                raise self._rotation.newer_than_database(token.handle)
             late = token if verdict is Verdict.LATE_PARENT else None
             if late is not None and not serves_parents:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, late, served=False)
-            if late is not None or not issue:
-                arrived = self._clock() if arrived_at is None else arrived_at
-                served = await self._serve(row, verdict, token.lineage, arrived_at=arrived, fresh=reads > 0)
-                if served is None:
+            if without_tokens(verdict):
+                served = not refuses(row, verdict)
+                if served and not await self._is_noted(row, verdict, token.lineage, arrived):
                     continue
                 if not served and late is None:
                     raise TryRefreshToken
@@ -146,101 +157,32 @@ class Refresher:
                 return Refreshed(self._issuer.describe(row, generation, self._clock()), None, late, served)
             if verdict is not Verdict.CHILD:
                 await self._touch(row)
-            elif not await self.promote(token.handle, token.lineage, row.expires_at):
+            elif not await self._rotation.promote(token.handle, token.lineage, row.expires_at):
                 continue
             return await self._follow(row, token, carries_over)
         raise StoreUnavailable
 
-    async def promote(self, handle: str, lineage: Lineage, expires_at: int, *, served: bool = False) -> bool:
-        """Make a child the current token. False where the row has moved: read again.
-
-        Args:
-            handle: The session.
-            lineage: The child's.
-            expires_at: The session's absolute end, ms.
-            served: Whether its request is served without tokens.
-        """
-        now = self._clock()
-        try:
-            return await self._sessions.promote(
-                handle,
-                lineage,
-                now=now,
-                idle_expires_at=min(now + self._settings.idle_timeout_ms, expires_at),
-                sibling_window=self._windows.sibling,
-                served=served,
-            )
-        except StatementInterrupted:
-            return False  # done or not: the next read tells
-
-    async def judge(self, handle: str, lineage: Lineage, *, fresh: bool) -> tuple[SessionRow, Verdict]:
-        """Read the row and decide, without consequences.
-
-        Raises:
-            Unauthorised: No live session.
-        """
-        row = await self._standing.row(handle, fresh=fresh)
-        return row, decide(lineage, row.chain, now=self._clock(), windows=self._windows)
-
-    async def theft(self, row: SessionRow, verdict: Verdict) -> NoReturn:
-        """Revoke the session and raise.
-
-        Raises:
-            TokenTheftDetected: Always, once the session is revoked.
-            StoreUnavailable: It could not be revoked: no verdict either.
-        """
-        await self._revoker.theft(row, verdict.name.lower())
-        raise TokenTheftDetected(row.handle, user_id.decode(row.user_id))
-
-    def future(self, handle: str) -> Unauthorised:
-        """The error for a token that is newer than the database, said loudly: a backup was restored."""
-        self._restored.say("Session %s: its token is newer than the database. Was an old backup restored?", handle)
-        return Unauthorised()
-
-    async def _judge(
-        self, token: RefreshToken, *, retried: bool, accuse: bool, fresh: bool
-    ) -> tuple[SessionRow, Verdict]:
-        row = await self._standing.row(token.handle, fresh=fresh)
-        verdict = self._decide(token, row, retried=retried)
-        if verdict in THEFT or verdict is Verdict.FUTURE:
-            if not fresh:  # the read may have been a stale one
-                row = await self._standing.row(token.handle, fresh=True)
-                verdict = self._decide(token, row, retried=retried)
-            if verdict in THEFT:
-                if not accuse:
-                    raise Unauthorised(clear_cookies=False)
-                await self.theft(row, verdict)
-            if verdict is Verdict.FUTURE:
-                raise self.future(token.handle)
-        return row, verdict
-
-    def _decide(self, token: RefreshToken, row: SessionRow, *, retried: bool) -> Verdict:
-        return decide(token.lineage, row.chain, now=self._clock(), windows=self._windows, retried=retried)
-
-    async def _serve(
-        self, row: SessionRow, verdict: Verdict, lineage: Lineage, *, arrived_at: int, fresh: bool
-    ) -> bool | None:
-        """Whether a request without tokens in its answer is served; None where the row is to be read again."""
+    def _service(self, row: SessionRow, verdict: Verdict, arrived_at: int) -> Service:
         lasts = self._settings.access_token_lifetime_ms
-        service = serve(verdict, row.chain, row.served, arrived_at=arrived_at, lasts=lasts)
-        if service is Service.GOES_ON:
+        return serve(verdict, row.chain, row.served, arrived_at=arrived_at, lasts=lasts)
+
+    async def _is_noted(self, row: SessionRow, verdict: Verdict, lineage: Lineage, arrived_at: int) -> bool:
+        """Note in the row that a request is served without tokens. False where the row has moved: read again."""
+        if self._service(row, verdict, arrived_at) is Service.GOES_ON:
             return True
-        if service is Service.REFUSED:
-            return False if fresh else None  # the read may have been a stale one
         if verdict is Verdict.CHILD:
-            noted = await self.promote(row.handle, lineage, row.expires_at, served=True)
+            noted = await self._rotation.promote(row.handle, lineage, row.expires_at, served=True)
         else:
             noted = await self._note_service(row, overtaken=is_overtaken(verdict, row.chain, arrived_at))
-        if not noted:
-            return None
-        self._events.happened(
-            Event.SERVED_LATE,
-            session_handle=row.handle,
-            user_id=user_id.decode(row.user_id),
-            generation=lineage.generation,
-            token=verdict.name.lower(),
-        )
-        return True
+        if noted:
+            self._events.happened(
+                Event.SERVED_LATE,
+                session_handle=row.handle,
+                user_id=user_id.decode(row.user_id),
+                generation=lineage.generation,
+                token=verdict.name.lower(),
+            )
+        return noted
 
     async def _note_service(self, row: SessionRow, *, overtaken: bool) -> bool:
         now = self._clock()
@@ -249,7 +191,7 @@ class Refresher:
                 row.handle,
                 row.gen,
                 now=now,
-                idle_expires_at=min(now + self._settings.idle_timeout_ms, row.expires_at),
+                idle_expires_at=self._rotation.idle_expiry(now, row.expires_at),
                 overtaken=overtaken,
             )
         except StatementInterrupted:
@@ -263,7 +205,7 @@ class Refresher:
             await self._sessions.touch(
                 row.handle,
                 now=now,
-                idle_expires_at=min(now + self._settings.idle_timeout_ms, row.expires_at),
+                idle_expires_at=self._rotation.idle_expiry(now, row.expires_at),
                 unless_since=unless_since,
             )
 

@@ -1,37 +1,20 @@
-"""What an application holds in its hands: a Session, and what came out when one was issued or listed."""
+"""What an application holds in its hands: a Session, and one with its tokens where it carries them itself."""
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol
+from typing import Any, Generic, NoReturn, Protocol
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, deprecated
 
 from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.records import IssuedToken, UserIdT
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.lifetimes import datetime_to_ms, from_ms
-from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.protocol.lifetimes import from_ms
 
-if TYPE_CHECKING:
-    from asgi_sessions.manager.lifecycle import Lifecycle
-
-UserIdT = TypeVar("UserIdT", bound=UserId, default=Any)
 PayloadT = TypeVar("PayloadT", default=Any)
 
 _UNREAD: Any = object()
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedToken:
-    """A token and the moment until which it is good.
-
-    Attributes:
-        value: What to hand to the client. Hidden from ``repr``.
-        expires_at: Aware, UTC.
-    """
-
-    value: str = field(repr=False)
-    expires_at: datetime
 
 
 class ResponseTokens(Protocol):
@@ -81,7 +64,7 @@ class Session(Generic[UserIdT, PayloadT]):
     session_handle: str
     user_id: UserIdT
 
-    def __init__(self, access: AccessToken, lifecycle: "Lifecycle", connection: Connection | None = None) -> None:
+    def __init__(self, access: AccessToken, lifecycle: Lifecycle, connection: Connection | None = None) -> None:
         self.session_handle = access.handle
         self.user_id = access.user_id  # type: ignore[assignment]  # the type that the application declares
         self._access = access
@@ -200,13 +183,18 @@ class Session(Generic[UserIdT, PayloadT]):
         except Unauthorised as error:
             self._refuse(error)
 
-    async def ended(self) -> None:
+    async def wait_until_ended(self) -> None:
         """Return when this session has ended: revoked on any worker, stolen, or at its absolute timeout.
 
         For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams need it
         not: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations count.
         """
-        await self._lifecycle.here().ended(self._access)
+        await self._lifecycle.here().wait_until_ended(self._access)
+
+    @deprecated("Session.ended() is called wait_until_ended() now.")
+    async def ended(self) -> None:
+        """As `wait_until_ended`: the name of before."""
+        await self.wait_until_ended()
 
     @property
     def _response(self) -> ResponseTokens | None:
@@ -238,50 +226,6 @@ _NOT_A_RESPONSE = (
     "`session: Session = Depends(get_session)`; to answer with it, return what the client may see, "
     'e.g. {"user": session.user_id}.'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRecord(Generic[UserIdT]):
-    """One line of "your devices". Holds no secret.
-
-    Attributes:
-        session_handle: For `revoke_session_using_session_handle`.
-        user_id: Whose session.
-        created_at: When it began. All times aware, UTC.
-        last_active_at: The last rotation, so accurate to about an access token's lifetime.
-        expires_at: When it ends unless used before: the earlier of idle and absolute timeout.
-        device_label: Made from the User-Agent at login, e.g. "Firefox on Windows".
-        ip_address: The client's address at login, None where unknown.
-    """
-
-    session_handle: str
-    user_id: UserIdT
-    created_at: datetime
-    last_active_at: datetime
-    expires_at: datetime
-    device_label: str
-    ip_address: str | None
-
-    @property
-    def cursor(self) -> str:
-        """Where the next page of `list_sessions_for_user` begins: ``after=records[-1].cursor``. No secret."""
-        return f"{datetime_to_ms(self.created_at)}-{self.session_handle}"
-
-
-CURSOR = "^([0-9]{1,15})-([0-9a-f]{32})$"
-"""The form of a cursor, for whoever describes an interface."""
-
-
-def read_cursor(cursor: Any) -> tuple[int, str]:
-    """The time of creation, ms, and the handle that a `SessionRecord.cursor` says.
-
-    Raises:
-        ValueError: It is none.
-    """
-    match = re.fullmatch(CURSOR, cursor) if isinstance(cursor, str) else None
-    if match is None:
-        raise ValueError("after: is no cursor of a list of sessions")
-    return int(match[1]), match[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,15 +50,14 @@ class SigningKeys:
     """The keys of one worker.
 
     Attributes:
-        keyring: The keys for access tokens, a snapshot that is replaced whole.
         refresh_tokens: Reads and writes refresh tokens.
         retry_markers: Reads and writes retry markers.
         legacy_until: What an older version has issued before this time stays good, ms; 0 where there was none.
     """
 
-    keyring: Keyring
     refresh_tokens: RefreshTokenCodec
     retry_markers: RetryMarkerCodec
+    _keyring: Keyring
 
     def __init__(
         self,
@@ -83,6 +82,23 @@ class SigningKeys:
         self._lock = asyncio.Lock()
         self._next_reload = 0.0
         self._reload_failure: StoreUnavailable | None = None
+        self._followers: list[Callable[[Keyring], None]] = []
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys for access tokens, a snapshot that is replaced whole."""
+        return self._keyring
+
+    @keyring.setter
+    def keyring(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        for take in self._followers:
+            take(keyring)
+
+    def follow(self, take: Callable[[Keyring], None]) -> None:
+        """Give the keyring now, and another one whenever it is replaced: for those who ask too often to look here."""
+        self._followers.append(take)
+        take(self._keyring)
 
     async def start(self) -> None:
         """Load the keys, or make the first ones; of many workers that start together one makes them.
@@ -192,7 +208,7 @@ class SigningKeys:
 
     def _use(self, keyring: Keyring) -> None:
         # Another keyring means other keys: whoever can make us load them again must not make us forget what they prove.
-        if not hasattr(self, "keyring") or keyring.keys != self.keyring.keys:
+        if not hasattr(self, "_keyring") or keyring.keys != self.keyring.keys:
             self.keyring = keyring
 
 

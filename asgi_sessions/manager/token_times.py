@@ -86,8 +86,8 @@ class TokenTimes:
             return replace(token, expires_at=NO_TIME)
         return replace(token, expires_at=min(token.expires_at, token.issued_at + self.covered))
 
-    async def learn(self, token: AccessToken) -> bool:
-        """A token has no time: perhaps another worker's lifetime is longer than was known.
+    async def look_again(self, token: AccessToken) -> bool:
+        """`look`, where the token has no time: perhaps another worker's lifetime is longer than was known.
 
         Returns:
             Whether a second look at the token is worth it. The database is asked at most once a second.

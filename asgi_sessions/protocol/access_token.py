@@ -15,8 +15,7 @@ from typing import Any, Final, NoReturn
 from jwt import PyJWS, PyJWTError
 
 from asgi_sessions.errors import TryRefreshToken
-from asgi_sessions.protocol import json_value, rotation, user_id
-from asgi_sessions.protocol.key_id import KEY_ID_PATTERN
+from asgi_sessions.protocol import json_value, key_id, rotation, user_id
 from asgi_sessions.protocol.keyring import ALGORITHMS, TOKEN_TYPE, Keyring, SigningKey
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
@@ -51,7 +50,7 @@ _JWS = PyJWS(algorithms=list(ALGORITHMS))
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.(?:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]|[A-Za-z0-9_-]{85}[AQgw])")
 _HEADER = re.compile(
     r'\{"alg":"(?:%s)","kid":"(%s)","typ":"%s"\}'  # noqa: UP031  # braces are literal here
-    % ("|".join(ALGORITHMS), KEY_ID_PATTERN, re.escape(TOKEN_TYPE))
+    % ("|".join(ALGORITHMS), key_id.PATTERN, re.escape(TOKEN_TYPE))
 )
 
 
@@ -74,7 +73,7 @@ class AccessLineage:
     Attributes:
         generation: Counts from 0.
         token_hash: SHA-256 of the refresh token's secret; never the secret.
-        issued_at: ms.
+        issued_at: The refresh token's, ms.
         parent_hash: SHA-256 of the parent's secret; None for generation 0.
         parent_issued_at: ms; None for generation 0.
         grandparent_hash: SHA-256 of the grandparent's secret; None for generations 0 and 1.

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from asgi_sessions.errors import PayloadTooLarge
-
 __all__ = [
     "ACCESS_COOKIE",
     "ID_REFRESH_COOKIE",
@@ -16,7 +14,6 @@ __all__ = [
     "RETRY_COOKIE",
     "CookieSpec",
     "SameSite",
-    "check_size",
     "only_value",
     "parse",
     "prefixed_name",
@@ -40,6 +37,8 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 token
 _VALUE: Final = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # RFC 6265, cookie-octet
 _PATH: Final = re.compile(r"/[\x20-\x3a\x3c-\x7e]{0,1023}")  # browsers ignore attributes above 1024 bytes
 _DOMAIN: Final = re.compile(r"\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+
+_SPACE: Final = " \t"
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -65,43 +64,52 @@ def parse(header_values: Iterable[str | bytes]) -> dict[str, list[str]]:
     for header in header_values:
         text = header.decode("latin-1") if isinstance(header, bytes) else header
         for piece in text.split(";"):
-            chunk = piece.strip(" \t")
-            if not chunk:
-                continue
-            name, equals, value = chunk.partition("=")
-            if not equals:
-                name, value = "", chunk
-            found.setdefault(name.strip(" \t"), []).append(value.strip(" \t"))
+            if piece.strip(_SPACE):
+                name, value = _cookie(piece)
+                found.setdefault(name, []).append(value)
     return found
 
 
 def values(raw_headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
-    """Every value of one cookie, as ``parse`` would give them, without taking the other cookies apart.
+    """Every value of one cookie, as ``parse`` gives them, without taking the other cookies apart.
 
     Args:
         raw_headers: ``scope["headers"]``: names are lower-case bytes (ASGI).
         name: The cookie's name, which is not empty.
     """
+    wanted = name.decode("latin-1")
     found: list[str] = []
     for header, text in raw_headers:
-        if header == b"cookie":
-            position = text.find(name)
-            if position >= 0:
-                _collect(text, name, position, found)
+        position = text.find(name) if header == b"cookie" else -1
+        while position >= 0:
+            # The name may be a part of another name or of a value. Each piece between two semicolons is looked at
+            # once, so that no header makes this slower than linear.
+            end = text.find(b";", position)
+            end = len(text) if end < 0 else end
+            of_piece, value = _cookie(text[text.rfind(b";", 0, position) + 1 : end].decode("latin-1"))
+            if of_piece == wanted:
+                found.append(value)
+            position = text.find(name, end)
     return found
+
+
+def _cookie(piece: str) -> tuple[str, str]:
+    """The name and the value of what stands between two semicolons; without an equals sign the name is empty."""
+    name, equals, value = piece.partition("=")
+    return (name.strip(_SPACE), value.strip(_SPACE)) if equals else ("", piece.strip(_SPACE))
 
 
 def only_value(raw_headers: Iterable[tuple[bytes, bytes]], names: Sequence[bytes]) -> bytes | None:
     """The value of a cookie that is there once, written as browsers write it.
 
-    Where this finds a value ``values`` finds just the same one, for several times as much.
+    A value that this finds is the only one that ``values`` finds, which costs several times as much.
 
     Args:
         raw_headers: As for ``values``.
         names: The cookie's name, then those of others that matter where this one is missing.
 
     Returns:
-        The value; empty where the request certainly has none of the cookies. None says nothing.
+        The value; empty where the request certainly has none of the cookies. None where ``values`` has to be asked.
     """
     text = crumbs = None
     for header, value in raw_headers:
@@ -130,34 +138,6 @@ def only_value(raw_headers: Iterable[tuple[bytes, bytes]], names: Sequence[bytes
         return None
     end = text.find(b";", after)
     return text[after + 1 : len(text) if end < 0 else end].strip(b" \t") or None
-
-
-def _collect(text: bytes, name: bytes, position: int, found: list[str]) -> None:
-    while position >= 0:
-        # The name may be a part of another name or of a value: the whole piece between the semicolons
-        # decides. Each piece is looked at once, so that no header makes this slower than linear.
-        end = text.find(b";", position)
-        if end < 0:
-            end = len(text)
-        after = position + len(name)
-        if text[after : after + 1] == b"=" and (not position or text[position - 2 : position] == b"; "):
-            found.append(text[after + 1 : end].strip(b" \t").decode("latin-1"))  # as browsers write it
-        else:
-            left, equals, value = text[text.rfind(b";", 0, position) + 1 : end].partition(b"=")
-            if equals and left.strip(b" \t") == name:
-                found.append(value.strip(b" \t").decode("latin-1"))
-        position = text.find(name, end)
-
-
-def check_size(name: str, value: str) -> None:
-    """Refuse a cookie that browsers would drop. To be asked before anything is stored.
-
-    Raises:
-        PayloadTooLarge: Name and value are longer than ``MAX_SIZE`` bytes together.
-    """
-    size = len(name) + len(value)
-    if size > MAX_SIZE:
-        raise PayloadTooLarge(f"The cookie {name} would have {size} bytes; browsers keep at most {MAX_SIZE}.")
 
 
 def prefixed_name(name: str, prefix: str | None, *, secure: bool, domain: str | None, path: str) -> str:

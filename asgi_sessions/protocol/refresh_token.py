@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from asgi_sessions.protocol.envelope import Envelope
 from asgi_sessions.protocol.rotation import Lineage
-from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.protocol.session_handle import handle_of, raw_handle
 
 __all__ = ["RefreshToken", "RefreshTokenCodec", "stored_hash", "MAX_GENERATION"]
 
@@ -48,7 +48,7 @@ class RefreshToken:
         handle: The session's, 32 lower-case hex digits.
         generation: Counts from 0.
         secret: 32 random bytes, new for every token ever issued.
-        issued_at: ms.
+        issued_at: When the first token of this place in the chain was issued, ms: a twin keeps it.
         parent_hash: SHA-256 of the parent's secret; None for generation 0.
         parent_issued_at: ms; None for generation 0.
         grandparent_hash: SHA-256 of the grandparent's secret; None for generations 0 and 1.
@@ -80,7 +80,10 @@ class RefreshToken:
         )
 
     def twin(self, secret: bytes | None = None) -> "RefreshToken":
-        """The same place in the chain with a new secret: for a token that is too young to have a child."""
+        """The same place in the chain with a new secret: for a token that is too young to have a child.
+
+        `issued_at` stays that of the first token there, so that a row of twins does not put off the child.
+        """
         return replace(self, secret=secret or secrets.token_bytes(_SECRET_SIZE))
 
     @property
@@ -134,8 +137,7 @@ class RefreshTokenCodec:
         Raises:
             ValueError: The token has no such form: a handle of another kind, a generation beyond 2**63 - 1.
         """
-        if not is_handle(token.handle):
-            raise ValueError("a session handle is 32 lower-case hex digits")
+        handle = raw_handle(token.handle)
         if not 0 <= token.generation <= MAX_GENERATION:
             raise ValueError("the generation is out of range")
         if any(len(part) != 32 for part in (token.secret, token.parent_hash, token.grandparent_hash) if part):
@@ -147,7 +149,7 @@ class RefreshTokenCodec:
         )
         try:
             body = _BODY.pack(
-                bytes.fromhex(token.handle),
+                handle,
                 known,
                 token.generation,
                 token.issued_at,
@@ -171,7 +173,7 @@ class RefreshTokenCodec:
         if legacy and issued_at >= self._legacy_until:
             return None
         return RefreshToken(
-            handle.hex(),
+            handle_of(handle),
             generation,
             secret,
             issued_at,

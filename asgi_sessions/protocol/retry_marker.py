@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from asgi_sessions.protocol.envelope import Envelope
-from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.protocol.session_handle import handle_of, raw_handle
 
 __all__ = ["RetryMarkerCodec", "marker_lifetime"]
 
@@ -67,10 +67,9 @@ class RetryMarkerCodec:
         Raises:
             ValueError: The handle or a number cannot be written.
         """
-        if not is_handle(handle):
-            raise ValueError("a session handle is 32 lower-case hex digits")
+        raw = raw_handle(handle)
         try:
-            return self._envelope.wrap(_BODY.pack(bytes.fromhex(handle), generation, expires_at))
+            return self._envelope.wrap(_BODY.pack(raw, generation, expires_at))
         except struct.error as error:
             raise ValueError("the generation or the time is out of range") from error
 
@@ -91,4 +90,4 @@ class RetryMarkerCodec:
         raw, marked_generation, expires_at = cast(tuple[bytes, int, int], _BODY.unpack(body))
         if legacy and expires_at >= self._legacy_until:
             return False
-        return raw.hex() == handle and marked_generation == generation and now <= expires_at
+        return handle_of(raw) == handle and marked_generation == generation and now <= expires_at

@@ -16,9 +16,9 @@ __all__ = [
     "Windows",
     "Verdict",
     "THEFT",
+    "AGAINST",
     "decide",
     "is_young",
-    "after_promotion",
     "Service",
     "Served",
     "serve",
@@ -48,6 +48,9 @@ class Verdict(Enum):
 THEFT = frozenset({Verdict.FORK, Verdict.STALE})
 """The verdicts that end the session."""
 
+AGAINST = THEFT | {Verdict.FUTURE}
+"""The verdicts that refuse a token. None of them is final before the row was read at the strongest consistency."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
@@ -59,7 +62,7 @@ class Lineage:
     Attributes:
         generation: Counts from 0.
         token_hash: The token's own.
-        issued_at: When the token was issued, ms.
+        issued_at: When the first token of this place in the chain was issued, ms. A twin has it from that one.
         parent_hash: The parent's; None for generation 0.
         parent_issued_at: When the parent was issued, ms; None for generation 0.
         grandparent_hash: The grandparent's; None for generations 0 and 1.
@@ -153,25 +156,6 @@ def is_young(lineage: Lineage, now: int, min_refresh_age: int) -> bool:
     """
     # Tokens from a worker whose clock is ahead have a negative age; where twins are off they get none either.
     return lineage.generation >= 1 and min_refresh_age > 0 and now - lineage.issued_at < min_refresh_age
-
-
-def after_promotion(presented: Lineage, chain: Chain, now: int) -> Chain:
-    """What the row knows once a CHILD has been promoted; a row that is not its parent's stays as it is.
-
-    Args:
-        presented: The child's lineage.
-        chain: The row that `decide` saw.
-        now: The time, ms.
-    """
-    if presented.generation != chain.generation + 1:
-        return chain
-    return Chain(
-        generation=presented.generation,
-        current_hash=presented.token_hash,
-        current_issued_at=presented.issued_at,
-        previous_hash=presented.parent_hash,
-        promoted_at=now,
-    )
 
 
 class Service(Enum):

@@ -4,8 +4,13 @@ import re
 import secrets
 from typing import Any, Final, TypeGuard
 
+__all__ = ["HANDLE_DIGITS", "PATTERN", "handle_of", "is_handle", "new_handle", "raw_handle"]
+
 HANDLE_DIGITS: Final = 32
-_HANDLE = re.compile(rf"[0-9a-f]{{{HANDLE_DIGITS}}}\Z")
+PATTERN: Final = f"[0-9a-f]{{{HANDLE_DIGITS}}}"
+"""The form, as a regular expression."""
+
+_HANDLE = re.compile(rf"{PATTERN}\Z")
 
 
 def new_handle() -> str:
@@ -16,3 +21,19 @@ def new_handle() -> str:
 def is_handle(value: Any) -> TypeGuard[str]:
     """Whether `value` can be a handle at all; whatever cannot is not worth a statement."""
     return type(value) is str and _HANDLE.match(value) is not None
+
+
+def raw_handle(handle: str) -> bytes:
+    """The 16 bytes of a handle, for what is written in few bytes.
+
+    Raises:
+        ValueError: It is no handle.
+    """
+    if not is_handle(handle):
+        raise ValueError("a session handle is 32 lower-case hex digits")
+    return bytes.fromhex(handle)
+
+
+def handle_of(raw: bytes) -> str:
+    """The handle of these 16 bytes."""
+    return raw.hex()

@@ -8,7 +8,7 @@ import uuid
 from contextlib import suppress
 from typing import Final
 
-__all__ = ["MAX_BYTES", "UserId", "decode", "encode", "join", "namesakes", "split", "storable", "type_name"]
+__all__ = ["MAX_BYTES", "UserId", "decode", "encode", "join", "namesakes", "plain", "split", "storable", "type_name"]
 
 UserId = str | int | uuid.UUID
 
@@ -120,6 +120,11 @@ def storable(user_id: UserId) -> bytes | None:
         return encode(user_id)
     except ValueError:
         return None
+
+
+def plain(user_id: UserId) -> str | int:
+    """The user id as JSON: a number for an `int`, else a string. Not to be read back: the type of a UUID is lost."""
+    return user_id if isinstance(user_id, str | int) else str(user_id)
 
 
 def type_name(user_id: UserId) -> str:

@@ -1,4 +1,4 @@
-"""Who is told that a session has ended: open sockets, streams, `Session.ended()`."""
+"""Who is told that a session has ended: open sockets, streams, `Session.wait_until_ended()`."""
 
 import logging
 from collections.abc import Callable, Iterable

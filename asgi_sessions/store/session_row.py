@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field, fields
 
 from asgi_sessions.protocol.rotation import Chain, Served
+from asgi_sessions.protocol.timeouts import is_expired
 
 __all__ = ["COLUMNS", "READ_COLUMNS", "SessionRow", "is_storable"]
 
@@ -74,7 +75,7 @@ class SessionRow:
 
     def is_expired(self, now: int) -> bool:
         """Whether one of the session's timeouts has come at ``now`` (ms)."""
-        return self.expires_at <= now or self.idle_expires_at <= now
+        return is_expired(now, expires_at=self.expires_at, idle_expires_at=self.idle_expires_at)
 
 
 COLUMNS = tuple(field.name for field in fields(SessionRow))

@@ -12,7 +12,8 @@ from typing_extensions import TypeVar
 
 from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.errors import Unauthorised
-from asgi_sessions.manager.session import IssuedToken, Session
+from asgi_sessions.manager.records import IssuedToken
+from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import system_clock
@@ -168,7 +169,7 @@ class _Memory:
     async def check(self, session_handle: str) -> None:
         self.stands()
 
-    async def ended(self, access: AccessToken) -> None:
+    async def wait_until_ended(self, access: AccessToken) -> None:
         if not self.revoked:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(waiting)

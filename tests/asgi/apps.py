@@ -75,7 +75,9 @@ def new_manager(clock: MovableClock, **settings: Any) -> SessionManager:
 
 def manager_of(connection: HTTPConnection) -> SessionManager:
     """The manager whose middleware is nearest."""
-    return innermost(connection.scope).manager
+    manager = innermost(connection.scope).manager
+    assert isinstance(manager, SessionManager)
+    return manager
 
 
 async def login(request: Request) -> Response:

@@ -384,7 +384,7 @@ async def test_after_the_end_nothing_more_is_sent_and_no_send_waits_for_the_clie
         session = await get_session(websocket)
         await websocket.accept()
         await websocket.send_text("ready")
-        await session.ended()
+        await session.wait_until_ended()
         await websocket.send_text("secret")
 
     async with sessions:
@@ -429,7 +429,7 @@ async def asks_after_the_end(websocket: WebSocket) -> None:
     session = await get_session(websocket)
     await websocket.accept()
     await websocket.send_text("news")
-    await session.ended()
+    await session.wait_until_ended()
     await get_session(websocket)
 
 
@@ -437,7 +437,7 @@ async def closes_afterwards(websocket: WebSocket) -> None:
     session = await get_session(websocket)
     await websocket.accept()
     await websocket.send_text("news")
-    await session.ended()
+    await session.wait_until_ended()
     await websocket.close(1000)
 
 
@@ -614,7 +614,7 @@ async def test_the_socket_knows_no_session_after_its_end(sessions: SessionManage
     async def endpoint(websocket: WebSocket) -> None:
         session = await get_session(websocket)
         await websocket.accept()
-        await session.ended()
+        await session.wait_until_ended()
         for _ in range(2):
             try:
                 await get_session(websocket)

@@ -237,7 +237,7 @@ async def test_after_a_nested_managers_middleware_the_outer_ones_exchange_is_bac
 ) -> None:
     outside = new_manager(clock, cookie_prefix="__Host-staff-")
     nested = SessionMiddleware(application(sessions), sessions)
-    seen: list[SessionManager] = []
+    seen: list[object] = []
 
     async def between(scope: Scope, receive: Receive, send: Send) -> None:
         await nested(scope, receive, send)

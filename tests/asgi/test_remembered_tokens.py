@@ -31,7 +31,7 @@ def sessions(clock: MovableClock, request: pytest.FixtureRequest) -> SessionMana
 
 
 def remembered(sessions: SessionManager) -> int:
-    memory = sessions.lifecycle.verifier._verified
+    memory = sessions.lifecycle.verifier.tokens
     return len(memory.keys() | memory._old.keys())
 
 

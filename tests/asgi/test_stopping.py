@@ -189,7 +189,7 @@ async def test_a_stop_and_a_logout_together_close_once(sessions: SessionManager)
 async def test_waiting_for_a_sessions_end_goes_on(sessions: SessionManager) -> None:
     async with sessions:
         issued = await sessions.create_new_session_without_request("alice")
-        ended = asyncio.create_task(issued.session.ended())
+        ended = asyncio.create_task(issued.session.wait_until_ended())
         await asyncio.sleep(0)
         sessions.end_connections()
         for _ in range(20):

@@ -35,7 +35,7 @@ class Client:
 
     async def is_refused_soon(self) -> None:
         async with asyncio.timeout(PATIENCE):
-            await self._session.ended()
+            await self._session.wait_until_ended()
         with pytest.raises(Unauthorised):
             await self._worker.get_session_without_request(self._token)
 

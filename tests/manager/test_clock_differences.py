@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asgi_sessions import IssuedSession, SessionManager, TokenTheftDetected, Unauthorised
-from asgi_sessions.manager.refreshing import Refresher
+from asgi_sessions.manager.rotating import Rotation
 from tests.clocks import MovableClock
 from tests.manager.conftest import manager_builder
 
@@ -101,13 +101,13 @@ async def test_theft_ends_a_session_that_has_just_expired_by_this_workers_clock(
         issued = await workers.right.refresh_session_without_request(issued.refresh_token.value)
     workers.right_clock.advance(IDLE_TIMEOUT - 0.001)  # since the promotion a moment ago
     workers.ahead_clock.advance(IDLE_TIMEOUT - 0.001)  # the first token has not expired yet, nor has the session
-    theft = Refresher.theft
+    theft = Rotation.theft
 
-    async def theft_after_the_end(self: Refresher, *arguments: Any) -> Any:
+    async def theft_after_the_end(self: Rotation, *arguments: Any) -> Any:
         workers.ahead_clock.now = workers.right_clock.now + round(AHEAD * 1000)
         await theft(self, *arguments)
 
-    monkeypatch.setattr(Refresher, "theft", theft_after_the_end)
+    monkeypatch.setattr(Rotation, "theft", theft_after_the_end)
     with pytest.raises(TokenTheftDetected):
         await workers.ahead.refresh_session_without_request(first.refresh_token.value)
     with pytest.raises(Unauthorised):

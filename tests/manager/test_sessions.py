@@ -294,7 +294,7 @@ async def test_an_update_after_an_old_backup_was_restored_goes_on_from_there(run
     issued = await login(running, jwt_payload=0)
     for value in (1, 2):
         await issued.session.update_jwt_payload(value)
-    row = await running.lifecycle._standing.row(issued.session.session_handle)
+    row = await running.lifecycle._liveness.live_row(issued.session.session_handle)
     await running.lifecycle._sessions._run(
         text("UPDATE asgi_sessions_sessions SET payload_version = 0 WHERE handle = :handle"), {"handle": row.handle}
     )

@@ -13,11 +13,11 @@ from asgi_sessions.protocol.rotation import (
     Service,
     Verdict,
     Windows,
-    after_promotion,
     decide,
     is_young,
     serve,
 )
+from tests.rotation_model.promotion import after_promotion
 
 NOW = 1_700_000_000_000
 W, P = 120_000, 90_000

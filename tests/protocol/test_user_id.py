@@ -153,3 +153,9 @@ def test_whom_else_an_id_may_mean(given_id: user_id.UserId, namesakes: list[user
             user_id.namesakes(given_id)
     else:
         assert user_id.namesakes(given_id) == namesakes
+
+
+@pytest.mark.parametrize(("given_id", "plain"), [("42", "42"), (42, 42), (some_uuid, str(some_uuid))])
+def test_as_json_a_number_stays_one(given_id: user_id.UserId, plain: str | int) -> None:
+    shown = user_id.plain(given_id)
+    assert (type(shown), shown) == (type(plain), plain)

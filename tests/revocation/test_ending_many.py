@@ -185,10 +185,10 @@ async def watched(request: pytest.FixtureRequest, url: str) -> AsyncIterator[Sho
 async def test_whoever_waits_here_hears_of_it_at_once(watched: Shop, end: End) -> None:
     _, (kept, *ended) = await logged_in(watched, 3)
     other = await session_of(watched, await watched.login("bob"))
-    waiting = [asyncio.create_task(session.ended()) for session in ended]
-    others = [asyncio.create_task(other.ended())]
+    waiting = [asyncio.create_task(session.wait_until_ended()) for session in ended]
+    others = [asyncio.create_task(other.wait_until_ended())]
     if end is not all_of_them:
-        others.append(asyncio.create_task(kept.ended()))
+        others.append(asyncio.create_task(kept.wait_until_ended()))
     await asyncio.sleep(0.05)
     await end(watched.manager, kept, ended)
     done, _ = await asyncio.wait(waiting, timeout=PATIENCE)
@@ -203,7 +203,7 @@ async def test_where_the_database_does_not_say_who_lives_all_connections_of_the_
     watched: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, (session,) = await logged_in(watched, 1)
-    waiting = asyncio.create_task(session.ended())
+    waiting = asyncio.create_task(session.wait_until_ended())
     await asyncio.sleep(0.05)
 
     async def down(*_: Any, **__: Any) -> Any:
@@ -218,8 +218,8 @@ async def test_where_the_database_does_not_say_who_lives_all_connections_of_the_
 async def test_a_statement_more_finds_out_who_of_those_is_over_and_none_where_nobody_waits(watched: Shop) -> None:
     _, (session, left) = await logged_in(watched, 2)
     await watched.login("bob")
-    waiting = asyncio.create_task(session.ended())
-    leaving = asyncio.create_task(left.ended())
+    waiting = asyncio.create_task(session.wait_until_ended())
+    leaving = asyncio.create_task(left.wait_until_ended())
     await asyncio.sleep(0.05)
     leaving.cancel()
     await asyncio.wait([leaving])

@@ -1,7 +1,7 @@
 """How a server answers: the product's own rotation, as a policy that the model can drive.
 
-Everything that decides is the product's: `decide`, `is_young` and `after_promotion`. What is added here is the order
-in which the session manager calls them (manager/refreshing.py and manager/verifying.py).
+Everything that decides is the product's, `decide`, `is_young` and `serve`. What is added here is the order
+in which the session manager calls them (manager/rotating.py, refreshing.py and token_first_use.py).
 """
 
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from asgi_sessions.protocol.rotation import (
     Service,
     Verdict,
     Windows,
-    after_promotion,
     decide,
     is_overtaken,
     is_young,
     serve,
 )
 from tests.rotation_model.parts import FRESH, NEVER, UNIT_MS, Row, Token
+from tests.rotation_model.promotion import after_promotion
 
 
 class Kind(Enum):

@@ -8,6 +8,7 @@ import pytest
 
 from asgi_sessions.protocol.rotation import Lineage
 from asgi_sessions.store.repository import SessionRepository, SessionRow
+from tests.rotation_model.promotion import after_promotion
 from tests.store.rows import HOUR, NOW, child_of, session_row, stored
 
 WINDOW = 120_000
@@ -41,6 +42,17 @@ async def test_a_child_moves_the_chain(sessions: SessionRepository) -> None:
         idle_expires_at=NOW + 2000 + 2 * HOUR,
         session_info=None,
     )
+
+
+@pytest.mark.parametrize("of_sibling", [False, True])
+async def test_the_chain_is_what_the_model_of_rotation_says(of_sibling: bool, sessions: SessionRepository) -> None:
+    row = second_generation()
+    await sessions.insert(row)
+    child = child_of_sibling(NOW) if of_sibling else child_of(row)
+    assert await promote(sessions, child, now=NOW + 2000)
+    found = await sessions.find("h1")
+    assert found is not None
+    assert found.chain == after_promotion(child, row.chain, NOW + 2000)
 
 
 async def test_promoting_twice_is_refused(sessions: SessionRepository) -> None:

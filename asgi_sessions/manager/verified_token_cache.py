@@ -1,4 +1,6 @@
-"""The memory of verified access tokens: what a worker has checked once it need not check again."""
+"""The cache of verified access tokens: what a worker has verified once it need not verify again."""
+
+from collections.abc import Callable
 
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
@@ -7,35 +9,41 @@ TOKEN_BYTES = 1_300
 """What an entry takes beside its texts, about: the token's values, and the memory's own."""
 
 
-class VerifiedTokens(dict[bytes, AccessToken | None]):
-    """By their text, bounded in bytes. Whoever asks compares the expiry, and looks for a revocation, each time.
+class VerifiedTokenCache(dict[bytes, AccessToken | None]):
+    """Tokens by their text, bounded in bytes. Whoever asks compares the expiry, and looks for a revocation, each time.
 
-    ``tokens[text]`` is the token that the text was verified to be; None if it was not, or so long ago that it is
-    forgotten. Only what has been verified is ever remembered. Half of the space is for the newest tokens, which are the
-    dictionary's own. When it is full, or a token's lifetime has passed, the next new token makes them the older half,
-    and what was the older half is forgotten unless it was used meanwhile. So tokens that have expired are let go.
+    ``tokens[text]`` is what the text says, from here or from ``verify``. Only what was verified is ever remembered.
+
+    Half of the space is for the newest tokens, which are the dictionary's own. When it is full, or a token's lifetime
+    has passed, the next new token makes them the older half, and what was the older half is forgotten unless it was
+    used meanwhile. So tokens that have expired are let go.
 
     Args:
         max_bytes: For texts and values together; 0 remembers nothing.
         lifetime: Of a token, ms.
         clock: The time.
+        verify: Told of each text that is not held here. May `remember` it, and returns what it says.
     """
 
-    __slots__ = ("_clock", "_half", "_lifetime", "_old", "_size", "_turns_at")
+    __slots__ = ("_clock", "_half", "_lifetime", "_old", "_size", "_turns_at", "_verify")
 
-    def __init__(self, max_bytes: int, lifetime: int, clock: Clock) -> None:
+    def __init__(
+        self, max_bytes: int, lifetime: int, clock: Clock, verify: Callable[[bytes], AccessToken | None]
+    ) -> None:
         super().__init__()
         self._half = max_bytes // 2
         self._lifetime = lifetime
         self._clock = clock
+        self._verify = verify
         self._old: dict[bytes, AccessToken | None] = {}
         self._size = 0
         self._turns_at = clock() + lifetime
 
     def __missing__(self, text: bytes) -> AccessToken | None:
         found = self._old.get(text)
-        if found is not None:
-            self.remember(text, found, self._clock())
+        if found is None:
+            return self._verify(text)
+        self.remember(text, found, self._clock())
         return found
 
     def remember(self, text: bytes, token: AccessToken, now: int) -> None:
@@ -52,7 +60,7 @@ class VerifiedTokens(dict[bytes, AccessToken | None]):
         self._size += size
 
     def forget(self) -> None:
-        """Forget everything: the keys have changed."""
+        """Forget everything: the keys, or the clock, have changed."""
         self.clear()
         self._old = {}
         self._size = 0

@@ -1,4 +1,4 @@
-"""`Session.ended()`: returns when the session is over, and leaves nothing behind."""
+"""`Session.wait_until_ended()`: returns when the session is over, and leaves nothing behind."""
 
 import asyncio
 import time
@@ -43,8 +43,8 @@ async def returns(wait: "asyncio.Task[None]") -> None:
 async def test_it_returns_when_the_session_is_revoked(new_manager: NewManager, check: str) -> None:
     async with new_manager(revocation_check=check) as sessions:
         session, other = await new_session(sessions), await new_session(sessions)
-        waits = [asyncio.create_task(session.ended()) for _ in range(3)]
-        kept = asyncio.create_task(other.ended())
+        waits = [asyncio.create_task(session.wait_until_ended()) for _ in range(3)]
+        kept = asyncio.create_task(other.wait_until_ended())
         while waiting(sessions) < 4:
             await asyncio.sleep(0.001)
         await session.revoke_session()
@@ -59,7 +59,7 @@ async def test_it_returns_when_the_session_is_revoked(new_manager: NewManager, c
 async def test_it_returns_when_all_of_a_users_sessions_are(new_manager: NewManager) -> None:
     async with new_manager() as sessions:
         session = await new_session(sessions)
-        wait = asyncio.create_task(session.ended())
+        wait = asyncio.create_task(session.wait_until_ended())
         await asyncio.sleep(0)
         await sessions.revoke_all_sessions_for_user("alice")
         await returns(wait)
@@ -68,7 +68,7 @@ async def test_it_returns_when_all_of_a_users_sessions_are(new_manager: NewManag
 async def test_it_returns_at_a_theft(new_manager: NewManager, clock: MovableClock) -> None:
     async with new_manager() as sessions:
         issued = await sessions.create_new_session_without_request("alice")
-        wait = asyncio.create_task(issued.session.ended())
+        wait = asyncio.create_task(issued.session.wait_until_ended())
         mine = issued.refresh_token.value
         for _ in range(2):
             clock.advance(250)
@@ -84,7 +84,7 @@ async def test_it_returns_at_a_theft(new_manager: NewManager, clock: MovableCloc
 async def test_it_returns_at_the_absolute_timeout_and_not_before(new_manager: NewManager, clock: MovableClock) -> None:
     async with new_manager() as sessions:
         session = await new_session(sessions)
-        wait = asyncio.create_task(session.ended())
+        wait = asyncio.create_task(session.wait_until_ended())
         await asyncio.sleep(0)
         clock.advance(-1, days=100)
         await asyncio.sleep(0.05)
@@ -100,7 +100,7 @@ async def test_it_returns_after_the_idle_timeout_at_the_next_liveness_sweep(
     monkeypatch.setattr(liveness_sweep, "LIVENESS_SWEEP_SECONDS", 0.0)
     async with new_manager(idle_timeout="1h", revocation_poll_interval="10ms") as sessions:
         session = await new_session(sessions)
-        wait = asyncio.create_task(session.ended())
+        wait = asyncio.create_task(session.wait_until_ended())
         await asyncio.sleep(0)
         clock.advance(3600)
         await asyncio.sleep(0.05)
@@ -114,7 +114,7 @@ async def test_a_clock_that_is_set_back_meanwhile_does_not_end_it_early(
 ) -> None:
     async with new_manager(absolute_timeout=1, idle_timeout=1, access_token_lifetime=1) as sessions:
         session = await new_session(sessions)
-        wait = asyncio.create_task(session.ended())
+        wait = asyncio.create_task(session.wait_until_ended())
         await asyncio.sleep(0)
         clock.advance(-10)
         await asyncio.sleep(1.1)  # the first timer has run out by now
@@ -129,7 +129,7 @@ async def test_it_returns_within_real_time() -> None:
     async with SessionManager(sessions.settings) as real:
         session = await new_session(real)
         began = time.monotonic()
-        await asyncio.wait_for(session.ended(), PATIENCE)
+        await asyncio.wait_for(session.wait_until_ended(), PATIENCE)
         assert time.monotonic() - began > 0.9
 
 
@@ -137,7 +137,7 @@ async def test_cancelled_it_leaves_no_listener_and_no_timer(new_manager: NewMana
     async with new_manager() as sessions:
         session = await new_session(sessions)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(session.ended(), 0.01)
+            await asyncio.wait_for(session.wait_until_ended(), 0.01)
         assert waiting(sessions) == 0
         loop = asyncio.get_running_loop()
         timers = [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
@@ -149,7 +149,7 @@ async def test_of_a_session_that_is_over_it_returns_at_once(new_manager: NewMana
         session = await new_session(sessions)
         await session.revoke_session()
         for _ in range(2):
-            await asyncio.wait_for(session.ended(), PATIENCE)
+            await asyncio.wait_for(session.wait_until_ended(), PATIENCE)
         assert waiting(sessions) == 0
 
 
@@ -164,14 +164,14 @@ async def test_also_where_that_is_so_long_ago_that_the_feed_has_forgotten_it(
             for _ in range(2):
                 sessions.lifecycle._feed._revoked.age()
         clock.advance(3600)
-        await asyncio.wait_for(session.ended(), PATIENCE)
+        await asyncio.wait_for(session.wait_until_ended(), PATIENCE)
 
 
 async def test_of_an_old_session_that_stands_it_waits(new_manager: NewManager, clock: MovableClock) -> None:
     async with new_manager() as sessions:
         session = await new_session(sessions)
         clock.advance(3600)
-        wait = asyncio.create_task(session.ended())
+        wait = asyncio.create_task(session.wait_until_ended())
         await asyncio.sleep(0.05)
         assert not wait.done()
         await session.revoke_session()
@@ -189,7 +189,7 @@ async def test_of_an_old_session_it_says_when_the_database_cannot_be_asked(
         clock.advance(3600)
         monkeypatch.setattr(SessionRepository, "find", unavailable)
         with pytest.raises(StoreUnavailable):
-            await asyncio.wait_for(session.ended(), PATIENCE)
+            await asyncio.wait_for(session.wait_until_ended(), PATIENCE)
         assert waiting(sessions) == 0
 
 
@@ -198,7 +198,15 @@ async def test_it_returns_when_another_process_ends_the_session(store_url: str, 
     quick = {"revocation_poll_interval": 0.1}
     async with build(**quick) as here, build(**quick) as there:
         session = await new_session(here)
-        wait = asyncio.create_task(session.ended())
+        wait = asyncio.create_task(session.wait_until_ended())
         await asyncio.sleep(0)
         assert await there.revoke_all_sessions_for_user("alice") == 1
         await returns(wait)
+
+
+async def test_the_name_of_before_still_works_and_says_what_it_is_called_now(new_manager: NewManager) -> None:
+    async with new_manager() as sessions:
+        session = await new_session(sessions)
+        await session.revoke_session()
+        with pytest.warns(DeprecationWarning, match="wait_until_ended"):
+            await asyncio.wait_for(session.ended(), PATIENCE)

@@ -1,4 +1,4 @@
-"""The memory of verified tokens: bounded in bytes, the newest stay, what has expired goes."""
+"""The cache of verified tokens: bounded in bytes, the newest stay, what has expired goes."""
 
 import gc
 import secrets
@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from asgi_sessions.manager.verified import TOKEN_BYTES, VerifiedTokens
+from asgi_sessions.manager.verified_token_cache import TOKEN_BYTES, VerifiedTokenCache
 from asgi_sessions.protocol.access_token import AccessToken
 from tests.clocks import START, MovableClock
 
@@ -14,8 +14,8 @@ TEXT_BYTES = 500
 LIFETIME = 300_000
 
 
-def memory_of(max_bytes: int, clock: MovableClock | None = None) -> VerifiedTokens:
-    return VerifiedTokens(max_bytes, LIFETIME, clock or MovableClock())
+def memory_of(max_bytes: int, clock: MovableClock | None = None) -> VerifiedTokenCache:
+    return VerifiedTokenCache(max_bytes, LIFETIME, clock or MovableClock(), lambda _: None)
 
 
 def new_token(payload_bytes: int = 20) -> tuple[bytes, AccessToken]:

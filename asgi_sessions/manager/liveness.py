@@ -1,0 +1,86 @@
+"""The liveness check: is a session in the database, not expired and not revoked?
+
+Two rules stand here and nowhere else:
+
+*Nobody is refused on a read that may be stale.* A row that is missing, has expired or speaks against whoever asks is
+read again at the strongest consistency that the engine offers. Only a tombstone counts at once, since it is final.
+
+*What this worker has ended is over*, also where the database's node that answers has not heard of it.
+"""
+
+from collections.abc import Callable
+
+from asgi_sessions.errors import Unauthorised
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.revocation.feed import RevocationFeed
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.repository import SessionRepository, SessionRow
+
+REPLACED = "replaced"
+"""The reason in the tombstone of a session that a new login in the same jar has ended."""
+
+
+def _has_nothing_against(_: SessionRow) -> bool:
+    return False
+
+
+class LivenessCheck:
+    """Reads the rows of live sessions, and turns all others into errors.
+
+    Args:
+        settings: For how long a replaced session's jar may still send its cookies.
+        sessions: Where.
+        feed: What this worker knows of ended sessions; None with ``revocation_check="none"``.
+        clock: The time, ms.
+    """
+
+    def __init__(
+        self, settings: SessionSettings, sessions: SessionRepository, feed: RevocationFeed | None, clock: Clock
+    ) -> None:
+        self._sessions = sessions
+        self._feed = feed
+        self._clock = clock
+        self._replaced_recently = settings.late_parent_window_ms
+
+    async def live_row(
+        self, handle: str, *, fresh: bool = False, speaks_against: Callable[[SessionRow], bool] = _has_nothing_against
+    ) -> SessionRow:
+        """The row of a live session.
+
+        Args:
+            handle: Which session.
+            fresh: Read at the strongest consistency at once.
+            speaks_against: Whether the caller would refuse or accuse somebody on account of a live row. What is
+                returned is then a fresh read.
+
+        Raises:
+            Unauthorised: Unknown, expired or revoked.
+            StoreUnavailable: The database did not answer.
+        """
+        ended_here = self._feed is not None and handle in self._feed
+        fresh = fresh or ended_here
+        row = await self._sessions.find(handle, fresh=fresh)
+        if not fresh and (row is None or (row.revoked_at is None and self._doubts(row, speaks_against))):
+            row = await self._sessions.find(handle, fresh=True)
+        if row is None:
+            raise Unauthorised
+        if row.revoked_at is not None:
+            raise self._revoked(row)
+        if row.is_expired(self._clock()):
+            raise Unauthorised
+        if ended_here:
+            raise Unauthorised(clear_cookies=False)
+        return row
+
+    def _doubts(self, row: SessionRow, speaks_against: Callable[[SessionRow], bool]) -> bool:
+        return (
+            row.is_expired(self._clock())
+            or (self._feed is not None and self._feed.expects_tombstones_of(row.user_id))
+            or speaks_against(row)
+        )
+
+    def _revoked(self, row: SessionRow) -> Unauthorised:
+        # The jar of a session that a login has just replaced already holds the next one: clearing would log that out.
+        revoked_at = row.revoked_at or 0
+        recently = self._replaced_recently > 0 and self._clock() - revoked_at <= self._replaced_recently
+        return Unauthorised(clear_cookies=not (row.revoked_reason == REPLACED and recently))

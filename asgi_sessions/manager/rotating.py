@@ -1,0 +1,137 @@
+"""Rotation on a session's row: what a presented token is there, and what follows from it: promotion, or theft.
+
+``protocol/rotation.py`` decides; here its decisions meet the database. Refresh tokens are judged at a refresh, and with
+``promote_on="first_use"`` access tokens at their first use: both by the same functions.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import NoReturn
+
+from asgi_sessions.errors import TokenTheftDetected, Unauthorised
+from asgi_sessions.manager.liveness import LivenessCheck
+from asgi_sessions.manager.once_per_minute import OncePerMinute
+from asgi_sessions.manager.revoking import Revoker
+from asgi_sessions.protocol import user_id
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.rotation import AGAINST, Lineage, Verdict, Windows, decide
+from asgi_sessions.protocol.timeouts import idle_expiry
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.failures import StatementInterrupted
+from asgi_sessions.store.repository import SessionRepository, SessionRow
+
+MAX_READS = 4
+"""The first decision and three more after a lost promotion; each loss means that another request has won."""
+
+_log = logging.getLogger(__name__)
+
+
+def _serves(_: SessionRow, __: Verdict) -> bool:
+    return False
+
+
+class Rotation:
+    """Judges tokens by the rows of their sessions, and moves the rows on.
+
+    Args:
+        settings: The windows, and the idle timeout.
+        sessions: Where.
+        liveness: Reads the rows.
+        revoker: Ends a session whose token was stolen.
+        clock: The time, ms.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        sessions: SessionRepository,
+        liveness: LivenessCheck,
+        revoker: Revoker,
+        clock: Clock,
+    ) -> None:
+        self._idle_timeout = settings.idle_timeout_ms
+        self._sessions = sessions
+        self._liveness = liveness
+        self._revoker = revoker
+        self._clock = clock
+        self._restored = OncePerMinute(_log, logging.CRITICAL, clock)
+        self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
+
+    async def judge(
+        self,
+        handle: str,
+        lineage: Lineage,
+        *,
+        fresh: bool = False,
+        retried: bool = False,
+        refuses: Callable[[SessionRow, Verdict], bool] = _serves,
+    ) -> tuple[SessionRow, Verdict]:
+        """Read the row and decide, without consequences.
+
+        Args:
+            handle: The session.
+            lineage: The presented token's.
+            fresh: Read at the strongest consistency at once. What speaks against the token is read so in any case.
+            retried: See `protocol.rotation.decide`.
+            refuses: Whether the caller would refuse the request on account of this row and verdict, though the verdict
+                is not `AGAINST` the token.
+
+        Raises:
+            Unauthorised: No live session.
+        """
+
+        def verdict_on(row: SessionRow) -> Verdict:
+            return decide(lineage, row.chain, now=self._clock(), windows=self._windows, retried=retried)
+
+        def speaks_against(row: SessionRow) -> bool:
+            verdict = verdict_on(row)
+            return verdict in AGAINST or refuses(row, verdict)
+
+        row = await self._liveness.live_row(handle, fresh=fresh, speaks_against=speaks_against)
+        return row, verdict_on(row)
+
+    async def promote(self, handle: str, lineage: Lineage, expires_at: int, *, served: bool = False) -> bool:
+        """Make a child the current token. False where the row has moved: read again.
+
+        Args:
+            handle: The session.
+            lineage: The child's.
+            expires_at: The session's absolute timeout, ms.
+            served: Whether its request is served without tokens.
+        """
+        now = self._clock()
+        try:
+            return await self._sessions.promote(
+                handle,
+                lineage,
+                now=now,
+                idle_expires_at=self.idle_expiry(now, expires_at),
+                sibling_window=self._windows.sibling,
+                served=served,
+            )
+        except StatementInterrupted:
+            return False  # done or not: the next read tells
+
+    def idle_expiry(self, now: int, expires_at: int) -> int:
+        """When a session that is used now ends unless it is used again, ms.
+
+        Args:
+            now: ms.
+            expires_at: Its absolute timeout, ms.
+        """
+        return idle_expiry(now, idle_timeout=self._idle_timeout, expires_at=expires_at)
+
+    async def theft(self, row: SessionRow, verdict: Verdict) -> NoReturn:
+        """Revoke the session and raise.
+
+        Raises:
+            TokenTheftDetected: Always, once the session is revoked.
+            StoreUnavailable: It could not be revoked: no verdict either.
+        """
+        await self._revoker.theft(row, verdict.name.lower())
+        raise TokenTheftDetected(row.handle, user_id.decode(row.user_id))
+
+    def newer_than_database(self, handle: str) -> Unauthorised:
+        """The error for `Verdict.FUTURE`, said loudly: a backup was restored."""
+        self._restored.say("Session %s: its token is newer than the database. Was an old backup restored?", handle)
+        return Unauthorised()
