@@ -393,7 +393,7 @@ class Exchange:
                 if not (inline and carried.refresh):
                     raise
             except Unauthorised:
-                if not (inline and await self._is_left_over(lifecycle, carried, access)):
+                if not (inline and await presented.is_left_over(lifecycle, carried, access)):
                     raise
         if not inline:
             self._supertokens_needs_id(carried)
@@ -422,13 +422,7 @@ class Exchange:
     async def _refresh(
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool
     ) -> Session[Any, Any]:
-        try:
-            token = await presented.refresh_token(lifecycle, carried, access)
-        except Unauthorised:
-            if access is None or not await self._is_left_over(lifecycle, carried, access):
-                raise
-            access = None
-            token = await presented.refresh_token(lifecycle, carried, access)
+        token, access = await presented.refresh_token(lifecycle, carried, access)
         began = self._now(lifecycle)
         if inline and not self._guard.may_refresh_inline():
             raise _NotHere
@@ -454,23 +448,6 @@ class Exchange:
             if not refreshed.served:
                 raise already_rotated(late)
         return self._take(refreshed.access, lifecycle)
-
-    async def _is_left_over(self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken) -> bool:
-        """Whether an access token of a session that has ended lies beside the refresh token of another session.
-
-        A late answer of an older version, or of a login in another tab, has put it over the newer one. It opens
-        nothing, so the refresh token alone counts; but only where nobody but this host can have set that.
-        """
-        if carried.bearer or len(carried.refresh) != 1 or not self._transport.only_host_sets_refresh:
-            return False
-        other = await lifecycle.refresher.authentic(carried.refresh[0])
-        if other is None or other.handle == access.handle:
-            return False
-        try:
-            await lifecycle.check(access.handle)
-        except Unauthorised:
-            return True
-        return False
 
     async def _handles_in(self, lifecycle: Lifecycle, carried: Credentials) -> list[str]:
         """Every session that the request proves to hold, and that of a login on this very connection."""

@@ -46,6 +46,7 @@ class Credentials:
         names: The names of our cookies that came, earlier ones included, whatever they hold.
         left_access: Access tokens of earlier cookies, which do not count beside the present ones. A logout ends theirs.
         left_refresh: The same of refresh tokens.
+        only_host_sets_refresh: Whether nobody but this host can have set the refresh cookie.
     """
 
     bearer: bool
@@ -56,6 +57,7 @@ class Credentials:
     names: Collection[str] = ()
     left_access: Sequence[str] = field(default=(), repr=False)
     left_refresh: Sequence[str] = field(default=(), repr=False)
+    only_host_sets_refresh: bool = False
 
     @property
     def empty(self) -> bool:
@@ -101,7 +103,7 @@ class Transport:
         if self.id_refresh:
             self._older[self.id_refresh] = self._earlier(ID_REFRESH_COOKIE, self.id_refresh)
         # Where the prefix says so; a cookie of an earlier name, domain or path may be anybody's.
-        self.only_host_sets_refresh = self.refresh.name.lower().startswith("__host-") and not self._older[self.refresh]
+        self._only_host_sets_refresh = self.refresh.name.lower().startswith("__host-") and not self._older[self.refresh]
         self._all_older = [(cookie, older) for cookie in self._session_cookies for older in self._older[cookie]]
         self._names = {cookie: cookie.name.encode() for cookie in [*self._session_cookies, self.retry]}
         # Names alone: a cookie of the same name and another domain or path comes as one more copy.
@@ -159,6 +161,7 @@ class Transport:
             names=names,
             left_access=left[self.access],
             left_refresh=left[self.refresh],
+            only_host_sets_refresh=self._only_host_sets_refresh,
         )
 
     def answers_in_headers(self, headers: RawHeaders) -> bool:
