@@ -13,6 +13,7 @@ from asgi_sessions.asgi import presented
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS, Answer
 from asgi_sessions.asgi.cross_site import CrossSiteGuard
 from asgi_sessions.asgi.error_responses import answerable, install_default_handler
+from asgi_sessions.asgi.termination import Termination
 from asgi_sessions.asgi.transport import Credentials, Transport, header_values, request_path
 from asgi_sessions.errors import (
     ConfigurationError,
@@ -37,7 +38,6 @@ from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.protocol.user_id import UserId
 
 if TYPE_CHECKING:
-    from asgi_sessions.asgi.ending import Ending
     from asgi_sessions.manager.manager import SessionManager
 
 _ADDRESS = re.compile(r"[0-9A-Za-z.:_-]{1,45}")  # the longest IPv6 address has 45 characters
@@ -85,7 +85,7 @@ class Exchange:
         receive: What the application hears.
         session: What the application has been given. It lets go of the exchange when the application has returned, lest
             the two keep each other alive.
-        ending: The end of a connection that may outlast its session.
+        termination: Ends a connection that may outlast its session; None for any other.
         arrived_at: When the connection came, ms, by this worker's own clock; see `_arrived`.
         begun_answer: What leaves with the response, as far as there is any of it; None where that is a Vary at most.
     """
@@ -103,11 +103,11 @@ class Exchange:
         "_transport",
         "arrived_at",
         "begun_answer",
-        "ending",
         "manager",
         "outer",
         "receive",
         "session",
+        "termination",
     )
 
     def __init__(
@@ -123,7 +123,7 @@ class Exchange:
         self.outer = outer
         self.receive = receive
         self.session: Session[Any, Any] | None = None
-        self.ending: Ending | None = None
+        self.termination: Termination | None = None
         self._transport = transport
         self._scope = scope
         self._to_server = send
@@ -287,30 +287,21 @@ class Exchange:
         self.answer.access_token_changed(token, access)
 
     @property
-    def holds_session(self) -> bool:
-        """Whether the connection has a session that this very connection has not ended."""
-        return self._access is not None and (self.begun_answer is None or not self.begun_answer.over)
-
-    @property
-    def signed_out(self) -> bool:
-        """Whether the application has ended its session on this very connection, so that it knows."""
-        return self._access is not None and self.answer.signed_out == self._access.handle
+    def session_handle(self) -> str | None:
+        """The session of the connection; None if there is none, or if this very connection has ended it."""
+        if self._access is None or (self.begun_answer is not None and self.begun_answer.over):
+            return None
+        return self._access.handle
 
     @property
     def had_session(self) -> bool:
         """Whether the connection has, or had, a session."""
         return self._access is not None
 
-    def watch(
+    def watch_session(
         self, ended: Callable[[], None], outlived: Callable[[], None], stopping: Callable[[], None] | None
     ) -> Watch:
-        """Have one of these called, whichever comes first.
-
-        Args:
-            ended: When the connection's session ends.
-            outlived: When the connection's own time is over.
-            stopping: When the server begins to stop; None where that is no reason to end it.
-        """
+        """See `WatchedConnection`."""
         if self._access is None:
             raise Unauthorised
         return self.manager.lifecycle.watch(
@@ -323,7 +314,7 @@ class Exchange:
 
     async def answered(self, error: Exception) -> bool:
         """Whether the application's error needs no other answer: it has one now, or only tells of the session's end."""
-        if self.ending is not None and self.ending.consequence(error):
+        if self.termination is not None and self.termination.explains(error):
             return True
         answered = answerable(error)
         if answered is None or self.answer.started:
@@ -506,8 +497,8 @@ class Exchange:
     def _take(self, access: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
         session = self.session = Session(access, lifecycle, self)
         self._access = access
-        if self.ending is not None:
-            self.ending.session_taken()
+        if self.termination is not None:
+            self.termination.session_taken(self)
         return session
 
     async def _let_out(self, start: Message) -> None:
