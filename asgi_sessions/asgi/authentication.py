@@ -136,7 +136,7 @@ class Authentication(ConnectionMemory):
     # -- the rules
 
     async def _session_ended(self, _: Inquiry) -> None:
-        if self.answer.over:
+        if self.answer.session_has_ended:
             raise Unauthorised
 
     async def _outlasted(self, inquiry: Inquiry) -> None:

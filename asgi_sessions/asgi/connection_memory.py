@@ -97,9 +97,8 @@ class ConnectionMemory:
     @property
     def session_handle(self) -> str | None:
         """The session of the connection; None if there is none, or if this very connection has ended it."""
-        if self._access is None or (self.begun_answer is not None and self.begun_answer.over):
-            return None
-        return self._access.handle
+        ended = self.begun_answer is not None and self.begun_answer.session_has_ended
+        return None if ended or self._access is None else self._access.handle
 
     @property
     def had_session(self) -> bool:
@@ -188,7 +187,7 @@ class ConnectionMemory:
         """What has become of the connection, now that it is over."""
         answer = self.answer
         inner = self._scope.get(FINISHED_KEY) if answer.shared else None
-        return Outcome(self._access, self._presented, self._renewal, answer.over, inner)
+        return Outcome(self._access, self._presented, self._renewal, answer.session_has_ended, inner)
 
     def resume(self, arrived_at: int, outcome: Outcome | None) -> None:
         """Be a connection that is over."""
@@ -196,4 +195,4 @@ class ConnectionMemory:
         if outcome is not None:
             self._access, self._presented, self._renewal = outcome.access, outcome.presented, outcome.renewal
             if outcome.session_ended:
-                self.answer.ended(by_user=False)
+                self.answer.session_ended(by_user=False)

@@ -86,7 +86,7 @@ class Exchange(Authentication):
             self._guard.check_origin(carried, method="POST")
         async with self._one_at_a_time:
             revoked = [await lifecycle.revoker.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
-            self.answer.ended(by_user=True)
+            self.answer.session_ended(by_user=True)
         return any(revoked)
 
     def _needs_tokens(self, method: str) -> None:
@@ -142,14 +142,14 @@ class Exchange(Authentication):
         except BaseException:
             self._abandon_login()
             raise
-        self.answer.logged_in = False  # an application's mistakes from now on are no reason to end it
+        self.answer.handed_out()  # an application's mistakes from now on are no reason to end it
 
     def _abandon_login(self) -> None:
         """End a session that was begun on this connection and whose tokens have not left."""
         answer = self.begun_answer
         if answer is not None and answer.logged_in and answer.access is not None:
             self.manager.lifecycle.abandon(answer.access.handle)
-            answer.logged_in = False
+            answer.handed_out()
 
     def cut_off(self) -> None:
         """The application was cancelled, has failed, or leaves a socket without an answer to its handshake.

@@ -122,7 +122,7 @@ class _Afterwards:
     def signing_out(self, session_handle: str | None) -> None:
         pass
 
-    def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
+    def session_ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
         if by_user:
             warn_of_start(COOKIES_STAYED)
 

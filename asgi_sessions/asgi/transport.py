@@ -7,6 +7,7 @@ from typing import Any
 
 from asgi_sessions.asgi import client_protocol
 from asgi_sessions.asgi.plain_http import PlainHttpNotice
+from asgi_sessions.asgi.response_headers import RawHeaders, Vary
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.session import IssuedToken
 from asgi_sessions.protocol.access_token import AccessToken
@@ -23,14 +24,14 @@ from asgi_sessions.protocol.planted_cookies import clear_planted
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.settings import SessionSettings
 
-RawHeaders = list[tuple[bytes, bytes]]
-
 MAX_COPIES = 8
 """Of one cookie: more are an attack, not a browser's jar. So many are verified for one request and no more."""
 
 ACCESS_HEADER = b"st-access-token"
 REFRESH_HEADER = b"st-refresh-token"
 RETRY_HEADER = b"st-retry-marker"
+
+_SAYS_WHO_IT_IS = {"cookie": ["Cookie"], "header": ["Authorization"], "any": ["Authorization", "Cookie"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Transport:
     Attributes:
         names_alone: The cookies' names, the access token's first, where nothing but cookies can say who it is; None
             elsewhere.
-        vary_header: What the answer to whoever asks depends on.
+        vary: What the answer to whoever asks depends on.
     """
 
     def __init__(self, settings: SessionSettings) -> None:
@@ -111,10 +112,7 @@ class Transport:
             cookie: tuple(dict.fromkeys(one.name.encode() for one in older if one.name != cookie.name))
             for cookie, older in self._older.items()
         }
-        self.vary = {"cookie": b"Cookie", "header": b"Authorization", "any": b"Authorization, Cookie"}[
-            settings.token_transport
-        ]
-        self.vary_header = (b"vary", self.vary)
+        self.vary = Vary(*_SAYS_WHO_IT_IS[settings.token_transport])
         alone = settings.token_transport == "cookie" and not (settings.speaks_supertokens or settings.uses_csrf_tokens)
         others = (name for names in self._older_names.values() for name in names)
         self.names_alone = (*self._names.values(), *others) if alone else None

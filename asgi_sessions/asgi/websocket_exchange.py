@@ -13,8 +13,9 @@ from starlette.types import Message, Receive, Scope, Send
 from asgi_sessions.asgi.error_responses import POLICY_VIOLATION, error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.asgi.handshake import DENIAL, accepts_with_headers, can_deny
+from asgi_sessions.asgi.response_headers import RawHeaders
 from asgi_sessions.asgi.termination import FAREWELL_SECONDS, REASON, RECONNECT, RESTART, Termination
-from asgi_sessions.asgi.transport import RawHeaders, Transport
+from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import ConfigurationError, SessionError
 from asgi_sessions.manager.connection import SessionConnection
 from asgi_sessions.manager.manager import SessionManager
