@@ -5,9 +5,10 @@ from collections.abc import Iterable, MutableMapping
 from enum import Enum
 from typing import Any
 
+from asgi_sessions.asgi.credentials import Credentials
 from asgi_sessions.asgi.presented import Ambiguous
 from asgi_sessions.asgi.response_headers import RawHeaders, with_ours
-from asgi_sessions.asgi.transport import Credentials, Transport, request_path
+from asgi_sessions.asgi.transport import Transport, request_path
 from asgi_sessions.errors import TokenTheftDetected, Unauthorised
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.session import IssuedToken
@@ -280,7 +281,7 @@ class Answer:
         if self._marker is not None:
             out += transport.retry_marker(self._marker, now=now, in_headers=in_headers)
         if self._forget_older and self.tokens is None:
-            out += transport.unambiguous(self._carried(), self._scope["headers"], path)
+            out += transport.cookies.unambiguous(self._carried(), self._scope["headers"], path)
         return out
 
     def _leaves_in_headers(self) -> bool:

@@ -26,8 +26,9 @@ from typing import Any, ClassVar, TypeAlias
 from asgi_sessions.asgi import presented
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS
 from asgi_sessions.asgi.connection_memory import ConnectionMemory
+from asgi_sessions.asgi.credentials import Credentials
 from asgi_sessions.asgi.outcome import Renewal
-from asgi_sessions.asgi.transport import Credentials, request_path
+from asgi_sessions.asgi.transport import request_path
 from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.connection import UNRESOLVED, Unresolved
 from asgi_sessions.manager.lifecycle import Lifecycle
@@ -203,7 +204,7 @@ class Authentication(ConnectionMemory):
     async def _by_refresh_token(self, inquiry: Inquiry) -> AnySession:
         access = self._presented
         if not inquiry.carried.refresh:
-            if access is not None and self._transport.may_hide_refresh(request_path(self._scope)):
+            if access is not None and self._transport.cookies.may_hide_refresh(request_path(self._scope)):
                 raise TryRefreshToken  # it has the path of earlier settings: the client can ask where it comes
             raise Unauthorised
         self._guard.check(access, inquiry.csrf, bearer=inquiry.carried.bearer)

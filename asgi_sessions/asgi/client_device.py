@@ -4,7 +4,7 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from asgi_sessions.asgi.transport import header_values
+from asgi_sessions.asgi.credentials import header_values
 from asgi_sessions.manager.lifecycle import Device
 from asgi_sessions.protocol import device
 

@@ -8,9 +8,9 @@ from starlette.types import Message, Scope
 from asgi_sessions.asgi import presented
 from asgi_sessions.asgi.authentication import Authentication
 from asgi_sessions.asgi.client_device import device_of
+from asgi_sessions.asgi.credentials import Credentials
 from asgi_sessions.asgi.error_responses import answerable, install_default_handler
 from asgi_sessions.asgi.outcome import Renewal
-from asgi_sessions.asgi.transport import Credentials
 from asgi_sessions.errors import (
     ConfigurationError,
     SessionError,

@@ -9,7 +9,7 @@ attacker's. They are refused, and the answer clears all but ours.
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from asgi_sessions.asgi.transport import MAX_COPIES, Credentials
+from asgi_sessions.asgi.credentials import MAX_COPIES, Credentials
 from asgi_sessions.errors import TooManyCookies, Unauthorised
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.protocol.access_token import AccessToken
