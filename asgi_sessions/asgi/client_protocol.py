@@ -9,13 +9,12 @@ import json
 from collections.abc import Sequence
 from typing import TypedDict
 
+from asgi_sessions.asgi.response_headers import RawHeaders
 from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.lifetimes import datetime_to_ms
 from asgi_sessions.protocol.user_id import plain
 from asgi_sessions.settings import SessionSettings
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 _ID_HEADER = b"id-refresh-token"
 _FRONT_HEADER = b"front-token"

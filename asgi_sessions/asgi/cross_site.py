@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from typing import Any
 
-from asgi_sessions.asgi.transport import Credentials, header_values
+from asgi_sessions.asgi.credentials import Credentials, header_values
 from asgi_sessions.errors import CsrfRejected, TryRefreshToken
 from asgi_sessions.manager.audit import Event, record
 from asgi_sessions.manager.manager import SessionManager

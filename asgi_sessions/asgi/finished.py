@@ -10,7 +10,8 @@ from typing import Any, Final, NoReturn
 from starlette.types import Message
 
 from asgi_sessions.asgi.answer import ACCESS_TOKEN_STAYED, COOKIES_STAYED, warn_of_start
-from asgi_sessions.asgi.exchange import Exchange, Outcome
+from asgi_sessions.asgi.authentication import Authentication
+from asgi_sessions.asgi.outcome import Outcome
 from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import ConfigurationError, Unauthorised
 from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, Unresolved, reopened
@@ -55,9 +56,9 @@ class Door:
             outcome: What became of it; None where its headers say all.
             outer: That of another manager's middleware outside.
         """
-        exchange = Exchange(self._manager, self._transport, scope, None, _hear_nothing, _say_nothing)
-        exchange.resume(arrived_at, outcome)
-        finished = FinishedConnection(exchange, outer)
+        connection = Authentication(self._manager, self._transport, scope, None, _hear_nothing, _say_nothing)
+        connection.resume(arrived_at, outcome)
+        finished = FinishedConnection(connection, outer)
         if outcome is None or outcome.inner is None:
             return finished
         return reopened(scope, outcome.inner, finished)
@@ -66,14 +67,14 @@ class Door:
 class FinishedConnection:
     """A connection without an answer: its session as it was, looked at again as that of a request that is answered.
 
-    The rules are the exchange's own for a response that has started: nothing is issued, a token counts that was in time
-    when the connection came, nobody is accused of a theft, and after ``connection_lifetime`` all of it ends.
+    The rules are those of `authentication` for a response that has started: nothing is issued, a token counts that was
+    in time when the connection came, nobody is accused of a theft, and after ``connection_lifetime`` all of it ends.
     """
 
-    def __init__(self, exchange: Exchange, outer: SessionConnection | None) -> None:
-        self.manager = exchange.manager
+    def __init__(self, connection: Authentication, outer: SessionConnection | None) -> None:
+        self.manager = connection.manager
         self.outer = outer
-        self._exchange = exchange
+        self._connection = connection
 
     async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
         """Refuse to log in."""
@@ -87,7 +88,7 @@ class FinishedConnection:
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
         """Who was logged in, if that session still stands."""
-        found = await self._exchange.resolve(required=required, csrf=csrf, check_database=check_database)
+        found = await self._connection.resolve(required=required, csrf=csrf, check_database=check_database)
         if found is not None:
             found._connection = AFTERWARDS
         return found
@@ -122,7 +123,7 @@ class _Afterwards:
     def signing_out(self, session_handle: str | None) -> None:
         pass
 
-    def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
+    def session_ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
         if by_user:
             warn_of_start(COOKIES_STAYED)
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable
 
 from starlette.types import Message
 
-from asgi_sessions.asgi.ending import Ending
 from asgi_sessions.asgi.error_responses import error_response
 from asgi_sessions.asgi.exchange import Exchange
+from asgi_sessions.asgi.termination import Termination
 from asgi_sessions.errors import SessionError
 
 _END_OF_BODY = {"type": "http.response.body", "body": b"", "more_body": False}
@@ -34,9 +34,9 @@ class HTTPExchange(Exchange):
                 return self._start(message, lasts=lasts)
             self._started = True
             if self._looked:
-                headers.append(self._transport.vary_header)
-        elif self.ending is not None:
-            return self.ending.send(message, last=_ends_response(message))
+                headers.append(self._transport.vary.header)
+        elif self.termination is not None:
+            return self.termination.send(message, last=_ends_response(message))
         to_server = self._to_server  # as everywhere on this way: calling an attribute that is no method is slow
         return to_server(message)
 
@@ -51,8 +51,8 @@ class HTTPExchange(Exchange):
         await self._let_out(message)
         if lasts:
             restart = _END_OF_BODY if _is_endless(message) else None
-            self.ending = Ending(self, self._to_server, _END_OF_BODY, farewell=None, restart=restart)
-            self.ending.opened()
+            self.termination = Termination(answer, self._to_server, _END_OF_BODY, farewell=None, restart=restart)
+            self.termination.opened(self)
 
 
 def _may_last(start: Message) -> bool:

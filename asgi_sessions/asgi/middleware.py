@@ -72,8 +72,9 @@ class SessionMiddleware:
                 scope[FINISHED_KEY] = self._door, exchange.arrived_at, exchange.outcome()
             else:  # as mostly: the request's headers say all
                 scope[FINISHED_KEY] = self._door, exchange.arrived_at
-            if exchange.ending is not None:
-                await exchange.ending.finish()
+            if exchange.termination is not None:
+                exchange.cut_off()  # the application may have answered nothing at all
+                await exchange.termination.finish()
 
     async def _answer(
         self, scope: Scope, exchange: HTTPExchange | WebSocketExchange, error: Exception | CancelledError

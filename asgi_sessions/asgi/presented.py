@@ -9,7 +9,7 @@ attacker's. They are refused, and the answer clears all but ours.
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from asgi_sessions.asgi.transport import MAX_COPIES, Credentials
+from asgi_sessions.asgi.credentials import MAX_COPIES, Credentials
 from asgi_sessions.errors import TooManyCookies, Unauthorised
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.protocol.access_token import AccessToken
@@ -38,16 +38,58 @@ async def access_token(lifecycle: Lifecycle, carried: Credentials) -> AccessToke
     return found
 
 
-async def refresh_token(lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None) -> RefreshToken:
-    """The one refresh token that counts.
+async def refresh_token(
+    lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None
+) -> tuple[RefreshToken, AccessToken | None]:
+    """The one refresh token that counts, and the access token beside which it counts.
 
     Where ``__Host-`` does not protect the cookie, a subdomain can plant one. So only that of the access cookie's
     session counts; what does not match, or cannot be told apart, is refused without consequences.
+
+    Args:
+        lifecycle: The worker's.
+        carried: What the request carries.
+        access: Its access token.
+
+    Returns:
+        The refresh token, and `access`; None in place of that where it is left over (`is_left_over`).
 
     Raises:
         Unauthorised: There is none.
         Ambiguous: There are several, or too many.
     """
+    try:
+        return await _matching_refresh(lifecycle, carried, access), access
+    except Unauthorised:
+        if access is None or not await is_left_over(lifecycle, carried, access):
+            raise
+    return await _matching_refresh(lifecycle, carried, None), None
+
+
+async def is_left_over(lifecycle: Lifecycle, carried: Credentials, access: AccessToken) -> bool:
+    """Whether the access token's session has ended, and the one refresh token beside it is another session's.
+
+    A late answer of an older version, or of a login in another tab, has put that access token over the newer one. It
+    opens nothing, so the refresh token alone counts; but only where nobody but this host can have set that.
+
+    Args:
+        lifecycle: The worker's.
+        carried: What the request carries.
+        access: Its access token.
+    """
+    if len(carried.refresh) != 1 or not carried.only_host_sets_refresh:
+        return False
+    other = await lifecycle.refresher.authentic(carried.refresh[0])
+    if other is None or other.handle == access.handle:
+        return False
+    try:
+        await lifecycle.check(access.handle)
+    except Unauthorised:
+        return True
+    return False
+
+
+async def _matching_refresh(lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None) -> RefreshToken:
     found = await _authentic_refresh(lifecycle, carried.refresh, Ambiguous)
     if access is not None:
         matching = [token for token in found if token.handle == access.handle]

@@ -10,11 +10,12 @@ from functools import partial
 
 from starlette.types import Message, Receive, Scope, Send
 
-from asgi_sessions.asgi.ending import FAREWELL_SECONDS, REASON, RECONNECT, RESTART, Ending
 from asgi_sessions.asgi.error_responses import POLICY_VIOLATION, error_response
 from asgi_sessions.asgi.exchange import Exchange
 from asgi_sessions.asgi.handshake import DENIAL, accepts_with_headers, can_deny
-from asgi_sessions.asgi.transport import RawHeaders, Transport
+from asgi_sessions.asgi.response_headers import RawHeaders
+from asgi_sessions.asgi.termination import FAREWELL_SECONDS, REASON, RECONNECT, RESTART, Termination
+from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import ConfigurationError, SessionError
 from asgi_sessions.manager.connection import SessionConnection
 from asgi_sessions.manager.manager import SessionManager
@@ -25,7 +26,9 @@ _log = logging.getLogger(__name__)
 class WebSocketExchange(Exchange):
     """An exchange whose answer is a handshake's, and whose socket ends with the session."""
 
-    __slots__ = ("_accepts_with_headers", "_denies", "_end")
+    __slots__ = ("_accepts_with_headers", "_denies")
+
+    termination: Termination  # every socket has one
 
     def __init__(
         self,
@@ -42,10 +45,10 @@ class WebSocketExchange(Exchange):
         if not self._accepts_with_headers:
             self.answer.without_tokens()
         close = {"type": "websocket.close", "code": manager.settings.websocket_close_code, "reason": REASON}
-        self.ending = self._end = Ending(
-            self, send, close, farewell=FAREWELL_SECONDS, reconnect=RECONNECT, restart=RESTART
+        self.termination = Termination(
+            self.answer, send, close, farewell=FAREWELL_SECONDS, reconnect=RECONNECT, restart=RESTART
         )
-        self.receive = partial(self._end.receive, receive)
+        self.receive = partial(self.termination.receive, receive)
 
     async def send(self, message: Message) -> None:
         """Let a message of the application out, the answer to the handshake with the session's headers."""
@@ -56,12 +59,12 @@ class WebSocketExchange(Exchange):
             if not self._accepts_with_headers and answer.signed_out is not None:
                 if self._denies:
                     await self._deny(answer.start((), looked=self._looked))
-                    self._end.denied()
+                    self.termination.denied()
                     return
                 _log.warning("Session %s: the acceptance clears no cookies on this server.", answer.signed_out)
             message["headers"] = answer.start(message.get("headers", ()), looked=self._looked)
             await self._let_out(message)
-            self._end.opened()
+            self.termination.opened(self)
         elif kind == f"{DENIAL}.start":
             headers = answer.start(message.get("headers", ()), looked=self._looked)
             if self._denies:
@@ -74,8 +77,10 @@ class WebSocketExchange(Exchange):
             else:
                 self._abandon_login()
                 await self._to_server(message)
-        elif not (kind == "websocket.close" and self._end.over):  # the session's end was faster, with the same aim
-            await self._end.send(message, last=kind == "websocket.close")
+        elif not (
+            kind == "websocket.close" and self.termination.terminated
+        ):  # the session's end was faster, with the same aim
+            await self.termination.send(message, last=kind == "websocket.close")
 
     async def _respond(self, error: SessionError) -> None:
         if self._denies:

@@ -23,7 +23,7 @@ class ResponseTokens(Protocol):
     def signing_out(self, session_handle: str | None) -> None:
         """The application is about to end this session on this very connection, so that it will know; None: not so."""
 
-    def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
+    def session_ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
         """The session is over: let the cookies leave with the response.
 
         Args:
@@ -108,7 +108,7 @@ class Session(Generic[UserIdT, PayloadT]):
                 response.signing_out(None)
             raise
         if response is not None and (revoked or not self._lifecycle.settings.speaks_supertokens):
-            response.ended(self.session_handle, by_user=True)
+            response.session_ended(self.session_handle, by_user=True)
 
     async def revoke_other_sessions(self) -> int:
         """Log this user out everywhere else.

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from asgi_sessions.errors import CsrfRejected
 from asgi_sessions.protocol.origin import split_origin
 
-__all__ = ["BROWSER_HEADERS", "Headers", "check", "refresh_allowed"]
+__all__ = ["BROWSER_HEADERS", "EXEMPT", "Headers", "check", "refresh_allowed"]
 
 Text: TypeAlias = str | bytes
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[Text, Text]]
@@ -19,7 +19,8 @@ BROWSER_HEADERS: Final = frozenset({b"origin", b"sec-fetch-site", b"sec-fetch-mo
 """The headers that are looked at, in lower case."""
 
 # RFC 9110, section 9.2.1, without TRACE, which no browser sends.
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+EXEMPT: Final = frozenset({("http", "GET"), ("http", "HEAD"), ("http", "OPTIONS")})
+"""The kinds of connection (ASGI's scope types) and their methods that pass `check` whatever their headers say."""
 _OWN_SITES: Final = (["same-origin"], ["none"])
 
 _SCHEMES: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
@@ -56,7 +57,7 @@ def check(
 
     Source: Fetch Metadata (W3C), section 2.3; ASVS 5.0, 3.5.1.
     """
-    if not websocket and method in SAFE_METHODS:
+    if ("websocket" if websocket else "http", method) in EXEMPT:
         return
     found = _browser_headers(headers)
     sites, origins = found["sec-fetch-site"], found["origin"]

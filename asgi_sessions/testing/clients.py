@@ -13,8 +13,10 @@ from starlette.responses import Response
 from starlette.types import Message as ASGIMessage
 from starlette.types import Receive, Scope, Send
 
+from asgi_sessions.asgi.credentials import header_values
 from asgi_sessions.asgi.middleware import SessionMiddleware
-from asgi_sessions.asgi.transport import ACCESS_HEADER, RawHeaders, header_values
+from asgi_sessions.asgi.response_headers import RawHeaders
+from asgi_sessions.asgi.transport import ACCESS_HEADER
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager import Session, SessionManager
 from asgi_sessions.protocol.user_id import UserId

@@ -182,7 +182,7 @@ class _Response:
     def signing_out(self, session_handle: str | None) -> None:
         pass
 
-    def ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
+    def session_ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
         pass
 
     def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_optional_session, get_session
-from asgi_sessions.asgi.exchange import Exchange
+from asgi_sessions.asgi.connection_memory import ConnectionMemory
 from asgi_sessions.errors import ConfigurationError, CsrfRejected, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.connection import innermost
 from tests.asgi.apps import LIFETIME, new_manager
@@ -352,20 +352,20 @@ async def test_a_scope_or_session_that_is_kept_keeps_no_request_alive(sessions: 
     async with sessions:
         _, cookie = await login_cookie(sessions)
         gc.collect()
-        before = living_exchanges()
+        before = living_connections()
         gc.disable()
         try:
             kept.append((await left_behind(sessions, cookie, keep)).scope)
             kept.append(await get_session(HTTPConnection(kept[-1])))
-            assert living_exchanges() == before
+            assert living_connections() == before
         finally:
             gc.enable()
         assert "method" in kept[1]
         assert kept[2].user_id == ("bob" if work == "login" else "alice")
 
 
-def living_exchanges() -> int:
-    return sum(isinstance(thing, Exchange) for thing in gc.get_objects())
+def living_connections() -> int:
+    return sum(isinstance(thing, ConnectionMemory) for thing in gc.get_objects())
 
 
 async def test_a_session_that_was_kept_revokes_itself(sessions: SessionManager, caplog: Any) -> None:

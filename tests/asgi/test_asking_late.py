@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session
-from asgi_sessions.asgi.ending import SessionOver
+from asgi_sessions.asgi.termination import ConnectionTerminated
 from asgi_sessions.protocol.rotation import MOST_OVERTAKEN_PARENTS
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
@@ -87,7 +87,7 @@ async def test_a_stream_that_nobody_asked_for_ends_once_somebody_has(sessions: S
         session = await get_session(HTTPConnection(scope))
         await sessions.revoke_session_using_session_handle(session.session_handle)
         await asyncio.sleep(0.01)
-        with pytest.raises(SessionOver):
+        with pytest.raises(ConnectionTerminated):
             await send(dict(LAST))
 
     async with sessions:

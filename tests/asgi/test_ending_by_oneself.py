@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from asgi_sessions import SessionManager, SessionMiddleware, StoreUnavailable, get_session
-from asgi_sessions.asgi import ending
+from asgi_sessions.asgi import termination
 from asgi_sessions.store.repository import SessionRepository
 from tests.asgi.connections import Response, Socket, errors_in, login_cookie
 
@@ -120,7 +120,7 @@ async def test_a_receive_that_was_waiting_before_the_session_was_asked_for_hears
 async def test_a_socket_that_signs_out_and_closes_returns_at_once(
     sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ending, "LAST_WORD_SECONDS", 3600)
+    monkeypatch.setattr(termination, "LAST_WORD_SECONDS", 3600)
 
     async def endpoint(websocket: WebSocket) -> None:
         await websocket.accept()

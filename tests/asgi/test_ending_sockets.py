@@ -19,7 +19,7 @@ from asgi_sessions import (
     get_optional_session,
     get_session,
 )
-from asgi_sessions.asgi import ending
+from asgi_sessions.asgi import termination
 from asgi_sessions.manager import watching
 from tests.asgi.apps import LIFETIME, new_manager
 from tests.asgi.connections import Socket, errors_in, login_cookie
@@ -362,7 +362,7 @@ async def test_what_arrives_together_with_the_end_is_not_heard(sessions: Session
 async def test_a_client_that_takes_nothing_keeps_no_application_waiting(
     sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ending, "LAST_WORD_SECONDS", 0.01)
+    monkeypatch.setattr(termination, "LAST_WORD_SECONDS", 0.01)
     async with sessions:
         handle, cookie = await login_cookie(sessions)
         async with Socket(app_with(sessions, asks_first), cookie) as socket:
@@ -378,7 +378,7 @@ async def test_a_client_that_takes_nothing_keeps_no_application_waiting(
 async def test_after_the_end_nothing_more_is_sent_and_no_send_waits_for_the_client(
     sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ending, "LAST_WORD_SECONDS", 0.01)
+    monkeypatch.setattr(termination, "LAST_WORD_SECONDS", 0.01)
 
     async def endpoint(websocket: WebSocket) -> None:
         session = await get_session(websocket)

@@ -8,7 +8,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from asgi_sessions import SessionManager, session_routes
-from asgi_sessions.asgi.transport import MAX_COPIES
+from asgi_sessions.asgi.credentials import MAX_COPIES
 from asgi_sessions.protocol.keyring import SigningKey
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from tests.asgi.apps import LIFETIME, application, new_manager

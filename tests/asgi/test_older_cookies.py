@@ -10,6 +10,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from asgi_sessions import SessionManager, SessionSettings, session_routes
+from asgi_sessions.asgi.session_cookies import SessionCookies
 from asgi_sessions.asgi.transport import Transport
 from tests.asgi.apps import LIFETIME, application, new_manager
 from tests.asgi.conftest import OpenClient
@@ -107,9 +108,9 @@ def changed(deploy: Callable[..., Deployment], change: tuple[dict[str, Any], dic
 
 
 def own(manager: SessionManager) -> set[tuple[str, str]]:
-    transport = Transport(manager.settings)
-    cookies = [transport.access, transport.refresh, *([transport.id_refresh] if transport.id_refresh else [])]
-    return {(cookie.name, cookie.path) for cookie in cookies}
+    cookies = SessionCookies(manager.settings)
+    own = [cookies.access, cookies.refresh, *([cookies.id_refresh] if cookies.id_refresh else [])]
+    return {(cookie.name, cookie.path) for cookie in own}
 
 
 def test_nobody_is_logged_out(changed: Deployment) -> None:

@@ -11,12 +11,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session
-from asgi_sessions.asgi.ending import Ending
+from asgi_sessions.asgi.termination import Termination
 
 sessions = SessionManager()
 
 if "SOCKETS_WITHOUT_WATCH" in os.environ:  # to compare memory with
-    Ending.session_taken = lambda self: None  # type: ignore[method-assign]
+    Termination.session_taken = lambda self, connection: None  # type: ignore[method-assign]
 
 
 async def socket(websocket: WebSocket) -> None:

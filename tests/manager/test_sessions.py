@@ -19,7 +19,7 @@ from asgi_sessions import (
     TryRefreshToken,
     Unauthorised,
 )
-from asgi_sessions.asgi.transport import Transport
+from asgi_sessions.asgi.session_cookies import SessionCookies
 from asgi_sessions.protocol.cookies import MAX_SIZE
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
@@ -267,7 +267,7 @@ async def test_an_access_token_may_fill_a_cookie_of_the_name_that_is_sent(
 
         with pytest.raises(PayloadTooLarge):
             fill()
-        name = Transport(sessions.settings).access.name
+        name = SessionCookies(sessions.settings).access.name
         assert MAX_SIZE - 2 < lengths[-1] + len(name) <= MAX_SIZE
 
 

@@ -1,7 +1,8 @@
 """How a server ends open connections: the product's own rules, as the model can drive them.
 
 Everything that decides is the product's: `came_in_time`, `is_over`, `lasts_until`, `end_at`, and for how long revoked
-sessions are remembered. The order in which they are asked is written after asgi/exchange.py and manager/lifecycle.py.
+sessions are remembered. The order in which they are asked is written after asgi/authentication.py and
+manager/lifecycle.py.
 """
 
 from dataclasses import dataclass

@@ -135,7 +135,7 @@ COMBINATIONS = list(
 
 
 def test_3_3_no_combination_of_settings_makes_a_cookie_that_browsers_refuse() -> None:
-    from asgi_sessions.asgi.transport import Transport
+    from asgi_sessions.asgi.session_cookies import SessionCookies
 
     good = 0
     for prefix, secure, domain, path, refresh, samesite in COMBINATIONS:
@@ -151,8 +151,8 @@ def test_3_3_no_combination_of_settings_makes_a_cookie_that_browsers_refuse() ->
         except ConfigurationError:
             continue
         good += 1
-        transport = Transport(settings)
-        for cookie in (transport.access, transport.refresh, transport.retry):
+        cookies = SessionCookies(settings)
+        for cookie in (cookies.access, cookies.refresh, cookies.retry):
             header = cookie.set_header("x", 0, 1).decode()
             name = header.partition("=")[0].lower()
             assert "; HttpOnly" in header

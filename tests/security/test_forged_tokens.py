@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jwt import PyJWS
 
-from asgi_sessions.asgi.transport import MAX_COPIES
+from asgi_sessions.asgi.credentials import MAX_COPIES
 from asgi_sessions.protocol.keyring import SigningKey
 from tests.security import forging
 from tests.security.conftest import OpenShop

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asgi_sessions.asgi.transport import MAX_COPIES
+from asgi_sessions.asgi.credentials import MAX_COPIES
 from tests.security.browser import Answer, Browser
 from tests.security.conftest import OpenShop
 from tests.security.shop import ACCESS, REFRESH, Shop

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from starlette.types import ASGIApp
 
-from asgi_sessions.asgi.ending import RECONNECT
+from asgi_sessions.asgi.termination import RECONNECT
 from asgi_sessions.manager import watching
 from tests.asgi import connections
 from tests.security.browser import Answer
