@@ -262,7 +262,7 @@ class Exchange:
         if access is None:
             return
         lifecycle = self.manager.lifecycle
-        if not answer.needs_a_look(lifecycle.payload_changes):
+        if not answer.needs_a_look(lifecycle.data.payload_changes):
             return
         if answer.too_late:
             if answer.logged_in:
@@ -273,7 +273,7 @@ class Exchange:
             answer.withdraw()
             return
         try:
-            newest = await lifecycle.newest(access)
+            newest = await lifecycle.data.newest(access)
         except StoreUnavailable:
             if not answer.logged_in:  # nobody else holds what a login has begun: it stands, as far as one can know
                 answer.withdraw()
@@ -493,7 +493,7 @@ class Exchange:
     @staticmethod
     def _now(lifecycle: Lifecycle) -> dict[str, int]:
         """Since when others may do what the tokens that are made now know nothing of; see `Answer.issued`."""
-        return {"made_at": lifecycle.clock(), "payload_changes": lifecycle.payload_changes}
+        return {"made_at": lifecycle.clock(), "payload_changes": lifecycle.data.payload_changes}
 
     @property
     def _age(self) -> int:

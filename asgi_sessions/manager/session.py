@@ -128,7 +128,7 @@ class Session(Generic[UserIdT, PayloadT]):
             Unauthorised: The session is gone; its cookies are cleared.
         """
         try:
-            return await self._lifecycle.here().get_info(self.session_handle)
+            return await self._lifecycle.here().data.get_info(self.session_handle)
         except Unauthorised as error:
             self._refuse(error)
 
@@ -143,7 +143,7 @@ class Session(Generic[UserIdT, PayloadT]):
             TypeError: `info` holds something that JSON cannot keep exactly; the text names it.
         """
         try:
-            await self._lifecycle.here().set_info(self.session_handle, info)
+            await self._lifecycle.here().data.set_info(self.session_handle, info)
         except Unauthorised as error:
             self._refuse(error)
 
@@ -164,7 +164,7 @@ class Session(Generic[UserIdT, PayloadT]):
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
         """
         try:
-            token, access = await self._lifecycle.here().set_payload(self._access, payload)
+            token, access = await self._lifecycle.here().data.set_payload(self._access, payload)
         except Unauthorised as error:
             self._refuse(error)
         self._access, self._payload = access, _UNREAD

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+import asgi_sessions
+
 MODULES = (
     "asgi_sessions",
     "asgi_sessions.errors",
@@ -39,7 +41,7 @@ def described() -> str:
 
 def described_name(name: str, value: Any) -> Iterator[str]:
     if inspect.isclass(value):
-        own = [base.__name__ for base in value.__bases__ if base.__module__.startswith(OWN)]
+        own = [base.__name__ for base in value.__bases__ if base.__name__ in asgi_sessions.__all__]
         yield f"class {name}({', '.join(own)})"
         for member in sorted(members(value)):
             yield f"    {described_member(value, member)}"
