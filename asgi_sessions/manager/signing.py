@@ -1,7 +1,6 @@
 """The keys that this worker signs and verifies with: loaded, made once for all workers, rotated, learnt when new."""
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +10,7 @@ from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.single_flight import SingleFlight
-from asgi_sessions.protocol.key_id import new_key_id
+from asgi_sessions.protocol.key_id import key_id_of, new_key_id
 from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS, Keyring, SigningKey, generate
 from asgi_sessions.protocol.lifetimes import format_time
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
@@ -275,7 +274,7 @@ class SigningKeys:
             return
         try:
             key = SigningKey(
-                hashlib.sha256(b"asgi_sessions key id" + secret).hexdigest()[:16],
+                key_id_of(secret),
                 self._provided[-1].serial + 1 if self._provided else 0,
                 self._settings.signing_algorithm,
                 secret,

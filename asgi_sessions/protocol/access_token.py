@@ -13,8 +13,9 @@ from typing import Final
 from jwt import PyJWS, PyJWTError
 
 from asgi_sessions.errors import TryRefreshToken
-from asgi_sessions.protocol import access_claims, key_id
+from asgi_sessions.protocol import access_claims
 from asgi_sessions.protocol.access_claims import LEGACY_AUDIENCE, AccessLineage, AccessToken
+from asgi_sessions.protocol.key_id import KEY_ID_PATTERN
 from asgi_sessions.protocol.keyring import ALGORITHMS, TOKEN_TYPE, Keyring, SigningKey
 
 __all__ = [
@@ -40,7 +41,7 @@ _JWS = PyJWS(algorithms=list(ALGORITHMS))
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.(?:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]|[A-Za-z0-9_-]{85}[AQgw])")
 _HEADER = re.compile(
     r'\{"alg":"(?:%s)","kid":"(%s)","typ":"%s"\}'  # noqa: UP031  # braces are literal here
-    % ("|".join(ALGORITHMS), key_id.PATTERN, re.escape(TOKEN_TYPE))
+    % ("|".join(ALGORITHMS), KEY_ID_PATTERN, re.escape(TOKEN_TYPE))
 )
 
 

@@ -4,17 +4,17 @@ import re
 import secrets
 from typing import Any, Final, TypeGuard
 
-__all__ = ["PATTERN", "handle_of", "is_handle", "new_handle", "raw_handle"]
+__all__ = ["HANDLE_DIGITS", "HANDLE_PATTERN", "handle_of", "is_handle", "new_handle", "raw_handle"]
 
-PATTERN: Final = "[0-9a-f]{32}"
-"""The form, as a regular expression."""
+HANDLE_DIGITS: Final = 32
+HANDLE_PATTERN: Final = f"[0-9a-f]{{{HANDLE_DIGITS}}}"
 
-_HANDLE = re.compile(rf"{PATTERN}\Z")
+_HANDLE = re.compile(rf"{HANDLE_PATTERN}\Z")
 
 
 def new_handle() -> str:
     """A handle that no session has had before."""
-    return secrets.token_hex(16)
+    return secrets.token_hex(HANDLE_DIGITS // 2)
 
 
 def is_handle(value: Any) -> TypeGuard[str]:
@@ -29,7 +29,7 @@ def raw_handle(handle: str) -> bytes:
         ValueError: It is no handle.
     """
     if not is_handle(handle):
-        raise ValueError("a session handle is 32 lower-case hex digits")
+        raise ValueError(f"a session handle is {HANDLE_DIGITS} lower-case hex digits")
     return bytes.fromhex(handle)
 
 
