@@ -94,7 +94,7 @@ class Lifecycle:
         self.verifier = Verifier(settings, keys, self._liveness, first_uses, feed, clock, times)
 
     def here(self) -> "Lifecycle":
-        """This, for whoever runs on its event loop: a Session may have been carried to another one.
+        """This object, if the caller runs on its event loop: a Session may have been passed to another one.
 
         Raises:
             ConfigurationError: The caller runs on another one.
@@ -166,7 +166,7 @@ class Lifecycle:
         await self._limit.after(row)
 
     def abandon(self, session_handle: str) -> None:
-        """End a session whose tokens have never left, beside whatever is going on: nobody holds it."""
+        """End a session whose tokens have never left, without waiting for it: nobody holds it."""
         self._unclaimed.end(session_handle)
 
     async def close(self) -> None:
@@ -233,6 +233,6 @@ class Lifecycle:
                 await self.check(access.handle)  # what the feed has forgotten by now, or never knew
             await over
         except Unauthorised:
-            pass  # it has ended long ago
+            pass  # it had ended before
         finally:
             watch.cancel()

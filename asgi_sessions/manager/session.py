@@ -1,4 +1,4 @@
-"""What an application holds in its hands: a Session, and one with its tokens where it carries them itself."""
+"""What an application gets: a `Session`, or an `IssuedSession` where it carries the tokens itself."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ _UNREAD: Any = object()
 
 
 class ResponseTokens(Protocol):
-    """The way back to the client, where there is one."""
+    """What a Session tells the response of its connection."""
 
     def signing_out(self, session_handle: str | None) -> None:
         """The application is about to end this session on this very connection, so that it will know; None: not so."""
@@ -186,8 +186,9 @@ class Session(Generic[UserIdT, PayloadT]):
     async def wait_until_ended(self) -> None:
         """Return when this session has ended: revoked on any worker, stolen, or at its absolute timeout.
 
-        For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams need it
-        not: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations count.
+        For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams do
+        not need it: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations
+        count.
         """
         await self._lifecycle.here().wait_until_ended(self._access)
 

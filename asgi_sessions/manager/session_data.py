@@ -16,7 +16,7 @@ MAX_INFO_BYTES = 1024 * 1024
 
 
 class SessionData:
-    """Reads and replaces both.
+    """Reads and replaces the info and the payload.
 
     Args:
         sessions: Where.
