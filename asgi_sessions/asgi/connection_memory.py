@@ -176,7 +176,7 @@ class ConnectionMemory:
     @staticmethod
     def _now(lifecycle: Lifecycle) -> dict[str, int]:
         """Since when others may do what the tokens that are made now know nothing of; see `Answer.issued`."""
-        return {"made_at": lifecycle.clock(), "payload_changes": lifecycle.payload_changes}
+        return {"made_at": lifecycle.clock(), "payload_changes": lifecycle.data.payload_changes}
 
     # -- afterwards; see `finished`
 

@@ -114,7 +114,7 @@ class Exchange(Authentication):
         if access is None:
             return
         lifecycle = self.manager.lifecycle
-        if not answer.needs_a_look(lifecycle.payload_changes):
+        if not answer.needs_a_look(lifecycle.data.payload_changes):
             return
         if answer.too_late:
             if answer.logged_in:
@@ -125,7 +125,7 @@ class Exchange(Authentication):
             answer.withdraw()
             return
         try:
-            newest = await lifecycle.newest(access)
+            newest = await lifecycle.data.newest(access)
         except StoreUnavailable:
             if not answer.logged_in:  # nobody else holds what a login has begun: it stands, as far as one can know
                 answer.withdraw()

@@ -88,7 +88,7 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
 
 async def _namesakes(manager: SessionManager, user: UserId) -> Sequence[tuple[UserId, int]]:
     try:
-        return await manager.lifecycle.namesakes_of(user)
+        return await manager.lifecycle.lists.namesakes_of(user)
     except StoreUnavailable:
         return ()  # what was asked for is done
 

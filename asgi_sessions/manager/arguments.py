@@ -1,6 +1,6 @@
-"""What is given to a method without a request has the right type, or is a mistake of the caller's that is named.
+"""Arguments of the manager's methods have the type that they should have; anything else is an error that names them.
 
-Else a token in the wrong wrapping would pass for an expired one, and a handle for a session that has ended.
+Otherwise a token in the wrong wrapping would pass for an expired one, and a handle for a session that has ended.
 """
 
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ def text(value: Any, name: str) -> str:
         TypeError: It is none; the message names the argument and its type, never the value.
     """
     if isinstance(value, str):
-        return value if type(value) is str else str.__str__(value)  # a subclass may have an opinion of its own
+        return value if type(value) is str else str.__str__(value)  # a subclass may convert itself otherwise
     hint = next((hint for (kind, wrong), hint in _HINTS.items() if kind in name and isinstance(value, wrong)), "")
     raise TypeError(f"{name} must be str, not {type(value).__name__}" + (f": {hint.format(name=name)}" if hint else ""))
 
@@ -56,7 +56,7 @@ def handles(values: Any, name: str) -> list[str]:
 
 
 def flag(value: Any, name: str) -> bool:
-    """A bool: that something else is true or false by itself would weaken a check without a word.
+    """The value, if it is a bool. Anything else that is true or false might turn off a check unnoticed.
 
     Raises:
         TypeError: It is none.

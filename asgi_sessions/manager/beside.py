@@ -1,4 +1,4 @@
-"""Work beside the requests: tasks that nobody waits for, but a stop."""
+"""Tasks beside the requests: nothing waits for them but a stop."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,20 +11,20 @@ CLOSE_SECONDS = 5.0
 
 
 class Beside:
-    """Keeps hold of tasks until they are done. One event loop's."""
+    """Holds the tasks of one event loop until they are done."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Begin it; it must deal with its own errors unless the caller looks at its outcome."""
+        """Start a task. It must handle its own errors, unless the caller looks at its outcome."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def close(self) -> None:
-        """Wait for what is under way, but not for ever."""
+        """Wait `CLOSE_SECONDS` for the tasks that run, then cancel them."""
         if self._running:
             await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
         for task in list(self._running):

@@ -1,4 +1,4 @@
-"""What time it is for a worker: its machine's clock, held against the database's, which is the one that all share.
+"""The time that a worker goes by: its machine's clock, compared with the database's, which all workers share.
 
 What must hold
 ==============
@@ -17,11 +17,10 @@ further apart             the database's, carried    not done; the log says so o
                           on from when it was heard
 ========================  =========================  ==========================================
 
-The difference is heard at the start, with each poll of the revocation feed and before whatever is irreversible. Whoever
-is about to do such a thing does not do it after a single answer that is too far off. The time that is told changes only
-where the next answer confirms that one, or at the start: it may come from the one node of a database that is wrong.
-Between two polls a clock that nobody can set tells when the machine's was set: whoever asks here for the time, and the
-next poll, finds out.
+The difference is measured at the start, with each poll of the revocation feed, and before anything irreversible. One
+answer that is too far off is enough to put the irreversible off. It is not enough to change the time that is told: one
+node of the database may be wrong, so the next answer has to confirm it (at the start the first answer counts). Between
+two polls a monotonic clock tells when the machine's clock was set: it is compared whenever the time is asked for here.
 """
 
 import logging

@@ -27,7 +27,7 @@ _OTHER_MANAGER = "This request belongs to another SessionManager: add SessionMid
 
 
 class Unresolved(Enum):
-    """No answer yet: `SessionConnection.resolve` has the time to find it."""
+    """There is no answer without waiting: `SessionConnection.resolve` finds it."""
 
     UNRESOLVED = auto()
 
@@ -44,7 +44,7 @@ class ASGIConnection(Protocol):
 
 
 class ConnectionManager(Protocol):
-    """What a connection's manager is asked for by whoever has only the connection. A `SessionManager`."""
+    """A `SessionManager`, as far as those need it who have only the connection."""
 
     @property
     def settings(self) -> SessionSettings:
@@ -85,7 +85,7 @@ class SessionConnection(Protocol):
     def recognise(
         self, required: bool, csrf: bool | None, check_database: bool
     ) -> "Session[Any, Any] | Unresolved | None":
-        """Who is logged in, as `resolve` says it, where that can be told at once; to be asked before that."""
+        """As `resolve`, but without waiting; to be asked first. `UNRESOLVED` where the answer takes a look-up."""
 
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False

@@ -1,4 +1,4 @@
-"""One hook's runs: a few at once, some that wait, and a limit to how long each may take."""
+"""Runs one hook: for some events at once, with a queue for more, and a time limit for each."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class HookLane:
-    """What one hook has to do on one event loop. No other hook waits for it, and no request.
+    """The events that one hook has to handle on one event loop. No other hook and no request waits for them.
 
     Attributes:
         running: The hook's tasks.

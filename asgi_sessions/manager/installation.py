@@ -1,4 +1,4 @@
-"""What workers on one database must know of each other, and of those before them."""
+"""What the workers on one database must know of each other, and of workers of older versions."""
 
 from dataclasses import dataclass
 

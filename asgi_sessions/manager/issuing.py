@@ -1,4 +1,4 @@
-"""The tokens of one issue: from a session's row and its refresh token to what the client gets."""
+"""Makes the tokens that a client gets, from its session's row and refresh token."""
 
 import secrets
 import uuid

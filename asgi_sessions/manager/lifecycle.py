@@ -1,4 +1,4 @@
-"""Sessions from login to logout, by handle and by user: what a worker does with its database, without a request."""
+"""Sessions from login to logout: what a worker does with its database, without a request."""
 
 import asyncio
 import random
@@ -13,11 +13,13 @@ from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import Installation
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.limiting import SessionLimit
+from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
-from asgi_sessions.manager.records import Device, IssuedToken, SessionRecord, TokenSet, read_cursor
+from asgi_sessions.manager.records import Device, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.rotating import Rotation
+from asgi_sessions.manager.session_data import SessionData, info_json
 from asgi_sessions.manager.shutdown import Shutdown
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.token_first_use import FirstUses
@@ -28,24 +30,20 @@ from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.connections import EARLIER, lasts_until
-from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
-from asgi_sessions.protocol.session_handle import is_handle, new_handle
+from asgi_sessions.protocol.session_handle import new_handle
 from asgi_sessions.protocol.timeouts import idle_expiry
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.engine import OTHER_LOOP
-from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
-
-MAX_PAGE = 1000
-"""Sessions that one call lists."""
-MAX_INFO_BYTES = 1024 * 1024
-"""Session info is read and written whole; what is larger belongs into the application's own tables."""
+from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
 class Lifecycle:
-    """All that one worker's event loop knows and does about sessions.
+    """What is done with sessions on one event loop: owns the parts that issue, verify, refresh, list and end them.
+
+    Nothing in it has to be opened or closed but the work that it does beside requests: `Runtime` owns the rest.
 
     Attributes:
         settings: As given to the manager.
@@ -53,9 +51,10 @@ class Lifecycle:
         keys: Signing keys and codecs.
         issuer: Makes tokens.
         revoker: Ends sessions.
-        refresher: Rotation.
-        verifier: Access tokens.
-        payload_changes: Grows whenever this worker replaces a session's payload.
+        refresher: Answers refresh tokens.
+        verifier: Verifies access tokens.
+        lists: The sessions of a user.
+        data: The info and the payload of a session.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -77,7 +76,6 @@ class Lifecycle:
         self.clock = clock
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
-        self.payload_changes = 0
         self.shutdown = Shutdown()
         self._sessions = sessions
         self._feed = feed
@@ -88,13 +86,15 @@ class Lifecycle:
         self._unclaimed = UnclaimedSessions(self.revoker, self._beside)
         self._limit = SessionLimit(settings, installation, sessions, self.revoker, clock, self._beside)
         self._liveness = LivenessCheck(settings, sessions, feed, clock)
+        self.lists = SessionLists(sessions, clock)
+        self.data = SessionData(sessions, self.issuer, self._liveness, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
         self.verifier = Verifier(settings, keys, self._liveness, first_uses, feed, clock, times)
 
     def here(self) -> "Lifecycle":
-        """This, for whoever runs on its event loop: a Session may have been carried to another one.
+        """This object, if the caller runs on its event loop: a Session may have been passed to another one.
 
         Raises:
             ConfigurationError: The caller runs on another one.
@@ -148,7 +148,7 @@ class Lifecycle:
             jwt_payload=json_value.dumps(jwt_payload, "jwt_payload"),
             device_label=device.label,
             ip_address=device.ip_address,
-            session_info=_info_json(session_info),
+            session_info=info_json(session_info),
         )
         tokens = await self.issuer.issue(row, first)
         await self._unclaimed.whole(self._begin(row, frozenset(replaces)), row.handle)
@@ -166,97 +166,12 @@ class Lifecycle:
         await self._limit.after(row)
 
     def abandon(self, session_handle: str) -> None:
-        """End a session whose tokens have never left, beside whatever is going on: nobody holds it."""
+        """End a session whose tokens have never left, without waiting for it: nobody holds it."""
         self._unclaimed.end(session_handle)
 
     async def close(self) -> None:
         """Finish what is done beside requests."""
         await self._beside.close()
-
-    async def list_of(
-        self, owner: user_id.UserId, *, limit: int = PAGE, after: str | None = None
-    ) -> list[SessionRecord]:
-        """A page of a user's live sessions, newest first; see `SessionManager.list_sessions_for_user`."""
-        if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
-            raise ValueError(f"limit: must be a whole number from 1 to {MAX_PAGE}")
-        position = None if after is None else read_cursor(after)
-        stored = user_id.storable(owner)
-        if stored is None:
-            return []
-        rows = await self._sessions.list_of(stored, now=self.clock(), limit=limit, after=position)
-        return [_record(row) for row in rows]
-
-    async def handles_of(self, owner: user_id.UserId) -> list[str]:
-        """The handles of a user's live sessions, newest first."""
-        stored = user_id.storable(owner)
-        return [] if stored is None else await self._sessions.handles_of(stored, now=self.clock())
-
-    async def namesakes_of(self, owner: user_id.UserId) -> list[tuple[user_id.UserId, int]]:
-        """Users of the same text and another type who have live sessions, and how many: is one of them meant?"""
-        if user_id.storable(owner) is None:
-            return []
-        counts = [(other, len(await self.handles_of(other))) for other in user_id.namesakes(owner)]
-        return [(other, count) for other, count in counts if count]
-
-    async def get_info(self, session_handle: Any) -> Any:
-        """The session's server-side data.
-
-        Raises:
-            Unauthorised: The session is gone.
-        """
-        if is_handle(session_handle):
-            text = await self._sessions.get_info(session_handle, now=self.clock())
-            if text is not None:
-                return json_value.loads(text)
-        raise await self._gone(session_handle)
-
-    async def set_info(self, session_handle: Any, info: Any) -> None:
-        """Replace the session's server-side data.
-
-        Raises:
-            Unauthorised: The session is gone.
-            TypeError, ValueError: What cannot be kept exactly; nothing has changed.
-        """
-        text = _info_json(info)
-        if not is_handle(session_handle) or not await self._sessions.set_info(session_handle, text, now=self.clock()):
-            raise await self._gone(session_handle)
-
-    async def set_payload(self, access: AccessToken, payload: Any) -> tuple[IssuedToken, AccessToken]:
-        """Replace the payload in the row and in a new access token.
-
-        Raises:
-            Unauthorised: The session is gone.
-            TypeError, ValueError, PayloadTooLarge: Nothing has changed.
-        """
-        text = json_value.dumps(payload, "jwt_payload")
-        version = access.payload_version
-        token, changed = await self.issuer.reissue(access, text, version + 1, new_payload=True)
-        try:
-            if await self._sessions.set_payload(access.handle, text, now=self.clock(), version=version):
-                return token, changed
-            # Somebody else has replaced it since the caller's token was made, or there is nothing to replace.
-            if not await self._sessions.set_payload(access.handle, text, now=self.clock()):
-                raise await self._gone(access.handle)
-            return await self.newest(changed, fresh=True) or (token, changed)
-        finally:
-            self.payload_changes += 1  # answers that are under way may carry the payload of before
-
-    async def newest(self, access: AccessToken, *, fresh: bool = False) -> tuple[IssuedToken, AccessToken] | None:
-        """The same access token with the payload that the row has by now; None where it has that payload already.
-
-        Args:
-            access: The token.
-            fresh: Read at the strongest consistency.
-
-        Raises:
-            Unauthorised: The session is gone.
-            PayloadTooLarge: The payload does not fit into this token's cookie.
-        """
-        row = await self._liveness.live_row(access.handle, fresh=fresh)
-        version = row.payload_version
-        if version == access.payload_version or (version < access.payload_version and not fresh):
-            return None
-        return await self.issuer.reissue(access, row.jwt_payload, version, new_payload=False)
 
     async def check(self, session_handle: str) -> None:
         """Ask the database whether the session stands.
@@ -318,34 +233,6 @@ class Lifecycle:
                 await self.check(access.handle)  # what the feed has forgotten by now, or never knew
             await over
         except Unauthorised:
-            pass  # it has ended long ago
+            pass  # it had ended before
         finally:
             watch.cancel()
-
-    async def _gone(self, session_handle: Any) -> Unauthorised:
-        """The error for a session that a statement did not find, with the reason's word on the cookies."""
-        if is_handle(session_handle):
-            try:
-                await self._liveness.live_row(session_handle)
-            except Unauthorised as error:
-                return error
-        return Unauthorised()
-
-
-def _info_json(info: Any) -> str:
-    text = json_value.dumps(info, "session_info")
-    if len(text) > MAX_INFO_BYTES:
-        raise ValueError(f"session_info is too large: {len(text)} bytes of JSON, at most {MAX_INFO_BYTES}.")
-    return text
-
-
-def _record(row: SessionRow) -> SessionRecord:
-    return SessionRecord(
-        session_handle=row.handle,
-        user_id=user_id.decode(row.user_id),
-        created_at=from_ms(row.created_at),
-        last_active_at=from_ms(row.last_active_at),
-        expires_at=from_ms(row.idle_expires_at),
-        device_label=row.device_label,
-        ip_address=row.ip_address,
-    )

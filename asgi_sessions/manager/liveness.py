@@ -9,9 +9,11 @@ read again at the strongest consistency that the engine offers. Only a tombstone
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository, SessionRow
@@ -71,6 +73,15 @@ class LivenessCheck:
         if ended_here:
             raise Unauthorised(clear_cookies=False)
         return row
+
+    async def gone(self, session_handle: Any) -> Unauthorised:
+        """The error for a session that a statement did not find, with the reason's word on the cookies."""
+        if is_handle(session_handle):
+            try:
+                await self.live_row(session_handle)
+            except Unauthorised as error:
+                return error
+        return Unauthorised()
 
     def _doubts(self, row: SessionRow, speaks_against: Callable[[SessionRow], bool]) -> bool:
         return (

@@ -1,49 +1,38 @@
-"""The face of the package: one object that applications build, and everything they ask of it."""
+"""The face of the package: one object that applications build, and everything they ask of it.
 
-import asyncio
+Each method asks `Lifecycle`, or the connection that the middleware has left. The file is longer than others for the
+public docstrings, which stand here.
+"""
+
 import logging
-from asyncio import get_running_loop
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import timedelta
-from types import TracebackType
-from typing import Any, ClassVar, Literal, Self, TypeVar, overload
-from weakref import WeakKeyDictionary
+from typing import Any, Literal, TypeVar, overload
 
-from asgi_sessions.errors import ConfigurationError, StoreUnavailable, TryRefreshToken, Unauthorised
+from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
-from asgi_sessions.manager.event_loop import running_loop
-from asgi_sessions.manager.events import Events, HookT
-from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.events import HookT
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.records import Device, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.manager.session import IssuedSession, Session
+from asgi_sessions.manager.starting import StartedOnLoops
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.protocol.user_id import UserId, type_name
-from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
-from asgi_sessions.store.engine import OTHER_LOOP, open_database
-from asgi_sessions.store.migrations import upgrade
+from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import PAGE
 
 UserT = TypeVar("UserT", bound=UserId)
 _log = logging.getLogger("asgi_sessions")
 
-_NOT_STARTED = (
-    "The SessionManager is not running on this event loop. The middleware starts it with the application's lifespan: "
-    "in tests use `with TestClient(app) as client:`; outside an application, and for a middleware on a mounted "
-    "application, which gets none, use `async with sessions:`; where the server runs no lifespan give the middleware "
-    'start_on="first_use".'
-)
 _NAMESAKE = "revoke_all_sessions_for_user: user %r (%s) has no other live session. User %r (%s) has %d: is it meant?"
 
 
-class SessionManager:
-    """Complete management of login sessions.
+class SessionManager(StartedOnLoops):
+    """What an application calls about login sessions: owns the settings, the hooks, and a `Runtime` per event loop.
 
     One for each application; give it to `SessionMiddleware`, which starts and stops it. Outside a request (a job, a
     shell) use it as ``async with SessionManager(settings) as sessions:``. It may serve several event loops at once;
@@ -54,153 +43,12 @@ class SessionManager:
         clock: The time in ms since the epoch, for tests.
     """
 
-    _takes_any_clock: ClassVar[bool] = False
-
     def __init__(self, settings: SessionSettings | None = None, *, clock: Clock = system_clock) -> None:
-        if not isinstance(settings, SessionSettings | None):
-            raise TypeError(
-                f"SessionManager: settings must be a SessionSettings, not {type(settings).__name__}: write "
-                "SessionManager(SessionSettings(database_url=…)), or leave it out to read the environment."
-            )
-        if not callable(clock):
-            raise TypeError(f"SessionManager: clock must be a function that returns ms, not {type(clock).__name__}.")
-        self.settings = SessionSettings() if settings is None else settings
-        self.clock = clock
+        super().__init__(settings, clock)
         # Of what needs no session, so that the log is not anybody's to fill.
         self.cross_site_log = OncePerMinute(_log, logging.WARNING, clock)
         self.unavailable_log = OncePerMinute(_log, logging.WARNING, clock)
         self._namesakes_log = OncePerMinute(_log, logging.WARNING, clock)
-        self._events = Events()
-        self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
-        self._latest: Runtime | None = None  # of the loop that asked last: most processes have but one
-
-    # -- start and stop
-
-    async def start(self) -> None:
-        """Open the store on this event loop; further starts are counted and cost nothing.
-
-        Raises:
-            ConfigurationError: The settings do not fit the database, or no asyncio runs here.
-            StoreUnavailable: The database does not answer, or refused. The text says which one and why.
-        """
-        loop = running_loop()
-        for other in [known for known in self._runtimes if known.is_closed()]:
-            del self._runtimes[other]  # ended without a stop, and its engine with it
-            self._latest = None
-        while True:
-            runtime = self._runtimes.get(loop)
-            if runtime is None:
-                runtime = self._runtimes[loop] = Runtime(
-                    self.settings, self._events, self.clock, takes_any_clock=self._takes_any_clock
-                )
-            async with runtime.opening:
-                if self._runtimes.get(loop) is not runtime:
-                    continue  # it was closed, or could not be opened, while this start waited
-                if runtime.users == 0:
-                    try:
-                        await runtime.open()
-                    except BaseException:
-                        self._runtimes.pop(loop, None)
-                        raise
-                    self._announce()
-                runtime.users += 1
-                return
-
-    async def stop(self) -> None:
-        """Undo one start; the last one closes the store on this event loop."""
-        loop = running_loop()
-        runtime = self._runtimes.get(loop)
-        if runtime is None:
-            return
-        async with runtime.opening:
-            if self._runtimes.get(loop) is not runtime:
-                return
-            if runtime.users > 1:
-                runtime.users -= 1
-                return
-            try:
-                await self._events.settle()  # hooks at work may still ask this manager
-            finally:
-                runtime.users = 0
-                self._runtimes.pop(loop, None)
-                self._latest = None
-                await asyncio.shield(runtime.close())
-
-    def end_connections(self) -> None:
-        """End what would hold up a server's stop: open sockets, with close code 1012, and event streams.
-
-        Those of this event loop for which the application has asked for the session, and any that opens later. They may
-        connect again, to another worker or after the restart. The middleware calls this when the server is told to stop
-        by a signal (``end_connections_on_signal``); call it where yours is told otherwise. On another thread use
-        ``loop.call_soon_threadsafe(sessions.end_connections)``.
-
-        Raises:
-            ConfigurationError: The manager has not been started on this loop.
-        """
-        self.lifecycle.shutdown.begin()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.stop()
-
-    async def upgrade_database(self) -> None:
-        """Bring the tables up to date now, for those who set ``migrate_on_start=False``. Needs no running manager.
-
-        Raises:
-            ConfigurationError: The settings do not fit the database.
-            StoreUnavailable: The database does not answer, or refused. The text says which one and why.
-        """
-        database = await open_database(self.settings.database_url.get_secret_value())
-        try:
-            await upgrade(database, self.settings.table_prefix)
-        except StoreUnavailable as error:
-            raise database.told(error) from error.__cause__
-        finally:
-            await database.close()
-
-    def time(self) -> int:
-        """The time, ms: this worker's, or the database's where they are too far apart."""
-        runtime = self._latest
-        return self.clock() if runtime is None else runtime.lifecycle.clock()
-
-    @property
-    def lifecycle(self) -> Lifecycle:
-        """This event loop's sessions, without the public face.
-
-        Raises:
-            ConfigurationError: The manager has not been started on this loop; the text says what to do.
-        """
-        runtime = self._latest
-        if runtime is None or runtime.loop is not get_running_loop():
-            runtime = self._latest = self._runtime()
-        return runtime.lifecycle
-
-    def _runtime(self, *, anywhere: bool = False) -> Runtime:
-        try:
-            runtime = self._runtimes.get(get_running_loop())
-        except RuntimeError:  # a thread without a loop, or trio
-            runtime = None
-        if runtime is not None and runtime.users:
-            return runtime
-        elsewhere = [other for other in list(self._runtimes.values()) if other.users and other.loop.is_running()]
-        if anywhere and len(elsewhere) == 1:
-            return elsewhere[0]
-        if elsewhere:
-            raise ConfigurationError(OTHER_LOOP)
-        if not anywhere:
-            running_loop()
-        raise ConfigurationError(_NOT_STARTED)
-
-    def _announce(self) -> None:
-        policy = policy_summary(self.settings)
-        _log.info("Sessions: %s", ", ".join(f"{name}={value}" for name, value in policy.items()))
-        for weakness in weakened_defaults(self.settings):
-            _log.warning("%s", weakness)
 
     # -- with a request
 
@@ -337,7 +185,7 @@ class SessionManager:
         count = await lifecycle.revoker.revoke_all(user_id, except_handle=except_handle)
         if not count:
             with suppress(StoreUnavailable):  # this is for the log alone
-                for other, live in await lifecycle.namesakes_of(user_id):
+                for other, live in await lifecycle.lists.namesakes_of(user_id):
                     self._namesakes_log.say(_NAMESAKE, user_id, type_name(user_id), other, type_name(other), live)
         return count
 
@@ -352,7 +200,7 @@ class SessionManager:
 
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
         """The handles of a user's live sessions; `1` and `"1"` are different users."""
-        return await self.lifecycle.handles_of(user_id)
+        return await self.lifecycle.lists.handles_of(user_id)
 
     async def list_sessions_for_user(
         self, user_id: UserT, *, limit: int = PAGE, after: str | None = None
@@ -372,7 +220,7 @@ class SessionManager:
         """
         arguments.instance(limit, int, "limit")
         after = arguments.text_or_none(after, "after")
-        return await self.lifecycle.list_of(user_id, limit=limit, after=after)
+        return await self.lifecycle.lists.list_of(user_id, limit=limit, after=after)
 
     async def get_session_info(self, session_handle: str) -> Any:
         """The server-side data of a session.
@@ -381,7 +229,7 @@ class SessionManager:
             Unauthorised: The session is gone. No cookie is touched.
             TypeError: The handle is no `str`.
         """
-        return await self.lifecycle.get_info(arguments.text(session_handle, "session_handle"))
+        return await self.lifecycle.data.get_info(arguments.text(session_handle, "session_handle"))
 
     async def update_session_info(self, session_handle: str, info: Any) -> None:
         """Replace the server-side data of a session.
@@ -390,7 +238,7 @@ class SessionManager:
             Unauthorised: The session is gone. No cookie is touched.
             TypeError: The handle is no `str`, or `info` no JSON value.
         """
-        await self.lifecycle.set_info(arguments.text(session_handle, "session_handle"), info)
+        await self.lifecycle.data.set_info(arguments.text(session_handle, "session_handle"), info)
 
     async def purge_expired_sessions(self, *, limit: int | None = None) -> int:
         """Delete expired sessions now; the manager does so by itself every `purge_interval`.
@@ -425,19 +273,6 @@ class SessionManager:
     def on_session_theft(self, hook: HookT) -> HookT:
         """Call `hook` when this worker has ended a session whose refresh token was stolen, e.g. to mail its user."""
         return self._events.add(Event.THEFT, hook)
-
-    # -- how things stand
-
-    @property
-    def revocation_staleness(self) -> timedelta | None:
-        """How old this worker's news of revocations is, for a gauge; None with ``revocation_check="none"``.
-
-        Beyond ``revocation_max_staleness`` requests get 503 (``revocation_check="feed"``). May be read from any thread.
-
-        Raises:
-            ConfigurationError: The manager is not running, or on several event loops and on none of them here.
-        """
-        return self._runtime(anywhere=True).staleness
 
     # -- without a request: for those who carry the tokens themselves
 

@@ -1,4 +1,4 @@
-"""Lines of the log that anybody could cause as often as he likes: the first at once, the others by their number."""
+"""Log lines that anybody can cause any number of times: at most one a minute is written, and all are counted."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ MINUTE_MS = 60_000
 
 
 class OncePerMinute:
-    """Writes at most one line a minute, however often it is asked to, and loses no count.
+    """Writes at most one line a minute, and counts the others.
 
     The first one is written at once. Those of the minute after it are counted; when it has passed, one line says how
     many there were and what the last one was. It does so by itself where an event loop runs, else with the next one.

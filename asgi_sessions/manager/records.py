@@ -7,10 +7,10 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from asgi_sessions.protocol import session_handle
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.lifetimes import datetime_to_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.protocol.session_handle import HANDLE_PATTERN
 from asgi_sessions.protocol.user_id import UserId
 
 __all__ = ["CURSOR", "Device", "IssuedToken", "SessionRecord", "TokenSet", "UserIdT", "read_cursor"]
@@ -96,7 +96,7 @@ class SessionRecord(Generic[UserIdT]):
         return f"{datetime_to_ms(self.created_at)}-{self.session_handle}"
 
 
-CURSOR = f"^([0-9]{{1,15}})-({session_handle.PATTERN})$"
+CURSOR = f"^([0-9]{{1,15}})-({HANDLE_PATTERN})$"
 """The form of a cursor, for whoever describes an interface."""
 
 

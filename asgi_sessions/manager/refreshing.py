@@ -138,29 +138,47 @@ class Refresher:
             row, verdict = await self._rotation.judge(
                 token.handle, token.lineage, fresh=reads > 0, retried=retried, refuses=refuses
             )
-            if verdict in THEFT:
-                if not issue:
-                    raise Unauthorised(clear_cookies=False)
-                await self._rotation.theft(row, verdict)
-            if verdict is Verdict.FUTURE:
-                raise self._rotation.newer_than_database(token.handle)
-            late = token if verdict is Verdict.LATE_PARENT else None
-            if late is not None and not serves_parents:
-                return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, late, served=False)
+            await self._refuse_what_is_not_the_sessions(row, verdict, token, accuse=issue)
+            if verdict is Verdict.LATE_PARENT and not serves_parents:
+                return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token, served=False)
             if without_tokens(verdict):
-                served = not refuses(row, verdict)
-                if served and not await self._is_noted(row, verdict, token.lineage, arrived):
-                    continue
-                if not served and late is None:
-                    raise TryRefreshToken
-                generation = max(row.gen, token.generation)
-                return Refreshed(self._issuer.describe(row, generation, self._clock()), None, late, served)
-            if verdict is not Verdict.CHILD:
-                await self._touch(row)
-            elif not await self._rotation.promote(token.handle, token.lineage, row.expires_at):
-                continue
-            return await self._follow(row, token, carries_over)
+                refreshed = await self._serve(row, verdict, token, arrived)
+            else:
+                refreshed = await self._rotate(row, verdict, token, carries_over)
+            if refreshed is not None:
+                return refreshed
         raise StoreUnavailable
+
+    async def _refuse_what_is_not_the_sessions(
+        self, row: SessionRow, verdict: Verdict, token: RefreshToken, *, accuse: bool
+    ) -> None:
+        if verdict in THEFT:
+            if not accuse:
+                raise Unauthorised(clear_cookies=False)
+            await self._rotation.theft(row, verdict)
+        if verdict is Verdict.FUTURE:
+            raise self._rotation.newer_than_database(token.handle)
+
+    async def _rotate(
+        self, row: SessionRow, verdict: Verdict, token: RefreshToken, carries_over: AccessToken | None
+    ) -> Refreshed | None:
+        """Issue what follows. None where the row has moved: read again."""
+        if verdict is not Verdict.CHILD:
+            await self._touch(row)
+        elif not await self._rotation.promote(token.handle, token.lineage, row.expires_at):
+            return None
+        return await self._follow(row, token, carries_over)
+
+    async def _serve(self, row: SessionRow, verdict: Verdict, token: RefreshToken, arrived_at: int) -> Refreshed | None:
+        """Serve the request without tokens, as far as `rotation.serve` lets it. None where the row has moved."""
+        served = self._service(row, verdict, arrived_at) is not Service.REFUSED
+        if served and not await self._is_noted(row, verdict, token.lineage, arrived_at):
+            return None
+        late = token if verdict is Verdict.LATE_PARENT else None
+        if not served and late is None:
+            raise TryRefreshToken
+        generation = max(row.gen, token.generation)
+        return Refreshed(self._issuer.describe(row, generation, self._clock()), None, late, served)
 
     def _service(self, row: SessionRow, verdict: Verdict, arrived_at: int) -> Service:
         lasts = self._settings.access_token_lifetime_ms

@@ -1,4 +1,4 @@
-"""One event loop's share of a manager: its engine, its keys, its background work. Opened, shared, closed."""
+"""What a manager opens on an event loop: engine, keys, feed, background work."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """What belongs to one event loop.
+    """What one event loop opens and closes: owns its engine, keys, feed and purge, and the `Lifecycle` that uses them.
 
     Args:
         settings: The manager's.

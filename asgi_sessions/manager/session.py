@@ -1,4 +1,4 @@
-"""What an application holds in its hands: a Session, and one with its tokens where it carries them itself."""
+"""What an application gets: a `Session`, or an `IssuedSession` where it carries the tokens itself."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ _UNREAD: Any = object()
 
 
 class ResponseTokens(Protocol):
-    """The way back to the client, where there is one."""
+    """What a Session tells the response of its connection."""
 
     def signing_out(self, session_handle: str | None) -> None:
         """The application is about to end this session on this very connection, so that it will know; None: not so."""
@@ -128,7 +128,7 @@ class Session(Generic[UserIdT, PayloadT]):
             Unauthorised: The session is gone; its cookies are cleared.
         """
         try:
-            return await self._lifecycle.here().get_info(self.session_handle)
+            return await self._lifecycle.here().data.get_info(self.session_handle)
         except Unauthorised as error:
             self._refuse(error)
 
@@ -143,7 +143,7 @@ class Session(Generic[UserIdT, PayloadT]):
             TypeError: `info` holds something that JSON cannot keep exactly; the text names it.
         """
         try:
-            await self._lifecycle.here().set_info(self.session_handle, info)
+            await self._lifecycle.here().data.set_info(self.session_handle, info)
         except Unauthorised as error:
             self._refuse(error)
 
@@ -164,7 +164,7 @@ class Session(Generic[UserIdT, PayloadT]):
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
         """
         try:
-            token, access = await self._lifecycle.here().set_payload(self._access, payload)
+            token, access = await self._lifecycle.here().data.set_payload(self._access, payload)
         except Unauthorised as error:
             self._refuse(error)
         self._access, self._payload = access, _UNREAD
@@ -186,8 +186,9 @@ class Session(Generic[UserIdT, PayloadT]):
     async def wait_until_ended(self) -> None:
         """Return when this session has ended: revoked on any worker, stolen, or at its absolute timeout.
 
-        For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams need it
-        not: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations count.
+        For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams do
+        not need it: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations
+        count.
         """
         await self._lifecycle.here().wait_until_ended(self._access)
 

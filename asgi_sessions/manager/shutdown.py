@@ -1,4 +1,4 @@
-"""The server's end, as open connections hear of it: once, whether they were open before it began or not."""
+"""The start of the server's stop. Every open connection is told once, also one that opens afterwards."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""One call at a time, shared by all who ask meanwhile."""
+"""One call at a time: whoever asks while it runs gets its outcome."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,10 +9,10 @@ from asgi_sessions.store.cancellation import end_task
 
 
 class SingleFlight:
-    """Calls an async function, for whoever asks: all who ask while it is at work wait for the same answer.
+    """Calls an async function. Whoever asks while a call runs waits for that one.
 
-    So they wait once for its time limit, however many they are. The call is nobody's own: who stops waiting takes
-    nobody along. All who wait hear of a failure, and whoever asks after it causes the next call.
+    So any number of callers wait for one time limit at most. The call runs in a task of its own: a caller that is
+    cancelled does not cancel it. Each caller gets its failure, and the next one after that starts another call.
 
     Args:
         call: What to do. Raises a `SessionError`, or nothing.

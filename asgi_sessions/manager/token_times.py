@@ -1,13 +1,13 @@
-"""How long an access token may be good, whoever has issued it: so long that its session's tombstone outlives it.
+"""How long an access token is good at most, whoever has issued it.
 
 What must hold: *a worker accepts a token for no longer after its issue than revoked sessions are remembered.* Settings
-change and differ, so what counts is the longest lifetime that any worker on this database has ever had. Each makes its
-own known before it issues a token, and the number never shrinks.
+change and differ, so what counts is the longest lifetime that any worker on this database has ever had. Each worker
+stores its own before it issues a token, and the stored number never shrinks.
 
-A token that claims more was issued by a worker that has begun since this one looked, or by nobody. After one more look
-it is good for as long as this worker's memory of revocations covers, or not at all. A token of the future was issued by
-a wrong clock, and would come to life when its tombstone is gone: it is not good at all. Such tokens are authentic all
-the same; they have no time left, so that whoever holds one is told to refresh.
+A token that claims a longer lifetime comes from a worker that has started since this one read the number, or is
+wrong. The number is read once more; then the token is good for as long as this worker remembers revocations, or not at
+all. A token that was issued in the future comes from a wrong clock, and could outlive its session's tombstone: it is
+not good at all. Such a token is still authentic. It counts as expired, so that its client refreshes.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Sessions that nobody holds: a login that was cut off, or whose answer never left, leaves none behind."""
+"""A login that was cut off, or whose answer never left, leaves no session behind: nobody would hold its tokens."""
 
 import asyncio
 import logging
@@ -19,17 +19,17 @@ _log = logging.getLogger(__name__)
 
 
 class UnclaimedSessions:
-    """Ends them beside the requests that began them."""
+    """Ends such sessions, beside the requests that began them."""
 
     def __init__(self, revoker: Revoker, beside: Beside) -> None:
         self._revoker = revoker
         self._beside = beside
 
     async def whole(self, beginning: Coroutine[Any, Any, None], session_handle: str) -> None:
-        """Begin a session wholly or not at all: whoever is cancelled here, or fails, leaves none.
+        """Begin a session wholly or not at all: where the caller is cancelled, or the statements fail, it is ended.
 
-        The statements run in a task of their own. A client that leaves does not interrupt them, since nobody could
-        tell then what the database has done; it has the session ended once they are through.
+        The statements run in a task of their own, so that a client that leaves does not interrupt them: nobody could
+        tell then what the database has done. The session is ended once they are done.
 
         Args:
             beginning: What stores it.

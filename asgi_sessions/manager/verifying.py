@@ -5,7 +5,7 @@ There is one way to decide each of these, and a shortcut that skips what a worke
 * *authentic*: `Verifier.tokens` is asked, which verifies what it does not hold.
 * *of a live session*: `Verifier.require_live` decides. It does nothing where `Verifier.is_known_live` says so.
 
-Who cannot wait asks the two that do not await anything, `tokens` and `is_known_live`.
+Code that must not await anything asks `tokens` and `is_known_live` alone.
 """
 
 from collections.abc import Callable
@@ -67,7 +67,7 @@ class Verifier:
             access_token_lifetime=settings.access_token_lifetime_ms,
             overlap=not settings.speaks_supertokens,
         )
-        # Those keys sign for other managers too, perhaps: the database knows which sessions are this one's.
+        # A provider's keys may sign for other managers too. Only the database knows which sessions are this one's.
         self._doubts_legacy = settings.signing_key_provider is not None
         if self._doubts_legacy and settings.token_audience == access_token.LEGACY_AUDIENCE:
             self._read = partial(self._read_in_doubt, self._read)
@@ -166,7 +166,7 @@ class Verifier:
             if not error.unknown_key_id and len(token) <= access_token.MAX_LENGTH:
                 self._refused = token
             return None
-        # Once for all uses: what was not of the future will not be.
+        # Looked at once, not at each use: a token that was not issued in the future stays so.
         now = self._clock()
         if found.expires_at - found.issued_at > self._covered or found.issued_at - now > self._ahead:
             return self._times.bounded(found, now)

@@ -1,8 +1,8 @@
-"""For how long a connection goes on with what it came with: a pure decision.
+"""How long a connection may rely on the tokens that it came with: a pure decision.
 
-Whoever has opened a WebSocket or a stream needs no access token any more, and an upload takes as long as its client
-likes. So each has its time, counted from its arrival and by nothing else: a client that could begin it anew, by a word
-on the connection or by a refresh of its session, would never need an access token again.
+An open WebSocket or stream sends no further access token, and an upload takes as long as its client likes. So each
+connection has a lifetime that counts from its arrival alone. If a message on the connection, or a refresh of its
+session, could extend it, its client would never need an access token again.
 """
 
 from enum import Enum, auto
@@ -14,7 +14,7 @@ EARLIER = 0.05
 
 
 class End(Enum):
-    """Why a connection ends that nobody has ended."""
+    """Why a connection ends by itself."""
 
     SESSION = auto()
     """Its session has reached its absolute timeout: log in."""
@@ -44,7 +44,7 @@ def lasts_until(arrived_at: int, *, lifetime: int, earlier: float = 0.0) -> int:
 
 
 def is_over(arrived_at: int, *, now: int, lifetime: int) -> bool:
-    """Whether what a connection came with has been good for long enough.
+    """Whether a connection may no longer rely on the tokens that it came with.
 
     Args:
         arrived_at: When it arrived, ms.

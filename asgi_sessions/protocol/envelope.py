@@ -8,7 +8,7 @@ import base64
 import hmac
 from collections.abc import Mapping
 
-from asgi_sessions.protocol.key_id import KEY_ID_BYTES, checked_key_id
+from asgi_sessions.protocol.key_id import KEY_ID_BYTES, WRONG_KEY_ID, is_key_id
 
 __all__ = ["Envelope"]
 
@@ -36,7 +36,8 @@ class Envelope:
 
     def __init__(self, kind: int, body_size: int, keys: Mapping[str, bytes], current_key_id: str) -> None:
         for key_id, key in keys.items():
-            checked_key_id(key_id)
+            if not is_key_id(key_id):
+                raise ValueError(WRONG_KEY_ID)
             if len(key) != _KEY_SIZE:
                 raise ValueError(f"the key {key_id} is not {_KEY_SIZE} bytes long")
         if current_key_id not in keys:

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt import InvalidKeyError, PyJWS
 
-from asgi_sessions.protocol.key_id import checked_key_id
+from asgi_sessions.protocol.key_id import WRONG_KEY_ID, is_key_id
 from asgi_sessions.protocol.sealing import derive
 
 __all__ = [
@@ -102,7 +102,8 @@ class SigningKey:
     derived: bool = True
 
     def __post_init__(self) -> None:
-        checked_key_id(self.key_id)
+        if not is_key_id(self.key_id):
+            raise ValueError(WRONG_KEY_ID)
         if self.algorithm not in ALGORITHMS:
             raise ValueError(_WRONG_ALGORITHM)
         if self.algorithm == "HS256" and len(self.secret) < MINIMUM_SECRET:

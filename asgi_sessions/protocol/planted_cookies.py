@@ -1,4 +1,4 @@
-"""Clearing cookies that somebody else has put beside ours under the same name.
+"""Clears cookies that somebody else has set beside ours under the same name.
 
 A request says nothing of a cookie but its name and value. Which domains and paths it can have come from is known: those
 that match the request (RFC 6265, sections 5.1.3 and 5.1.4). Clearing all of them but ours leaves ours. A cookie that

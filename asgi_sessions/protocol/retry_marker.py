@@ -1,6 +1,6 @@
-"""The retry marker: this client has been told once that its refresh token came too late.
+"""The retry marker: proof that this client was told once already that its refresh token came too late.
 
-The same token again is no accident any more, but theft.
+If it sends the same token again, that is theft and no accident.
 """
 
 import struct

@@ -4,13 +4,12 @@ import re
 import secrets
 from typing import Any, Final, TypeGuard
 
-__all__ = ["HANDLE_DIGITS", "PATTERN", "handle_of", "is_handle", "new_handle", "raw_handle"]
+__all__ = ["HANDLE_DIGITS", "HANDLE_PATTERN", "handle_of", "is_handle", "new_handle", "raw_handle"]
 
 HANDLE_DIGITS: Final = 32
-PATTERN: Final = f"[0-9a-f]{{{HANDLE_DIGITS}}}"
-"""The form, as a regular expression."""
+HANDLE_PATTERN: Final = f"[0-9a-f]{{{HANDLE_DIGITS}}}"
 
-_HANDLE = re.compile(rf"{PATTERN}\Z")
+_HANDLE = re.compile(rf"{HANDLE_PATTERN}\Z")
 
 
 def new_handle() -> str:
@@ -30,7 +29,7 @@ def raw_handle(handle: str) -> bytes:
         ValueError: It is no handle.
     """
     if not is_handle(handle):
-        raise ValueError("a session handle is 32 lower-case hex digits")
+        raise ValueError(f"a session handle is {HANDLE_DIGITS} lower-case hex digits")
     return bytes.fromhex(handle)
 
 

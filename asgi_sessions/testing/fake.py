@@ -113,7 +113,7 @@ class _Memory:
     def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None) -> None:
         now = system_clock()
         self.answer = _Response()
-        self.revoker = self
+        self.revoker = self.data = self
         self.revoked = False
         self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of whoever waits
         self._info = json_value.dumps(None, "session_info")

@@ -46,7 +46,7 @@ CALLS: dict[str, Callable[[Session, SessionManager, Request], tuple[Any, ...]]] 
     "Session.revoke_session": lambda session, _, __: (session.revoke_session,),
 }
 ENDLESS: dict[str, Callable[[Session, SessionManager, Request], tuple[Any, ...]]] = {
-    "Session.ended": lambda session, _, __: (session.ended,)
+    "Session.wait_until_ended": lambda session, _, __: (session.wait_until_ended,)
 }
 
 

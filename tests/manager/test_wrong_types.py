@@ -230,8 +230,8 @@ def parameters_of(function: Callable[..., Any]) -> set[str]:
 def test_every_argument_of_every_method_is_in_the_table() -> None:
     methods = {
         name: parameters_of(value)
-        for name, value in vars(SessionManager).items()
-        if inspect.isfunction(value) and not name.startswith("_")
+        for name, value in inspect.getmembers(SessionManager, inspect.isfunction)
+        if not name.startswith("_")
     }
     assert {name for name, arguments in methods.items() if not arguments} == WITHOUT_ARGUMENTS
     tried = {name: {*wrong, *NOT_CHECKED.get(name, ())} for name, (_, wrong) in METHODS.items()}

@@ -1,0 +1,60 @@
+"""The live sessions of a user: a page of devices, or their handles alone."""
+
+from asgi_sessions.manager.records import SessionRecord, read_cursor
+from asgi_sessions.protocol import user_id
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.lifetimes import from_ms
+from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
+
+MAX_PAGE = 1000
+"""Sessions that one call lists."""
+
+
+class SessionLists:
+    """Lists sessions.
+
+    Args:
+        sessions: Where.
+        clock: The time, ms.
+    """
+
+    def __init__(self, sessions: SessionRepository, clock: Clock) -> None:
+        self._sessions = sessions
+        self._clock = clock
+
+    async def list_of(
+        self, owner: user_id.UserId, *, limit: int = PAGE, after: str | None = None
+    ) -> list[SessionRecord]:
+        """A page of a user's live sessions, newest first; see `SessionManager.list_sessions_for_user`."""
+        if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+            raise ValueError(f"limit: must be a whole number from 1 to {MAX_PAGE}")
+        position = None if after is None else read_cursor(after)
+        stored = user_id.storable(owner)
+        if stored is None:
+            return []
+        rows = await self._sessions.list_of(stored, now=self._clock(), limit=limit, after=position)
+        return [_record(row) for row in rows]
+
+    async def handles_of(self, owner: user_id.UserId) -> list[str]:
+        """The handles of a user's live sessions, newest first."""
+        stored = user_id.storable(owner)
+        return [] if stored is None else await self._sessions.handles_of(stored, now=self._clock())
+
+    async def namesakes_of(self, owner: user_id.UserId) -> list[tuple[user_id.UserId, int]]:
+        """Users of the same text and another type who have live sessions, and how many: is one of them meant?"""
+        if user_id.storable(owner) is None:
+            return []
+        counts = [(other, len(await self.handles_of(other))) for other in user_id.namesakes(owner)]
+        return [(other, count) for other, count in counts if count]
+
+
+def _record(row: SessionRow) -> SessionRecord:
+    return SessionRecord(
+        session_handle=row.handle,
+        user_id=user_id.decode(row.user_id),
+        created_at=from_ms(row.created_at),
+        last_active_at=from_ms(row.last_active_at),
+        expires_at=from_ms(row.idle_expires_at),
+        device_label=row.device_label,
+        ip_address=row.ip_address,
+    )
