@@ -1,4 +1,4 @@
-"""What leaves with a response: new tokens, cleared cookies, the retry marker; decided late, written once."""
+"""What leaves with a response: new tokens, cleared cookies, the retry marker. It is written once, when that starts."""
 
 import logging
 from collections.abc import Iterable, MutableMapping
@@ -19,8 +19,8 @@ MAX_ANSWER_AGE_MS = 30_000
 """A slow handler's late cookie would overwrite a newer one and look like a fork, so it is left out."""
 
 FRESH_ANSWER_MS = 100
-"""For so long after they were made tokens leave without another look at the session: by the network's whim two answers
-that are no further apart may arrive in either order."""
+"""For so long after they were made tokens leave without another look at the session: two answers that are no further
+apart may reach the client in either order in any case."""
 
 ACCESS_TOKEN_STAYED = "the new access token did not leave with it"
 COOKIES_STAYED = "the session is revoked, its cookies stayed and the next request clears them"
