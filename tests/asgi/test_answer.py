@@ -1,4 +1,4 @@
-"""The states of an answer are those of the table in its docstring, and the fast way past it says the same."""
+"""The moves of an answer are those of the table in words, and the fast way past it sends the same."""
 
 import asyncio
 import re
@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from asgi_sessions import SessionManager
-from asgi_sessions.asgi.answer import Answer, Content, Move
+from asgi_sessions.asgi import answer_content
+from asgi_sessions.asgi.answer import Answer
+from asgi_sessions.asgi.answer_content import Content, Move
 from asgi_sessions.asgi.http_exchange import HTTPExchange
 from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.manager.issuing import TokenSet
@@ -35,7 +37,7 @@ def table_in(docstring: str | None) -> list[dict[str, str]]:
     return rows
 
 
-TABLE = {Content[row["content"]]: row for row in table_in(Answer.__doc__)}
+TABLE = {Content[row["content"]]: row for row in table_in(answer_content.__doc__)}
 
 
 def test_the_table_has_every_state_and_every_move() -> None:
