@@ -7,10 +7,11 @@ import pytest
 from tools.engines import ENGINES
 
 SLOW = (
-    "asgi/test_ending_streams.py",
+    "asgi/test_fast_and_slow.py",
     "asgi/test_many_copies.py",
     "asgi/test_older_cookies.py",
     "asgi/test_overlapping_answers.py",
+    "asgi/test_terminated_streams.py",
     "asgi/test_without_fastapi.py",
     "benchmarks",
     "browser",

@@ -1,10 +1,10 @@
-"""What leaves with a response: new tokens, cleared cookies, the retry marker; decided late, written once."""
+"""What leaves with a response: new tokens, cleared cookies, the retry marker. It is written once, when that starts."""
 
 import logging
 from collections.abc import Iterable, MutableMapping
-from enum import Enum
 from typing import Any
 
+from asgi_sessions.asgi.answer_content import MOVES, Content, Move
 from asgi_sessions.asgi.credentials import Credentials
 from asgi_sessions.asgi.presented import Ambiguous
 from asgi_sessions.asgi.response_headers import RawHeaders, with_ours
@@ -18,8 +18,8 @@ MAX_ANSWER_AGE_MS = 30_000
 """A slow handler's late cookie would overwrite a newer one and look like a fork, so it is left out."""
 
 FRESH_ANSWER_MS = 100
-"""For so long after they were made tokens leave without another look at the session: by the network's whim two answers
-that are no further apart may arrive in either order."""
+"""For so long after they were made tokens leave without another look at the session: two answers that are no further
+apart may reach the client in either order in any case."""
 
 ACCESS_TOKEN_STAYED = "the new access token did not leave with it"
 COOKIES_STAYED = "the session is revoked, its cookies stayed and the next request clears them"
@@ -27,59 +27,8 @@ COOKIES_STAYED = "the session is revoked, its cookies stayed and the next reques
 _log = logging.getLogger(__name__)
 
 
-class Content(Enum):
-    """What an answer does to the client's tokens: the state of an `Answer`."""
-
-    NOTHING = "nothing"
-    LOGIN = "the pair of a new session"
-    PAIR = "the next pair of a session"
-    ACCESS = "an access token alone"
-    CLEARED = "cleared cookies"
-
-    @property
-    def is_pair(self) -> bool:
-        """Whether both tokens leave."""
-        return self in {Content.LOGIN, Content.PAIR}
-
-
-class Move(Enum):
-    """What changes the content of an answer, by the name of the method of `Answer`."""
-
-    ISSUED = "issued"
-    REFRESHED = "refreshed"
-    ACCESS_TOKEN_CHANGED = "access_token_changed"
-    SESSION_ENDED = "session_ended"
-    WITHDRAW = "withdraw"
-    HANDED_OUT = "handed_out"
-
-
-_EVERYWHERE = {
-    Move.ISSUED: Content.LOGIN,
-    Move.REFRESHED: Content.PAIR,
-    Move.SESSION_ENDED: Content.CLEARED,
-}
-MOVES: dict[tuple[Content, Move], Content] = {
-    **{(content, move): after for content in Content for move, after in _EVERYWHERE.items()},
-    (Content.NOTHING, Move.ACCESS_TOKEN_CHANGED): Content.ACCESS,
-    **{(content, Move.WITHDRAW): Content.NOTHING for content in (Content.LOGIN, Content.PAIR, Content.ACCESS)},
-    (Content.LOGIN, Move.HANDED_OUT): Content.PAIR,
-}
-"""The content after each move; the same as before where none is named."""
-
-
 class Answer:
-    """The session's part of one response. The last move counts.
-
-    =======  =====================  ======  =========  ====================  =============  ========  ==========
-    content  what leaves            issued  refreshed  access_token_changed  session_ended  withdraw  handed_out
-    =======  =====================  ======  =========  ====================  =============  ========  ==========
-    NOTHING  no token               LOGIN   PAIR       ACCESS                CLEARED        NOTHING   NOTHING
-    LOGIN    a new session's pair,  LOGIN   PAIR       LOGIN                 CLEARED        NOTHING   PAIR
-             which nobody holds yet
-    PAIR     the next pair          LOGIN   PAIR       PAIR                  CLEARED        NOTHING   PAIR
-    ACCESS   an access token alone  LOGIN   PAIR       ACCESS                CLEARED        NOTHING   ACCESS
-    CLEARED  the end of cookies     LOGIN   PAIR       CLEARED               CLEARED        CLEARED   CLEARED
-    =======  =====================  ======  =========  ====================  =============  ========  ==========
+    """The session's part of one response: a `Content` that moves change, of which the last counts.
 
     Two moves may be refused: `access_token_changed` where the session is served without tokens (`without_tokens`), and
     both this and `session_ended` where they are about another session than that whose pair leaves. A move after the

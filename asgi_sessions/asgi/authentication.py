@@ -37,7 +37,6 @@ from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.cookies import only_value
 from asgi_sessions.protocol.csrf import EXEMPT
-from asgi_sessions.protocol.retry_marker import marker_lifetime
 
 AnySession: TypeAlias = Session[Any, Any]
 
@@ -245,9 +244,8 @@ class Authentication(ConnectionMemory):
             self.answer.without_tokens()
         else:
             late = refreshed.late
-            settings = lifecycle.settings
-            lasts = marker_lifetime(settings.late_parent_window_ms, settings.max_clock_difference_ms)
-            marker = lifecycle.keys.retry_markers.encode(late.handle, late.generation, lifecycle.clock() + lasts)
+            until = lifecycle.clock() + self._transport.marker_lifetime
+            marker = lifecycle.keys.retry_markers.encode(late.handle, late.generation, until)
             self.answer.without_tokens(marker=marker)
             if not refreshed.served:
                 raise already_rotated(late)

@@ -1,4 +1,4 @@
-"""Where a login comes from, as its request tells."""
+"""The device of a login, for the user's list of devices: from the User-Agent and the address of its request."""
 
 import re
 from collections.abc import MutableMapping

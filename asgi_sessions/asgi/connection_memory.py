@@ -175,7 +175,7 @@ class ConnectionMemory:
 
     @staticmethod
     def _now(lifecycle: Lifecycle) -> dict[str, int]:
-        """Since when others may do what the tokens that are made now know nothing of; see `Answer.issued`."""
+        """The time and the count of payload changes to which tokens that are made now belong; see `Answer.issued`."""
         return {"made_at": lifecycle.clock(), "payload_changes": lifecycle.data.payload_changes}
 
     # -- afterwards; see `finished`
@@ -191,7 +191,12 @@ class ConnectionMemory:
         return Outcome(self._access, self._presented, self._renewal, answer.session_has_ended, inner)
 
     def resume(self, arrived_at: int, outcome: Outcome | None) -> None:
-        """Be a connection that is over."""
+        """Become a connection that is over.
+
+        Args:
+            arrived_at: When it came, ms.
+            outcome: What became of it; None where its headers say all.
+        """
         self.arrived_at, self._started = arrived_at, True
         if outcome is not None:
             self._access, self._presented, self._renewal = outcome.access, outcome.presented, outcome.renewal

@@ -1,4 +1,4 @@
-"""Whose page made the request: the rules of `protocol.csrf` and the anti-CSRF token, applied as the settings say."""
+"""Requests that another site's page has sent are refused: by `protocol.csrf`, the anti-CSRF token and the settings."""
 
 from collections.abc import MutableMapping
 from typing import Any

@@ -74,8 +74,8 @@ async def session_exception_handler(connection: HTTPConnection, error: Exception
 
     An exception group of nothing but such errors, as an `asyncio.TaskGroup` raises it, is answered as its gravest one.
 
-    Clearing cookies is not this handler's business: that was decided where the error was raised, and happens
-    whatever the response.
+    This handler clears no cookies: whether they are cleared was decided where the error was raised, and holds for
+    whatever response leaves.
 
     Args:
         connection: The request or WebSocket.

@@ -104,10 +104,10 @@ class Exchange(Authentication):
     # -- the answer
 
     async def look_again(self) -> None:
-        """Before an answer starts: let its tokens leave only while they are good, and with the newest payload.
+        """Let the tokens of an answer leave only while they are good, and with the newest payload.
 
-        Every answer with tokens goes this way, whichever call made them. The jar may hold another session's by now,
-        nothing after a logout, or those of a newer answer; late cookies would overwrite that.
+        Every answer with tokens is looked at before it starts, whichever call made them. By then the jar may hold
+        another session's tokens, none after a logout, or those of a newer answer; late cookies would overwrite them.
         """
         answer = self.answer
         access = answer.access
@@ -127,7 +127,7 @@ class Exchange(Authentication):
         try:
             newest = await lifecycle.data.newest(access)
         except StoreUnavailable:
-            if not answer.logged_in:  # nobody else holds what a login has begun: it stands, as far as one can know
+            if not answer.logged_in:  # a new session stands, as far as one can know: nobody else has its tokens
                 answer.withdraw()
         except SessionError:
             answer.withdraw()
@@ -136,7 +136,7 @@ class Exchange(Authentication):
                 answer.access_token_changed(*newest)
 
     async def _let_out(self, start: Message) -> None:
-        """Send what begins the response: it carries the tokens, and where it does not leave nobody holds them."""
+        """Send what begins the response and carries the tokens. If it cannot be sent, a login that it carries ends."""
         try:
             await self._to_server(start)
         except BaseException:
@@ -152,13 +152,13 @@ class Exchange(Authentication):
             answer.handed_out()
 
     def cut_off(self) -> None:
-        """The application was cancelled, has failed, or leaves a socket without an answer to its handshake.
+        """Let nothing leave any more, and end a session that was begun and whose tokens have not left.
 
-        No response of this connection says what it has done: its client has gone, or is answered further out, where no
-        cookies are set. A session that it has begun is nobody's then.
+        For an application that was cancelled, has failed, or leaves a socket without an answer to its handshake: its
+        client has gone, or is answered further out, where no cookies are set.
         """
         self._abandon_login()
-        self._started = self.answer.started = True  # for a task left behind, that nothing can leave any more
+        self._started = self.answer.started = True  # also for what a task that is left behind does
 
     # -- the application's errors
 
@@ -167,7 +167,11 @@ class Exchange(Authentication):
         install_default_handler(scope)
 
     async def answered(self, error: Exception) -> bool:
-        """Whether the application's error needs no other answer: it has one now, or only tells of the session's end."""
+        """Answer an error of the application that is the client's business, if the response has not started.
+
+        Returns:
+            Whether nothing is left to do: it is answered, or only tells that its connection was terminated.
+        """
         if self.termination is not None and self.termination.explains(error):
             return True
         answered = answerable(error)

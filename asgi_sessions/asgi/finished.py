@@ -1,7 +1,7 @@
-"""A connection that is over, for the tasks that it has left behind: whose it was, and nothing to answer with.
+"""A connection that is over can still tell a task that it has left behind whose it was. It cannot answer any more.
 
-The scope is all that such a task has, and it may keep that for hours. So what the middleware leaves there holds no
-request, response or exchange: when it arrived, and what became of its tokens.
+Such a task has the scope alone, and may keep that for hours. So what the middleware leaves there holds no request,
+response or exchange: only when the connection arrived, and what became of its tokens.
 """
 
 from collections.abc import MutableMapping
@@ -27,8 +27,8 @@ _OVER = (
 )
 
 
-class Door:
-    """Reopens the finished connections of one middleware. Holds no state of any.
+class FinishedConnections:
+    """Opens the finished connections of one middleware again. Holds no state of any.
 
     Args:
         manager: The middleware's.
@@ -102,10 +102,10 @@ class FinishedConnection:
         raise ConfigurationError(_OVER)
 
     def serve(self, scope: MutableMapping[str, Any]) -> None:
-        """Nobody hears of errors."""
+        """Do nothing: no error is answered any more."""
 
     def shared(self) -> None:
-        """Nothing is inside it."""
+        """Do nothing: no other middleware is inside."""
 
 
 class _Afterwards:
@@ -132,7 +132,7 @@ class _Afterwards:
 
 
 AFTERWARDS: Final = _Afterwards()
-"""What a Session has when its connection is over, so that whoever keeps the one does not keep the other."""
+"""The connection of each Session whose own is over: a Session that is kept keeps no connection alive."""
 
 
 async def _hear_nothing() -> NoReturn:

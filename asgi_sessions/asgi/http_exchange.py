@@ -34,7 +34,7 @@ class HTTPExchange(Exchange):
                 return self._start(message, lasts=lasts)
             self._started = True
             if self._looked:
-                headers.append(self._transport.vary.header)
+                headers.append(self._transport.vary_header)
         elif self.termination is not None:
             return self.termination.send(message, last=_ends_response(message))
         to_server = self._to_server  # as everywhere on this way: calling an attribute that is no method is slow

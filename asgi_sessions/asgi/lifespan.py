@@ -1,4 +1,4 @@
-"""The manager's life within the application's: started before it, stopped after it, and failing loudly."""
+"""The manager starts before the application and stops after it. A failed start fails the server's start."""
 
 import asyncio
 from contextlib import suppress
@@ -52,7 +52,7 @@ class _Life:
     async def send(self, message: Message) -> None:
         if message["type"] != "lifespan.startup.complete":
             await self.end()
-        if not self._failed:  # else the server has been told, and takes a second word for a breach of protocol
+        if not self._failed:  # else the server has been told, and takes a second message for a breach of protocol
             await self._send(message)
 
     async def end(self) -> None:

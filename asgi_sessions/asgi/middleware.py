@@ -1,4 +1,4 @@
-"""The middleware: gives each connection its exchange, and lets the cookies out with whatever response leaves."""
+"""The middleware: each connection has its exchange, and the cookies leave with whatever response does."""
 
 from asyncio import CancelledError
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asgi_sessions.asgi.error_responses import as_raised
-from asgi_sessions.asgi.finished import AFTERWARDS, Door
+from asgi_sessions.asgi.finished import AFTERWARDS, FinishedConnections
 from asgi_sessions.asgi.first_use import StartedByFirstUse
 from asgi_sessions.asgi.http_exchange import HTTPExchange
 from asgi_sessions.asgi.lifespan import run_lifespan
@@ -46,7 +46,7 @@ class SessionMiddleware:
         self.app = app if start_on == "lifespan" else StartedByFirstUse(app, manager)
         self.manager = manager
         self._transport = Transport(manager.settings)
-        self._door = Door(manager, self._transport)
+        self._finished = FinishedConnections(manager, self._transport)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = _EXCHANGES.get(scope["type"])
@@ -63,15 +63,15 @@ class SessionMiddleware:
         except (Exception, CancelledError) as error:
             await self._answer(scope, exchange, error)
         finally:
-            # Else whoever is outside would take it for its own; and scope, exchange and session would keep each other
-            # alive until the garbage collector came.
+            # The scope goes on outside and must not name this exchange there. Only here are the references cut by which
+            # scope, exchange and session would keep each other alive until the garbage collector came.
             scope[SCOPE_KEY] = outer
             if exchange.session is not None:
                 exchange.session._connection = AFTERWARDS
             if exchange.begun_answer is not None:
-                scope[FINISHED_KEY] = self._door, exchange.arrived_at, exchange.outcome()
+                scope[FINISHED_KEY] = self._finished, exchange.arrived_at, exchange.outcome()
             else:  # as mostly: the request's headers say all
-                scope[FINISHED_KEY] = self._door, exchange.arrived_at
+                scope[FINISHED_KEY] = self._finished, exchange.arrived_at
             if exchange.termination is not None:
                 exchange.cut_off()  # the application may have answered nothing at all
                 await exchange.termination.finish()

@@ -1,4 +1,4 @@
-"""A login over plain http: the client keeps its Secure cookies to itself, and the next request looks logged out."""
+"""A login over plain http is named in the log, once: browsers do not send its Secure cookies back there."""
 
 import logging
 from typing import Any
@@ -19,7 +19,7 @@ _MESSAGE = (
 
 
 class PlainHttpNotice:
-    """Says so once in the log, where a person wonders why a login had no effect.
+    """Logs the first such login: whoever has logged in would look logged out on the next request.
 
     Args:
         settings: Of the manager.

@@ -1,9 +1,11 @@
 """Which of the tokens that a request carries count.
 
-Browsers send every cookie of a name that matches, and say of none whose it is: where no prefix protects the name, a
-subdomain can add to them. So of one kind at most `MAX_COPIES` are verified for a request, whatever it carries, and what
-cannot be told apart counts for nobody. More copies than that are not searched for the right one: their order is the
-attacker's. They are refused, and the answer clears all but ours.
+At most `MAX_COPIES` tokens of one kind are verified for a request, whatever it carries. Tokens that cannot be told
+apart count for nobody. A browser sends every cookie whose name, domain and path match, and does not say which host has
+set it: where no prefix protects the name, a subdomain can add copies. More than `MAX_COPIES` are not searched for the
+right one, since the attacker chooses their order: they are refused, and the answer clears all but ours.
+
+Nothing here knows the answer: each function returns tokens or raises an error that says what is wrong with them.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +19,7 @@ from asgi_sessions.protocol.refresh_token import RefreshToken
 
 
 class Ambiguous(Unauthorised):
-    """Several tokens came, and nothing tells which is the user's. Nothing happens to any of their sessions."""
+    """Several tokens came, and nothing tells which is the user's. None of their sessions is touched."""
 
     def __init__(self) -> None:
         super().__init__(clear_cookies=False)
@@ -114,7 +116,8 @@ async def handles(lifecycle: Lifecycle, carried: Credentials) -> list[str]:
     return list(dict.fromkeys([*(token.handle for token in access), *(token.handle for token in refresh)]))
 
 
-# What holds tokens here, and in the verifiers, is called `token` or `credentials`: such names error reports leave out.
+# Variables that hold tokens are called `token` or `credentials`, here and in the verifiers: error reports leave out
+# such names.
 
 
 async def _authentic_access(

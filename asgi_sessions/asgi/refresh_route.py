@@ -1,4 +1,4 @@
-"""Whether the refresh endpoint is where the cookie goes: a wrong prefix would log everybody out after five minutes."""
+"""The refresh endpoint must be where the refresh cookie goes: elsewhere everybody would be out after five minutes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

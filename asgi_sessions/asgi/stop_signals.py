@@ -73,6 +73,6 @@ def _is_handler(found: Any) -> bool:
 def _place(number: signal.Signals, handler: Callable[[int, FrameType | None], Any]) -> bool:
     try:
         signal.signal(number, handler)
-    except ValueError:  # not the main thread: the server is somebody's guest there, and no signal is its own
+    except ValueError:  # not the main thread: a server that runs there handles no signals
         return False
     return True

@@ -22,13 +22,13 @@ RESTART: Message = {"type": "websocket.close", "code": 1012, "reason": "server s
 FAREWELL_SECONDS = 0.5
 """For so long a socket stays open that has signed its own session out."""
 LAST_WORD_SECONDS = 1.0
-"""For so long an application's return waits until its client has been told; one that reads nothing never is."""
+"""For so long an application's return waits until its client has been told. A client that reads nothing never is."""
 
 _HOW_IT_IS_LEARNED = (Unauthorised, TryRefreshToken, TokenTheftDetected, ClientDisconnect, WebSocketDisconnect)
 
 
 class ConnectionTerminated(OSError):
-    """Tells an application that nobody hears it any more, in the way in which servers say so (ASGI, `send`)."""
+    """The client of this connection hears nothing any more. An OSError, as servers raise it (ASGI, `send`)."""
 
 
 class WatchedConnection(Protocol):

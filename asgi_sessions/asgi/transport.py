@@ -28,6 +28,8 @@ class Transport:
             elsewhere.
         plain_http: Notes logins whose cookies do not come back.
         vary: What the answer to whoever asks depends on.
+        vary_header: Its `header`, at hand for what each request needs.
+        marker_lifetime: For how long a retry marker is good, ms.
     """
 
     def __init__(self, settings: SessionSettings) -> None:
@@ -35,6 +37,8 @@ class Transport:
         self.cookies = SessionCookies(settings)
         self.plain_http = PlainHttpNotice(settings)
         self.vary = Vary(*_SAYS_WHO_IT_IS[settings.token_transport])
+        self.vary_header = self.vary.header
+        self.marker_lifetime = marker_lifetime(settings.late_parent_window_ms, settings.max_clock_difference_ms)
         alone = settings.token_transport == "cookie" and not (settings.speaks_supertokens or settings.uses_csrf_tokens)
         self.names_alone = self.cookies.names if alone else None
 
@@ -125,8 +129,7 @@ class Transport:
         """The response headers that mark a late parent's retry."""
         if in_headers:
             return [(RETRY_HEADER, marker.encode())]
-        until = now + marker_lifetime(self.settings.late_parent_window_ms, self.settings.max_clock_difference_ms)
-        return self.cookies.retry_marker(marker, now=now, until=until)
+        return self.cookies.retry_marker(marker, now=now, until=now + self.marker_lifetime)
 
     def retry_marker_cleared(self, *, in_headers: bool) -> RawHeaders:
         """The response headers that take the marker back after a success."""

@@ -1,8 +1,8 @@
 """One WebSocket on its way through the middleware: what the answer to its handshake carries, and when it ends.
 
-Some servers drop the headers of an acceptance (`handshake.accepts_with_headers`). No token is made there, which nobody
-would get: a handshake with an expired access token is served without tokens, as a slow request is, and an application
-that logs out and then accepts is overruled, since only a denial clears cookies.
+Some servers drop the headers of an acceptance (`handshake.accepts_with_headers`). There no token is made, since nobody
+would get it: a handshake with an expired access token is served without tokens, as a slow request is. Only a denial
+clears cookies there, so an application that logs out and then accepts is overruled.
 """
 
 import logging
