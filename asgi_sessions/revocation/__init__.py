@@ -1,1 +1,1 @@
-"""Who is out: what a worker knows of revoked sessions without asking the database at each request."""
+"""Which sessions are revoked: what a worker knows without asking the database at each request."""

@@ -1,8 +1,8 @@
-"""The wake-up that is faster than the poll: whoever has ended a session says so, and every worker polls at once.
+"""The wake-up that is faster than the poll: a worker that has ended a session says so, and every worker polls at once.
 
-A message says "something has ended" and nothing else: who is out stands in the database alone. So whoever can write to
-the channel can cause polls, of which there are few (`SHORTEST_GAP_SECONDS`), and whoever can silence it can only make
-workers wait for their next poll, which comes in any case.
+A message says "something has ended" and nothing else: which sessions are revoked is read from the database alone. So
+whoever can write to the channel can cause polls, of which there are few (`SHORTEST_GAP_SECONDS`). Whoever can silence
+it can only make workers wait for their next poll, which comes in any case.
 """
 
 import asyncio
@@ -68,11 +68,11 @@ def channel_name(table_prefix: str) -> str:
 
 
 class WakeUps:
-    """Listens and publishes beside the requests. What fails is told once and tried again; nobody waits for it.
+    """Listens and publishes. No request waits for either; what fails is told once in the log, and tried again.
 
     Args:
         channel: Which.
-        wake: Called soon after somebody, on whichever worker, has ended a session; None where nobody wants to know.
+        wake: Called soon after a session was ended, on whichever worker; None only publishes.
     """
 
     def __init__(self, channel: Channel, wake: Callable[[], None] | None) -> None:
@@ -83,7 +83,7 @@ class WakeUps:
         self._waking: asyncio.TimerHandle | None = None
         self._listening: asyncio.Task[None] | None = None
         self._publishing: asyncio.Task[None] | None = None
-        self._unsaid = self._closed = False
+        self._unpublished = self._closed = False
         self._unheard, self._unsent = Alert(), Alert()
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class WakeUps:
 
     def publish(self) -> None:
         """Tell all workers, beside the request. What comes while a message is under way shares the one after it."""
-        self._unsaid = True
+        self._unpublished = True
         if not self._closed and (self._publishing is None or self._publishing.done()):
             self._publishing = self._loop.create_task(self._publish(), name="asgi_sessions revocation message")
 
@@ -157,8 +157,8 @@ class WakeUps:
     # -- publishing
 
     async def _publish(self) -> None:
-        while self._unsaid:
-            self._unsaid = False
+        while self._unpublished:
+            self._unpublished = False
             try:
                 async with asyncio.timeout(PUBLISH_SECONDS):
                     await self._channel.publish()

@@ -1,4 +1,4 @@
-"""Says in the log whose clocks differ. Revocations are felt all the same; what else goes by a clock is not."""
+"""Says in the log which clocks differ. No revocation depends on a clock; timeouts and rotation do."""
 
 import logging
 from collections.abc import Callable

@@ -48,7 +48,7 @@ __all__ = ["RevocationFeed"]
 THAW_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1.0
 """For so long a request waits after a freeze until the database has given something: a second more than it may take."""
 WAKE_UP_SECONDS = 1.0
-"""For so long it waits where no freeze has made the news old: a database that hangs would take all its time."""
+"""For so long it waits where the news is old without a freeze: a database that hangs must not take all its time."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class RevocationFeed:
 
     Args:
         settings: How often to poll, and for how long old news is good enough.
-        tombstones: Where.
+        tombstones: Where they are read.
         listeners: Whom to tell at once.
         liveness_sweep: Of the sessions that have a listener.
         clock: The time, ms: compared with the database's, and used for nothing else.

@@ -19,7 +19,7 @@ class LivenessSweep:
 
     Args:
         settings: How far workers' clocks may be apart.
-        sessions: Where.
+        sessions: Where it is asked.
         listeners: Whom to tell of a session's end.
         clock: The time, ms.
     """

@@ -1,8 +1,9 @@
 """The pulse of an event loop: whether it has stood still, because its process was frozen or one call has blocked it.
 
-A process that stands still hears of nothing, and its first request afterwards may come before its first poll. A loop
-that runs its timers in time proves at each beat that it runs. Where the last beat is older than `LATE_SECONDS`, it did
-not run for a part of the time since: whoever looks first, the next beat or a request, notices that.
+*A standstill is noticed before the first request after it is answered.* A process that stands still learns nothing, and
+its first request afterwards may come before its first poll. A loop that runs its timers in time shows at each beat that
+it runs. Where the last beat is older than `LATE_SECONDS`, the loop did not run for a part of the time since: the next
+beat or the next request, whichever comes first, notices that.
 """
 
 import asyncio

@@ -1,22 +1,26 @@
-"""What a poll reads: newest first, down to what was read before, so that it costs what is new and not what is there.
+"""What a poll reads: tombstones, newest first, down to those that earlier polls have read.
+
+So a poll costs what is new, and not what is there.
 
 What must hold
 ==============
 
-*No tombstone is missed.* A statement that ends sessions begins at one time and is seen later, when it has been
-committed, perhaps on another node. But by the revocation clock (``store/tombstones.py``) it writes no ``revoked_at``
-below what a poll had read `OVERLAP_MS` before. So each poll looks at everything down to there: the newest page, then
-further for as long as a page holds news, or is one of the first `SETTLE_PAGES` and may hold what began within
-`SETTLE_SECONDS` before the last poll. What lies deeper was read by polls before; it is read again in pieces, some pages
-twice a second, and every `FULL_READ_SECONDS` so is all that is still needed. A statement that was committed later than
-that may so be found some polls later. Who must know that one is read which has been committed by now has all of it read
-at once.
+*No tombstone is missed.* A statement that ends sessions can be read only when it has been committed, some time after it
+began, perhaps on another node. By the revocation clock (``store/tombstones.py``) it writes no ``revoked_at`` below what
+a poll had read `OVERLAP_MS` before. So everything down to there is read:
 
-*Only what has been read to its end counts.* Reading that was cut off leaves a gap, the place where it has to go on.
-While there are gaps there is no news.
+* Each poll reads the newest page. It reads further for as long as a page holds news, or is one of the first
+  `SETTLE_PAGES` and may hold what began within `SETTLE_SECONDS` before the last poll.
+* What lies deeper is read again in pieces, some pages twice a second.
+* All that is still needed is read again every `FULL_READ_SECONDS`. That finds a statement that was committed later
+  than the overlap allows for, some polls later.
+* A poll that must find all that has been committed by now reads everything at once.
 
-*A long read hides no short news.* A hundred thousand tombstones take a second. Meanwhile the top is looked at again,
-but no further than down to a page without news, or it might never end.
+*Only what has been read to its end counts.* A read that was cut off leaves a gap, the place where it has to go on.
+While there is a gap the news is not fresh.
+
+*A long read does not hold up the newest tombstones.* A hundred thousand tombstones take a second. Meanwhile the top is
+read again, but only down to a page without news, so that it comes to an end.
 """
 
 from collections import deque
@@ -66,11 +70,11 @@ class _Gap:
 
 
 class Reader:
-    """One event loop's.
+    """Reads tombstones for the feed of one event loop.
 
     Args:
-        tombstones: Where.
-        take: Takes the handles of a page, and tells whether one of them is news.
+        tombstones: Where they are read.
+        take: Takes the handles of a page; returns whether one of them is news.
         kept_ms: For how long a tombstone is needed.
         interval: Between polls, seconds.
         monotonic: Seconds by a clock that nobody can set.
@@ -137,7 +141,7 @@ class Reader:
         return newest
 
     async def maintain(self, newest: Page) -> None:
-        """What may as well wait for the next poll: the pieces, the revocation clock, the floor.
+        """Do what need not be done before the news is fresh: raise the revocation clock, read pieces, read all again.
 
         Args:
             newest: What `read` has returned.

@@ -1,4 +1,4 @@
-"""A row of the sessions table."""
+"""A row of the sessions table, and which handles a row can have."""
 
 import re
 from dataclasses import dataclass, field, fields

@@ -1,7 +1,7 @@
 """The tombstones in the database, newest first: what the revocation feed reads.
 
-The order of tombstones hangs on no single clock
-================================================
+The order of tombstones depends on no single clock
+==================================================
 
 ``revoked_at`` is the database's time, but never less than the *revocation clock*, a number in the state table that is
 only ever raised, to the highest ``revoked_at`` that a worker has seen. So whatever the nodes of a cluster take for the
