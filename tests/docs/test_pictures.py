@@ -37,7 +37,7 @@ def test_a_picture_is_what_figures_and_code_draw(name: str) -> None:
 
 
 def test_no_other_picture_is_checked_in_and_each_is_shown() -> None:
-    assert {path.name for path in FIGURES.parent.glob("*.svg")} == set(PICTURES)
+    assert {path.name for path in FIGURES.parent.glob("rotation-*.svg")} == set(PICTURES)
     assert {f"pictures/{name}" for name in PICTURES} <= set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", PAGE.read_text()))
 
 

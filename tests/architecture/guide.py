@@ -1,0 +1,87 @@
+"""What docs/architecture.md says of the code, by names that are looked up in it: where one moves, the page is wrong."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "asgi_sessions"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is.
+
+    Attributes:
+        name: Module below the package and name in it: ``protocol.rotation:decide``.
+        text: What is done or decided there.
+    """
+
+    name: str
+    text: str
+
+    @property
+    def file(self) -> str:
+        """The file, below the package.
+
+        Raises:
+            LookupError: There is no such name, or it is defined elsewhere.
+        """
+        module = self.name.partition(":")[0]
+        try:
+            found: Any = resolve_name(f"asgi_sessions.{self.name}")
+        except (AttributeError, ImportError) as error:
+            raise LookupError(f"{self.name}: {error}") from None
+        if getattr(found, "__module__", f"asgi_sessions.{module}") != f"asgi_sessions.{module}":
+            raise LookupError(f"{self.name} is defined in {found.__module__}.")
+        path = PACKAGE / (module.replace(".", "/") + ".py")
+        if not path.exists():
+            path = path.with_suffix("") / "__init__.py"
+        return str(path.relative_to(PACKAGE))
+
+    @property
+    def shown(self) -> str:
+        return self.name.partition(":")[2]
+
+
+WAY = [
+    Place("asgi.middleware:SessionMiddleware", "Each request or WebSocket gets an exchange, which knows nothing yet."),
+    Place("asgi.dependency:SessionDependency", "The route asks for the session. Who does not ask goes past."),
+    Place("asgi.authentication:Authentication", "Six rules in one order decide who it is; a short way skips work."),
+    Place("asgi.transport:Transport.read", "Cookies, or the headers of a native client, are read."),
+    Place("asgi.presented:access_token", "Of several access tokens one counts, or none."),
+    Place("manager.verifying:Verifier", "Is the token authentic, and its session live? Mostly from memory."),
+    Place("protocol.access_token:verify", "Signature, form, audience and times of a token that is new here."),
+    Place("revocation.feed:RevocationFeed.is_good", "Has the session ended elsewhere? A look into memory."),
+    Place("protocol.csrf:check", "Does the request come from a page of one's own?"),
+    Place("manager.refreshing:Refresher.refresh", "The access token is over: the refresh token is answered."),
+    Place("protocol.rotation:decide", "Head, child, late parent or theft, without I/O."),
+    Place("store.repository:SessionRepository.promote", "A child becomes the head: of two workers one wins."),
+    Place("manager.issuing:Issuer.issue", "The next pair is made and signed."),
+    Place("asgi.answer:Answer", "What is to leave is collected; after a slow answer it is looked at again."),
+    Place("asgi.http_exchange:HTTPExchange.send", "The response begins, and takes the headers along."),
+    Place("asgi.session_cookies:SessionCookies.issued", "Name, path and attributes of each Set-Cookie."),
+]
+"""From the request to Set-Cookie."""
+
+RULES = [
+    Place("asgi.presented:access_token", "which of several tokens in a request counts"),
+    Place("asgi.authentication:Authentication", "who a request is, in which order its tokens are asked"),
+    Place("protocol.csrf:check", "whether a request may change something (CSRF)"),
+    Place("protocol.access_token:verify", "whether an access token is authentic"),
+    Place("manager.token_times:TokenTimes", "how long an access token is good, whatever the settings were"),
+    Place("manager.verifying:Verifier.is_known_live", "whether an access token is served without the database"),
+    Place(
+        "manager.liveness:LivenessCheck",
+        "whether a session is live; nothing is refused after a stale read",
+    ),
+    Place("protocol.timeouts:is_expired", "whether a session has expired"),
+    Place("protocol.rotation:decide", "whether a refresh token is the head, a child, late or stolen"),
+    Place("protocol.rotation:serve", "who is served without new tokens"),
+    Place("protocol.connections:end_at", "when an open stream or socket ends"),
+    Place("asgi.answer:Answer", "which cookies leave with a response, and which are cleared"),
+    Place("protocol.keyring:Keyring.rotation_due", "when a new signing key is due"),
+    Place("protocol.user_id:storable", "which user ids are the same user"),
+]
+"""One rule, one place."""
