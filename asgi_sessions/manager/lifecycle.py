@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from asgi_sessions.errors import ConfigurationError, Unauthorised
+from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
@@ -33,7 +33,7 @@ from asgi_sessions.protocol.session_handle import is_handle, new_handle
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.watchers import Watchers
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.engine import OTHER_LOOP
+from asgi_sessions.store.event_loop import require_loop
 from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
 
 MAX_PAGE = 1000
@@ -106,10 +106,9 @@ class Lifecycle:
         """This, for whoever runs on its event loop: a Session may have been carried to another one.
 
         Raises:
-            ConfigurationError: The caller runs on another one.
+            ConfigurationError: The caller runs on another one, or on none.
         """
-        if asyncio.get_running_loop() is not self._loop:
-            raise ConfigurationError(OTHER_LOOP)
+        require_loop(self._loop)
         return self
 
     async def create(

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from asyncio import get_running_loop
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -14,7 +13,6 @@ from asgi_sessions.errors import ConfigurationError, StoreUnavailable, TryRefres
 from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
-from asgi_sessions.manager.event_loop import running_loop
 from asgi_sessions.manager.events import Events, HookT
 from asgi_sessions.manager.issuing import TokenSet
 from asgi_sessions.manager.lifecycle import Device, Lifecycle
@@ -26,7 +24,8 @@ from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.protocol.user_id import UserId, type_name
 from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
-from asgi_sessions.store.engine import OTHER_LOOP, open_database
+from asgi_sessions.store.engine import open_database
+from asgi_sessions.store.event_loop import OTHER_LOOP, loop_or_none, running_loop
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.repository import PAGE
 
@@ -176,15 +175,13 @@ class SessionManager:
             ConfigurationError: The manager has not been started on this loop; the text says what to do.
         """
         runtime = self._latest
-        if runtime is None or runtime.loop is not get_running_loop():
+        if runtime is None or runtime.loop is not loop_or_none():
             runtime = self._latest = self._runtime()
         return runtime.lifecycle
 
     def _runtime(self, *, anywhere: bool = False) -> Runtime:
-        try:
-            runtime = self._runtimes.get(get_running_loop())
-        except RuntimeError:  # a thread without a loop, or trio
-            runtime = None
+        loop = loop_or_none()
+        runtime = None if loop is None else self._runtimes.get(loop)
         if runtime is not None and runtime.users:
             return runtime
         elsewhere = [other for other in list(self._runtimes.values()) if other.users and other.loop.is_running()]

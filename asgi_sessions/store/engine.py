@@ -26,6 +26,7 @@ from asgi_sessions.store.connection_setup import (
     STRONG_READ,
     set_up_connections,
 )
+from asgi_sessions.store.event_loop import require_loop, running_loop
 from asgi_sessions.store.failures import (
     DatabaseFailure,
     FailureKind,
@@ -41,7 +42,6 @@ from asgi_sessions.store.prepared import Outcome, PreparedStatements
 __all__ = [
     "POOL_SIZE",
     "STATEMENT_TIMEOUT_SECONDS",
-    "OTHER_LOOP",
     "Database",
     "DuplicateKey",
     "Outcome",
@@ -54,12 +54,6 @@ POOL_SIZE = 10
 POOL_RECYCLE_SECONDS = 1800
 """Below the idle limits of common proxies and firewalls."""
 MAX_TRIES = 5
-
-OTHER_LOOP = (
-    "The SessionManager runs on another event loop than this code. In a plain `def` route, or another thread, "
-    "`asyncio.run` and `async_to_sync` begin a loop of their own: write `async def` and `await`, or call "
-    "`anyio.from_thread.run(function, *arguments)`. In a test: `client.portal.call(function, *arguments)`."
-)
 
 _NOT_TAKEN = "database_url: its driver takes no such host, or no such value of a URL parameter"
 
@@ -98,7 +92,7 @@ class Database:
         self.place = Place.of(url)
         self.dialect = url.get_backend_name()
         self.statement_timeout = STATEMENT_TIMEOUT_SECONDS if statement_timeout is None else statement_timeout
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._has_connected = False
         in_memory = self.dialect == "sqlite" and url.database in (None, "", ":memory:")
         if in_memory:
@@ -180,8 +174,7 @@ class Database:
             DuplicateKey: An insert's key is taken.
             ConfigurationError: The server is set up so that no value may be sent to it.
         """
-        if asyncio.get_running_loop() is not self._loop:
-            raise ConfigurationError(OTHER_LOOP)
+        require_loop(self._loop)
         attempt = _Attempt(self._connections, self._statements, statement, parameters, strong=strong)
         try:
             with Deadline(self.statement_timeout):
