@@ -1,14 +1,16 @@
 # A fresh machine needs Debian, Python 3.11 and make; everything else is fetched here, and named before.
 #   make run          the example application on SQLite
-#   make test         everything that CI checks, on SQLite, MariaDB and PostgreSQL
+#   make test         ruff, mypy and all tests, on SQLite, MariaDB and PostgreSQL
 #   make test-fast    the tests that need no engine and take no long time: a minute
-#   make test-lowest  with the lowest versions of the dependencies
+#   make test-lowest  with the lowest versions of the dependencies; CI runs both
 # More: CONTRIBUTING.md
 
 PYTHON  ?= python3
 VENV    ?= .venv
 BIN     := $(VENV)/bin
 LOWEST  := .venv-lowest
+# Of the tests: what touches other libraries. `make test-lowest` runs it.
+LOWEST_TESTS := asgi channels failed_starts manager protocol scrubbing store testing test_settings.py
 BENCH   := benchmarks/.environments/harness
 HOST    ?= 127.0.0.1
 PORT    ?= 8000
@@ -63,14 +65,10 @@ test-busy:
 	$(BIN)/python -m tools.busy --processes 20 --times 3 -- $(BIN)/python -m pytest -n 2 --dist loadscope --every-engine
 
 # With the lowest versions that pyproject.toml allows, what touches other libraries.
-test-lowest: $(LOWEST)/.installed engines
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadscope tests/asgi tests/channels tests/store tests/testing tests/test_settings.py
-
-$(LOWEST)/.installed: pyproject.toml
-	$(PYTHON) -m venv --clear $(LOWEST)
-	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	@$(PYTHON) -m tools.progress "Installing the lowest versions" -- $(LOWEST)/bin/uv pip install --python $(LOWEST)/bin/python --resolution lowest-direct -e ".[dev]"
-	@touch $@
+test-lowest: ENGINES = mariadb postgresql redis
+test-lowest:
+	@$(PYTHON) -m tools.install --target $@ --venv $(LOWEST) --extra core --lowest --engines "$(ENGINES)"
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadscope $(LOWEST_TESTS:%=tests/%)
 
 # Every interleaving of the refresh rotation, deeper than the tests go: some minutes.
 model: dev

@@ -4,7 +4,10 @@ python3 -m tools.install --target test --venv .venv --extra dev --engines "maria
 """
 
 import argparse
+import re
 import sys
+import tempfile
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,14 +15,16 @@ from tools import debian, progress
 from tools.engines import ENGINES, Engine
 
 PROJECT = Path(__file__).parents[1]
+PYPROJECT = PROJECT / "pyproject.toml"
 EXTRAS = {
     "example": "the example application, and the server that it runs on: about 40 packages, 80 MB",
+    "core": "the library with every driver, and what the tests of it alone need: about 65 packages, 200 MB",
     "dev": "the library with every driver, servers, pytest, mypy, ruff and others: about 110 packages, 430 MB",
     "test": "the library with every driver, pytest, mypy, ruff, and the servers and frameworks that the tests drive: "
     "about 165 packages, 860 MB, Gradio the largest",
     "benchmarks": "the library, and what measures and draws: about 45 packages, 200 MB",
 }
-INCLUDING = {"example": ("dev", "test"), "dev": ("test",)}
+INCLUDING = {"example": ("dev", "test"), "core": ("dev", "test"), "dev": ("test",)}
 """Extras that hold all of another one."""
 
 
@@ -29,15 +34,17 @@ class Environment:
     Args:
         folder: Where.
         extra: Its name.
+        lowest: Whether to install the lowest versions that pyproject.toml allows.
     """
 
-    def __init__(self, folder: Path, extra: str) -> None:
+    def __init__(self, folder: Path, extra: str, *, lowest: bool = False) -> None:
         self.folder = folder
         self.extra = extra
+        self.lowest = lowest
 
     @property
     def is_up_to_date(self) -> bool:
-        required = (PROJECT / "pyproject.toml").stat().st_mtime
+        required = PYPROJECT.stat().st_mtime
         stamps = [self._stamp(extra) for extra in (self.extra, *INCLUDING.get(self.extra, ()))]
         return any(stamp.exists() and stamp.stat().st_mtime >= required for stamp in stamps)
 
@@ -50,21 +57,46 @@ class Environment:
         """Make it, or bring it up to date.
 
         Raises:
-            CommandFailed: venv or pip did.
+            CommandFailed: venv or pip did. Of the lowest versions pip says which cannot be had together.
         """
         if not self._has_pip:
             command = [sys.executable, "-m", "venv", "--clear", str(self.folder)]
             progress.run(f"Making {self.folder}", command)
         pip = [str(self.folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-        progress.run(f"Installing into {self.folder}", [*pip, "--progress-bar", "off", "-e", f".[{self.extra}]"])
+        with tempfile.NamedTemporaryFile("w", prefix="lowest-", suffix=".txt") as pins:
+            if self.lowest:
+                pins.write("".join(f"{pin}\n" for pin in lowest_versions(PYPROJECT.read_text())))
+                pins.flush()
+                pip += ["-c", pins.name]
+            progress.run(f"Installing into {self.folder}", [*pip, "--progress-bar", "off", "-e", f".[{self.extra}]"])
         self._stamp(self.extra).touch()
 
     def _stamp(self, extra: str) -> Path:
-        return self.folder / f".installed-{extra}"
+        return self.folder / f".installed-{extra}{'-lowest' if self.lowest else ''}"
 
     @property
     def _has_pip(self) -> bool:
         return (self.folder / "bin" / "pip").exists()
+
+
+def lowest_versions(pyproject: str) -> list[str]:
+    """Return what pins each requirement, and each of the extras, to its bound: ``starlette==0.49``, for pip's ``-c``.
+
+    Raises:
+        ValueError: A requirement has no lower bound, or more than that.
+    """
+    project = tomllib.loads(pyproject)["project"]
+    extras = project["optional-dependencies"].values()
+    requirements = {requirement for group in (project["dependencies"], *extras) for requirement in group}
+    pins = set()
+    for requirement in requirements:
+        if requirement.startswith(f"{project['name']}["):
+            continue
+        parts = re.fullmatch(r"([\w.-]+)(?:\[[\w,-]+\])?>=([\w.]+)", requirement)
+        if parts is None:
+            raise ValueError(f"pyproject.toml: {requirement} must have a lower bound, and nothing else")
+        pins.add(f"{parts[1]}=={parts[2]}")
+    return sorted(pins)
 
 
 def main() -> None:
@@ -72,10 +104,11 @@ def main() -> None:
     parser.add_argument("--target", required=True, help="of the Makefile")
     parser.add_argument("--venv", type=Path)
     parser.add_argument("--extra", choices=EXTRAS)
+    parser.add_argument("--lowest", action="store_true", help="the lowest versions that pyproject.toml allows")
     parser.add_argument("--engines", default="", help="their names, or all")
     given = parser.parse_args()
 
-    environment = Environment(given.venv, given.extra) if given.venv else None
+    environment = Environment(given.venv, given.extra, lowest=given.lowest) if given.venv else None
     if environment is not None and environment.is_up_to_date:
         environment = None
     try:
@@ -133,7 +166,8 @@ def announce(
             print(f"    {', '.join(group):42} {purpose}")
         print("    As root: make engines")
     if environment is not None:
-        print(f"With pip, into {environment.folder}:\n    {EXTRAS[environment.extra]}")
+        versions = ", in the lowest versions that pyproject.toml allows" if environment.lowest else ""
+        print(f"With pip, into {environment.folder}{versions}:\n    {EXTRAS[environment.extra]}")
     if target == "test":
         print("Without any engine, in a minute: make test-fast. With some: make test ENGINES='mariadb redis'.")
     sys.stdout.flush()

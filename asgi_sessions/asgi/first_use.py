@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager import SessionManager
-from asgi_sessions.manager.event_loop import running_loop
+from asgi_sessions.store.event_loop import running_loop
 
 
 class StartedByFirstUse:

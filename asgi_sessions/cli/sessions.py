@@ -75,7 +75,8 @@ async def _revoke(manager: SessionManager, arguments: argparse.Namespace) -> int
 async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -> int:
     user: UserId = arguments.user
     async with manager:
-        count = await manager.revoke_all_sessions_for_user(user, except_handle=arguments.except_handle)
+        # Not by the manager's own method, which looks for namesakes too, for the log.
+        count = await manager.lifecycle.revoker.revoke_all(user, except_handle=arguments.except_handle)
         namesakes = await _namesakes(manager, user)
     if count:
         say(f"Revoked {number_of_sessions(count)} of user {shown(user)}.")

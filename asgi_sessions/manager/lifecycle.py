@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from asgi_sessions.errors import ConfigurationError, Unauthorised
+from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
@@ -36,7 +36,7 @@ from asgi_sessions.protocol.timeouts import idle_expiry
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.engine import OTHER_LOOP
+from asgi_sessions.store.event_loop import require_loop
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
@@ -97,10 +97,9 @@ class Lifecycle:
         """This object, if the caller runs on its event loop: a Session may have been passed to another one.
 
         Raises:
-            ConfigurationError: The caller runs on another one.
+            ConfigurationError: The caller runs on another one, or on none.
         """
-        if asyncio.get_running_loop() is not self._loop:
-            raise ConfigurationError(OTHER_LOOP)
+        require_loop(self._loop)
         return self
 
     async def create(

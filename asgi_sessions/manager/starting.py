@@ -2,20 +2,19 @@
 
 import asyncio
 import logging
-from asyncio import get_running_loop
 from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Self
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
-from asgi_sessions.manager.event_loop import running_loop
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
-from asgi_sessions.store.engine import OTHER_LOOP, open_database
+from asgi_sessions.store.engine import open_database
+from asgi_sessions.store.event_loop import OTHER_LOOP, loop_or_none, running_loop
 from asgi_sessions.store.migrations import upgrade
 
 _log = logging.getLogger("asgi_sessions")
@@ -152,15 +151,13 @@ class StartedOnLoops:
             ConfigurationError: The manager has not been started on this loop; the text says what to do.
         """
         runtime = self._latest
-        if runtime is None or runtime.loop is not get_running_loop():
+        if runtime is None or runtime.loop is not loop_or_none():
             runtime = self._latest = self._runtime()
         return runtime.lifecycle
 
     def _runtime(self, *, anywhere: bool = False) -> Runtime:
-        try:
-            runtime = self._runtimes.get(get_running_loop())
-        except RuntimeError:  # a thread without a loop, or trio
-            runtime = None
+        loop = loop_or_none()
+        runtime = None if loop is None else self._runtimes.get(loop)
         if runtime is not None and runtime.users:
             return runtime
         elsewhere = [other for other in list(self._runtimes.values()) if other.users and other.loop.is_running()]

@@ -18,6 +18,7 @@ from asgi_sessions.store.attempt import Attempt
 from asgi_sessions.store.cancellation import Deadline, to_the_end
 from asgi_sessions.store.causes import explain, phrase
 from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS, set_up_connections
+from asgi_sessions.store.event_loop import require_loop, running_loop
 from asgi_sessions.store.failures import DatabaseFailure, is_lost_node
 from asgi_sessions.store.kept_connections import KeptConnections
 from asgi_sessions.store.place import Place
@@ -28,7 +29,6 @@ from asgi_sessions.store.sqlite_place import first_failure, hold_memory, is_in_m
 __all__ = [
     "POOL_SIZE",
     "STATEMENT_TIMEOUT_SECONDS",
-    "OTHER_LOOP",
     "Database",
     "DuplicateKey",
     "Outcome",
@@ -40,12 +40,6 @@ POOL_SIZE = 10
 """Connections per process at most: eight workers stay below MySQL's default of 151."""
 POOL_RECYCLE_SECONDS = 1800
 """Below the idle limits of common proxies and firewalls."""
-
-OTHER_LOOP = (
-    "The SessionManager runs on another event loop than this code. In a plain `def` route, or another thread, "
-    "`asyncio.run` and `async_to_sync` begin a loop of their own: write `async def` and `await`, or call "
-    "`anyio.from_thread.run(function, *arguments)`. In a test: `client.portal.call(function, *arguments)`."
-)
 
 
 class Database:
@@ -68,7 +62,7 @@ class Database:
         self.place = Place.of(url)
         self.dialect = url.get_backend_name()
         self.statement_timeout = STATEMENT_TIMEOUT_SECONDS if statement_timeout is None else statement_timeout
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         in_memory = is_in_memory(url)
         if in_memory:
             self.url = shared_memory(url)
@@ -146,8 +140,7 @@ class Database:
             DuplicateKey: An insert's key is taken.
             ConfigurationError: The server is set up so that no value may be sent to it.
         """
-        if asyncio.get_running_loop() is not self._loop:
-            raise ConfigurationError(OTHER_LOOP)
+        require_loop(self._loop)
         attempt = Attempt(self._connections, self._statements, statement, parameters, strong=strong)
         try:
             with Deadline(self.statement_timeout):

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import trio
 from anyio import from_thread
 from asgiref.sync import async_to_sync
 from fastapi import FastAPI, Request
@@ -81,7 +82,7 @@ def test_what_is_called_on_the_applications_loop_works(
     assert client.get("/me").status_code == (401 if name == "Session.revoke_session" else 200)
 
 
-@pytest.mark.parametrize("run", [in_a_loop_of_its_own, by_asgiref])
+@pytest.mark.parametrize("run", [in_a_loop_of_its_own, by_asgiref, trio.run])
 @pytest.mark.parametrize("name", [*CALLS, *ENDLESS])
 def test_what_is_called_on_another_loop_says_how_and_does_nothing(
     name: str, run: Call, sessions: SessionManager, open_client: OpenClient
@@ -96,6 +97,15 @@ def test_what_is_called_on_another_loop_says_how_and_does_nothing(
     listed = client.portal.call(sessions.list_sessions_for_user, "alice")
     assert len(listed) == 1
     assert client.portal.call(sessions.list_sessions_for_user, "bob") == []
+
+
+@pytest.mark.parametrize("name", ["lifecycle", "end_connections"])
+def test_what_needs_no_await_says_so_on_a_thread_without_a_loop(
+    name: str, sessions: SessionManager, open_client: OpenClient
+) -> None:
+    client_of(sessions, open_client, from_thread.run, "Session.check")  # so that the manager runs and has been asked
+    with pytest.raises(ConfigurationError, match=r"`anyio\.from_thread\.run\(function, \*arguments\)`"):
+        getattr(sessions, name)()
 
 
 def test_a_test_that_calls_the_manager_itself_is_told_of_the_portal(

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import trio
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -134,6 +135,11 @@ def test_under_trio_a_request_says_so_as_well(sessions: SessionManager, start_on
     client = TestClient(SessionMiddleware(application(sessions), sessions, start_on=start_on), backend="trio")
     with pytest.raises(ConfigurationError, match=NEEDS_ASYNCIO):
         client.get("/me")
+
+
+def test_under_trio_the_upgrade_of_the_tables_says_so(sessions: SessionManager) -> None:
+    with pytest.raises(ConfigurationError, match=NEEDS_ASYNCIO):
+        trio.run(sessions.upgrade_database)
 
 
 def test_outside_any_loop_too(sessions: SessionManager) -> None:

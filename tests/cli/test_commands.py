@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.protocol.user_id import UserId
 from tests.cli.conftest import Shell, live, log_in
 
@@ -117,6 +118,19 @@ def test_a_user_of_another_type_is_named_where_sessions_were_found_too(database:
     done = shell("revoke-user", "42", "--except", kept)
     assert (done.code, done.out, done.err) == (0, "Revoked 1 session of user '42'.\n", hint)
     assert first not in live("42")
+
+
+def test_revoke_user_looks_for_namesakes_once(sqlite: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks_for, asked = SessionLists.namesakes_of, []
+
+    async def counts(lists: SessionLists, owner: UserId) -> list[tuple[UserId, int]]:
+        asked.append(owner)
+        return await looks_for(lists, owner)
+
+    monkeypatch.setattr(SessionLists, "namesakes_of", counts)
+    log_in(42)
+    assert shell("revoke-user", "42").code == 1
+    assert asked == ["42"]
 
 
 @pytest.mark.parametrize("arguments", [["-42", "--id-type", "int"], ["--id-type", "int", "--", "-42"]])

@@ -8,7 +8,7 @@ import pytest
 
 from tools import debian
 from tools.engines import ENGINES
-from tools.install import PROJECT, Environment, announce, engines_named
+from tools.install import PYPROJECT, Environment, announce, engines_named, lowest_versions
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_an_environment_is_up_to_date_until_the_requirements_change(tmp_path: Pa
     stamp = tmp_path / ".installed-example"
     stamp.touch()
     assert is_up_to_date(tmp_path, "example")
-    before = (PROJECT / "pyproject.toml").stat().st_mtime - 1
+    before = PYPROJECT.stat().st_mtime - 1
     os.utime(stamp, (before, before))
     assert not is_up_to_date(tmp_path, "example")
 
@@ -82,6 +82,40 @@ def test_an_environment_for_the_tests_serves_the_example_too(tmp_path: Path) -> 
     assert is_up_to_date(tmp_path, "example")
     (tmp_path / ".installed-dev").rename(tmp_path / ".installed-example")
     assert not is_up_to_date(tmp_path, "dev")
+
+
+def test_an_environment_of_the_lowest_versions_is_none_of_the_newest(tmp_path: Path) -> None:
+    for extra in ("core", "dev", "test"):
+        (tmp_path / f".installed-{extra}").touch()
+    assert is_up_to_date(tmp_path, "core")
+    assert not Environment(tmp_path, "core", lowest=True).is_up_to_date
+    (tmp_path / ".installed-core").rename(tmp_path / ".installed-core-lowest")
+    assert Environment(tmp_path, "core", lowest=True).is_up_to_date
+
+
+PROJECT_TABLE = """
+[project]
+name = "ours"
+dependencies = ["sqlalchemy[asyncio]>=2.1.3", "anyio>=4.11"]
+[project.optional-dependencies]
+some = ["ours[other]", "opentelemetry-sdk>=0.66b0"]
+other = ["anyio>=4.11"]
+"""
+
+
+def test_the_lowest_versions_are_the_bounds_of_all_that_may_be_installed() -> None:
+    assert lowest_versions(PROJECT_TABLE) == ["anyio==4.11", "opentelemetry-sdk==0.66b0", "sqlalchemy==2.1.3"]
+
+
+@pytest.mark.parametrize("requirement", ["anyio", "anyio>=4.11,<5", "anyio==4.11", "anyio>=4.11; sys_platform == 'x'"])
+def test_a_requirement_whose_lowest_version_is_not_plain_is_refused(requirement: str) -> None:
+    with pytest.raises(ValueError, match="must have a lower bound, and nothing else"):
+        lowest_versions(PROJECT_TABLE.replace("anyio>=4.11", requirement))
+
+
+def test_our_own_bounds_can_be_pinned() -> None:
+    pins = dict(pin.split("==") for pin in lowest_versions(PYPROJECT.read_text()))
+    assert {"starlette", "sqlalchemy", "redis", "pytest", "gradio"} <= set(pins)
 
 
 def test_engines_are_chosen_by_name() -> None:
@@ -101,3 +135,9 @@ def test_all_that_will_be_installed_is_named_with_its_purpose(
     assert "for a reason" in told
     assert str(tmp_path) in told
     assert "make test-fast" in told
+    assert "lowest" not in told
+
+
+def test_that_the_lowest_versions_are_installed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    announce("test-lowest", Environment(tmp_path, "core", lowest=True), {}, installs=False)
+    assert "the lowest versions that pyproject.toml allows" in capsys.readouterr().out
