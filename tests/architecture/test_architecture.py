@@ -1,5 +1,6 @@
 """docs/architecture.md says of the code what is true of it."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tests.architecture.guide import PACKAGE, RULES, WAY, Place
 from tests.architecture.page import PAGE, page
 from tests.docs.pages import ROOT
 
+LONGEST = 300
+"""Lines of a file that needs no reason."""
 DRAW = "python -m tests.architecture draws and writes it anew"
 
 
@@ -42,6 +45,13 @@ def test_every_file_is_drawn_once_and_every_step_is_in_the_picture() -> None:
     assert len(drawn) == len(set(drawn))
     assert shown - set(drawn) == {"last_resort.py"}  # beside the layers: it speaks where nothing else can
     assert sorted(step for file in drawn for step in picture.steps_of(file)) == list(range(1, len(WAY) + 1))
+
+
+def test_a_long_file_says_at_its_head_why() -> None:
+    long = [path for path in PACKAGE.rglob("*.py") if len(path.read_text().splitlines()) > LONGEST]
+    assert [
+        path for path in long if "longer than others" not in (ast.get_docstring(ast.parse(path.read_text())) or "")
+    ] == []
 
 
 def test_every_test_that_the_page_names_exists() -> None:
