@@ -12,7 +12,7 @@ from typing import TypedDict
 from asgi_sessions.asgi.response_headers import RawHeaders
 from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.lifetimes import datetime_to_ms
+from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.protocol.user_id import plain
 from asgi_sessions.settings import SessionSettings
 

@@ -16,7 +16,7 @@ from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
 from asgi_sessions.manager import arguments
 from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, ASGIConnection, innermost, not_a_connection
 from asgi_sessions.manager.session import Session
-from asgi_sessions.protocol.lifetimes import from_ms
+from asgi_sessions.protocol.durations import from_ms
 
 SessionT = TypeVar("SessionT", bound=Session[Any, Any] | None)
 

@@ -103,7 +103,7 @@ class Exchange(Authentication):
 
     # -- the answer
 
-    async def look_again(self) -> None:
+    async def recheck_tokens(self) -> None:
         """Let the tokens of an answer leave only while they are good, and with the newest payload.
 
         Every answer with tokens is looked at before it starts, whichever call made them. By then the jar may hold

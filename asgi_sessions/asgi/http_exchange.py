@@ -46,7 +46,7 @@ class HTTPExchange(Exchange):
     async def _start(self, message: Message, *, lasts: bool) -> None:
         answer = self.answer
         if not answer.started:
-            await self.look_again()
+            await self.recheck_tokens()
             message["headers"] = answer.start(message["headers"], looked=self._looked)
         await self._let_out(message)
         if lasts:

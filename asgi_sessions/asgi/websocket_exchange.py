@@ -54,7 +54,7 @@ class WebSocketExchange(Exchange):
         """Let a message of the application out, the answer to the handshake with the session's headers."""
         kind, answer = message["type"], self.answer
         if not answer.started:
-            await self.look_again()
+            await self.recheck_tokens()
         if kind == "websocket.accept":
             if not self._accepts_with_headers and answer.signed_out is not None:
                 if self._denies:

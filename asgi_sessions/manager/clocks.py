@@ -28,7 +28,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from asgi_sessions.protocol.clock import Clock, system_clock
-from asgi_sessions.protocol.lifetimes import format_duration, format_time
+from asgi_sessions.protocol.durations import format_duration, format_time
 from asgi_sessions.revocation.pulse import machine_seconds
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.engine import Database

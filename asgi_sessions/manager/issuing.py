@@ -11,8 +11,8 @@ from asgi_sessions.protocol import access_token, user_id
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE, MAX_SIZE, prefixed_name
+from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.protocol.keyring import SigningKey
-from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.timeouts import idle_expiry
 from asgi_sessions.settings import SessionSettings

@@ -3,7 +3,7 @@
 from asgi_sessions.manager.records import SessionRecord, read_cursor
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
-from asgi_sessions.protocol.lifetimes import from_ms
+from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
 
 MAX_PAGE = 1000

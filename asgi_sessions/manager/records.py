@@ -8,7 +8,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.lifetimes import datetime_to_ms
+from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import HANDLE_PATTERN
 from asgi_sessions.protocol.user_id import UserId

@@ -90,13 +90,16 @@ class Runtime:
         except StoreUnavailable as error:
             raise (error if self._database is None else self._database.told(error)) from error.__cause__
 
+    async def _migrate_if_wanted(self, database: Database) -> None:
+        if self._settings.migrate_on_start:
+            await upgrade(database, self._settings.table_prefix)
+
     async def _open(self) -> None:
         settings = self._settings
         async with AsyncExitStack() as opened:  # what fails half-way is closed again
             self._database = database = await open_database(settings.database_url.get_secret_value())
             opened.push_async_callback(database.close)
-            if settings.migrate_on_start:
-                await upgrade(database, settings.table_prefix)
+            await self._migrate_if_wanted(database)
             tables = build_tables(settings.table_prefix)
             self._sessions = SessionRepository(database, tables)
             self._leases = LeaseStore(database, tables)

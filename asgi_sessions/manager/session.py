@@ -10,7 +10,7 @@ from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.records import IssuedToken, UserIdT
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.lifetimes import from_ms
+from asgi_sessions.protocol.durations import from_ms
 
 PayloadT = TypeVar("PayloadT", default=Any)
 

@@ -28,8 +28,8 @@ from asgi_sessions.manager.key_seals import KeySeals
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.provided_keys import ProvidedKeys
 from asgi_sessions.manager.stored_keys import ACCESS, REFRESH, StoredKeys
+from asgi_sessions.protocol.durations import format_time
 from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS, Keyring, SigningKey
-from asgi_sessions.protocol.lifetimes import format_time
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
 from asgi_sessions.protocol.sealing import derive

@@ -5,9 +5,9 @@ import logging
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.key_seals import KeySeals
+from asgi_sessions.protocol.durations import format_time
 from asgi_sessions.protocol.key_id import new_key_id
 from asgi_sessions.protocol.keyring import SigningKey, generate
-from asgi_sessions.protocol.lifetimes import format_time
 from asgi_sessions.protocol.sealing import SealBroken
 from asgi_sessions.store.signing_keys import KeyRow, SigningKeyStore
 

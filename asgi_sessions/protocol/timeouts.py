@@ -15,7 +15,7 @@ def idle_expiry(used_at: int, *, idle_timeout: int, expires_at: int) -> int:
 
 
 def is_expired(now: int, *, expires_at: int, idle_expires_at: int) -> bool:
-    """Whether one of a session's timeouts has come. The same as SQL is `_live` in ``store/repository.py``.
+    """Whether one of a session's timeouts has come. As SQL it is `live` in ``store/session_statements.py``.
 
     Args:
         now: ms.

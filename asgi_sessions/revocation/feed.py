@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.clock import Clock
-from asgi_sessions.revocation.clocks import ClockAlarm
+from asgi_sessions.revocation.clock_alarm import ClockAlarm
 from asgi_sessions.revocation.feed_log import FeedLog
 from asgi_sessions.revocation.freshness import Freshness
 from asgi_sessions.revocation.liveness_sweep import LivenessSweep

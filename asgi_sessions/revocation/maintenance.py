@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.revocation.clocks import ClockAlarm
+from asgi_sessions.revocation.clock_alarm import ClockAlarm
 from asgi_sessions.revocation.feed_log import FeedLog
 from asgi_sessions.revocation.liveness_sweep import LivenessSweep
 from asgi_sessions.revocation.reading import Reader

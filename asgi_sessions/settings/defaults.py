@@ -5,7 +5,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from asgi_sessions.protocol.lifetimes import parse_duration
+from asgi_sessions.protocol.durations import parse_duration
 
 __all__ = ["ACCESS_TOKEN_LIFETIME", "MIN_REFRESH_AGE", "POLICIES", "with_derived_defaults"]
 

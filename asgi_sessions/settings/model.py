@@ -9,8 +9,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
+from asgi_sessions.protocol.durations import to_ms
 from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS
-from asgi_sessions.protocol.lifetimes import to_ms
 from asgi_sessions.settings import choices, fields, values
 from asgi_sessions.settings.consistency import contradictions
 from asgi_sessions.settings.defaults import ACCESS_TOKEN_LIFETIME, MIN_REFRESH_AGE, POLICIES, with_derived_defaults

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from asgi_sessions.protocol.access_token import LEGACY_AUDIENCE
-from asgi_sessions.protocol.lifetimes import format_duration
+from asgi_sessions.protocol.durations import format_duration
 from asgi_sessions.settings.cookie_values import HOST_PREFIX, SECURE_PREFIXES, begins_with
 from asgi_sessions.settings.database_url import names_sqlite
 from asgi_sessions.settings.model import SessionSettings

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BeforeValidator
 
-from asgi_sessions.protocol.lifetimes import format_duration, parse_duration
+from asgi_sessions.protocol.durations import format_duration, parse_duration
 
 __all__ = ["duration", "one_of", "optional", "optional_one_of", "read_list", "read_switch", "whole_number"]
 

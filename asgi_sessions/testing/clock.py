@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from asgi_sessions.protocol.clock import system_clock
-from asgi_sessions.protocol.lifetimes import to_ms
+from asgi_sessions.protocol.durations import to_ms
 
 __all__ = ["MovableClock"]
 

@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 from dataclasses import replace
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -17,9 +16,10 @@ from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import system_clock
-from asgi_sessions.protocol.lifetimes import from_ms, to_ms
+from asgi_sessions.protocol.durations import from_ms, to_ms
 from asgi_sessions.protocol.session_handle import new_handle
 from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.settings import SessionSettings
 
 if TYPE_CHECKING:
     from asgi_sessions.manager.lifecycle import Lifecycle
@@ -28,8 +28,8 @@ __all__ = ["FakeSession", "fake_session"]
 
 UserT = TypeVar("UserT", bound=UserId, default=Any)
 
-_ACCESS_TOKEN_LIFETIME = to_ms(timedelta(minutes=5))
-_ABSOLUTE_TIMEOUT = to_ms(timedelta(days=100))
+_DEFAULTS = SessionSettings.model_fields
+_LIFETIME, _TIMEOUT = (to_ms(_DEFAULTS[name].default) for name in ("access_token_lifetime", "absolute_timeout"))
 
 
 @overload
@@ -121,8 +121,8 @@ class _Memory:
             handle=new_handle() if session_handle is None else session_handle,
             user_id=user_id.decode(user_id.encode(owner)),
             issued_at=now,
-            expires_at=now + _ACCESS_TOKEN_LIFETIME,
-            session_expires_at=now + _ABSOLUTE_TIMEOUT,
+            expires_at=now + _LIFETIME,
+            session_expires_at=now + _TIMEOUT,
             auth_time=now,
             generation=0,
             anti_csrf_token=None,

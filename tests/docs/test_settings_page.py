@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from asgi_sessions import SessionSettings
-from asgi_sessions.protocol.lifetimes import format_duration
+from asgi_sessions.protocol.durations import format_duration
 from tests.docs.pages import README, ROOT
 
 _ROW = re.compile(r"^\| `(\w+)` \| ([^|]*?) \|", re.MULTILINE)

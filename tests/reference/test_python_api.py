@@ -25,8 +25,8 @@ from asgi_sessions import (
     Unauthorised,
 )
 from asgi_sessions.protocol import access_token, csrf
+from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.protocol.keyring import SigningKey, generate
-from asgi_sessions.protocol.lifetimes import from_ms
 from asgi_sessions.testing import MovableClock
 from tests.reference.databases import execute, session_count, tables_in
 from tests.reference.profiles import Profile, with_default, with_reference

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asgi_sessions.protocol.clock import system_clock
-from asgi_sessions.protocol.lifetimes import (
+from asgi_sessions.protocol.durations import (
     LONGEST,
     datetime_to_ms,
     format_duration,

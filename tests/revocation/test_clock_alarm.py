@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from asgi_sessions.revocation.clocks import PAUSE_SECONDS, ClockAlarm
+from asgi_sessions.revocation.clock_alarm import PAUSE_SECONDS, ClockAlarm
 from asgi_sessions.store.tombstones import Page
 from tests.clocks import MovableClock, Seconds
 
@@ -44,7 +44,7 @@ class Nodes:
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, "asgi_sessions.revocation.clocks")
+    caplog.set_level(logging.INFO, "asgi_sessions.revocation.clock_alarm")
     return caplog
 
 
