@@ -9,6 +9,13 @@ import json
 from collections.abc import Sequence
 from typing import TypedDict
 
+from asgi_sessions.asgi.header_names import (
+    ACCESS_HEADER,
+    ANTI_CSRF_HEADER,
+    MODE_HEADER,
+    REFRESH_HEADER,
+    RETRY_HEADER,
+)
 from asgi_sessions.asgi.response_headers import RawHeaders
 from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
@@ -18,9 +25,11 @@ from asgi_sessions.settings import SessionSettings
 
 _ID_HEADER = b"id-refresh-token"
 _FRONT_HEADER = b"front-token"
-_REQUEST_HEADERS = ("anti-csrf", "supertokens-sdk-name", "supertokens-sdk-version")
-_NEWER_REQUEST_HEADERS = ("rid", "fdi-version", "st-auth-mode", "authorization")
-_HEADER_MODE = ("st-access-token", "st-refresh-token", "st-retry-marker")
+_ANTI_CSRF = ANTI_CSRF_HEADER.decode()
+_MODE = MODE_HEADER.decode()
+_REQUEST_HEADERS = (_ANTI_CSRF, "supertokens-sdk-name", "supertokens-sdk-version")
+_NEWER_REQUEST_HEADERS = ("rid", "fdi-version", _MODE, "authorization")
+_HEADER_MODE = tuple(name.decode() for name in (ACCESS_HEADER, REFRESH_HEADER, RETRY_HEADER))
 
 
 class CorsHeaders(TypedDict):
@@ -51,12 +60,12 @@ def cors_headers(settings: SessionSettings) -> CorsHeaders:
     exposed: list[str] = []
     if settings.speaks_supertokens:
         allowed += [*_REQUEST_HEADERS, *_NEWER_REQUEST_HEADERS]
-        exposed += [_ID_HEADER.decode(), "anti-csrf", _FRONT_HEADER.decode()]
+        exposed += [_ID_HEADER.decode(), _ANTI_CSRF, _FRONT_HEADER.decode()]
     elif settings.uses_csrf_tokens:
-        allowed.append("anti-csrf")
-        exposed.append("anti-csrf")
+        allowed.append(_ANTI_CSRF)
+        exposed.append(_ANTI_CSRF)
     if settings.token_transport != "cookie":
-        allowed += ["authorization", "st-auth-mode", "st-retry-marker"]
+        allowed += ["authorization", _MODE, RETRY_HEADER.decode()]
         exposed += _HEADER_MODE
     return CorsHeaders(
         allow_origins=settings.trusted_origins,
@@ -100,7 +109,7 @@ def _front_token(access: AccessToken) -> bytes:
 def _exposed(out: RawHeaders, *, anti_csrf: bool, in_headers: bool) -> tuple[bytes, bytes]:
     names = [name.decode() for name, _ in out]
     if anti_csrf:
-        names.append("anti-csrf")
+        names.append(_ANTI_CSRF)
     if in_headers:
         names += _HEADER_MODE
     return b"access-control-expose-headers", ", ".join(names).encode()

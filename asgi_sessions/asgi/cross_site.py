@@ -4,12 +4,13 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from asgi_sessions.asgi.credentials import Credentials, header_values
+from asgi_sessions.asgi.header_names import ANTI_CSRF_HEADER
 from asgi_sessions.errors import CsrfRejected, TryRefreshToken
 from asgi_sessions.manager.audit import Event, record
 from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.protocol import csrf as rules
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.anti_csrf import HEADER, token_matches
+from asgi_sessions.protocol.anti_csrf import token_matches
 
 
 class CrossSiteGuard:
@@ -46,7 +47,7 @@ class CrossSiteGuard:
         if mode != "token" or websocket:
             self._check(access, method="POST" if csrf else None)
         if mode in {"token", "both"} and not websocket:  # browsers let no page add headers to a handshake
-            credentials = header_values(self._scope["headers"], HEADER.encode())
+            credentials = header_values(self._scope["headers"], ANTI_CSRF_HEADER)
             if access is None or len(credentials) != 1 or not token_matches(access.anti_csrf_token, credentials[0]):
                 raise TryRefreshToken
 

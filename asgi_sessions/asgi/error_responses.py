@@ -58,7 +58,8 @@ _GRAVITY = {
     )
 }
 
-_NEEDS_LOGIN = (Unauthorised, TryRefreshToken, TokenTheftDetected)
+NO_SESSION = (Unauthorised, TryRefreshToken, TokenTheftDetected)
+"""What an application is told that has no session, or no longer."""
 
 
 @overload
@@ -186,7 +187,7 @@ def _answer(scope: MutableMapping[str, Any], error: SessionError) -> ErrorAnswer
     status = kind.status_code
     exchange = scope.get(SCOPE_KEY)
     headers = {"Cache-Control": "no-store"}
-    if isinstance(error, _NEEDS_LOGIN):
+    if isinstance(error, NO_SESSION):
         if exchange is not None:
             status = exchange.manager.settings.expired_status_code
         if status == 401:

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Send
 from starlette.websockets import WebSocketDisconnect
 
 from asgi_sessions.asgi.answer import Answer
-from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthorised
+from asgi_sessions.asgi.error_responses import NO_SESSION
 from asgi_sessions.manager.watching import Watch
 
 REASON = "session ended"
@@ -24,7 +24,7 @@ FAREWELL_SECONDS = 0.5
 LAST_WORD_SECONDS = 1.0
 """For so long an application's return waits until its client has been told. A client that reads nothing never is."""
 
-_HOW_IT_IS_LEARNED = (Unauthorised, TryRefreshToken, TokenTheftDetected, ClientDisconnect, WebSocketDisconnect)
+_HOW_IT_IS_LEARNED = (*NO_SESSION, ClientDisconnect, WebSocketDisconnect)
 
 
 class ConnectionTerminated(OSError):

@@ -4,6 +4,13 @@ from typing import Any
 
 from asgi_sessions.asgi import client_protocol
 from asgi_sessions.asgi.credentials import Credentials, bearer_token, first_header
+from asgi_sessions.asgi.header_names import (
+    ACCESS_HEADER,
+    ANTI_CSRF_HEADER,
+    MODE_HEADER,
+    REFRESH_HEADER,
+    RETRY_HEADER,
+)
 from asgi_sessions.asgi.plain_http import PlainHttpNotice
 from asgi_sessions.asgi.response_headers import RawHeaders, Vary
 from asgi_sessions.asgi.session_cookies import SessionCookies
@@ -11,10 +18,6 @@ from asgi_sessions.manager.records import IssuedToken, TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.settings import SessionSettings
-
-ACCESS_HEADER = b"st-access-token"
-REFRESH_HEADER = b"st-refresh-token"
-RETRY_HEADER = b"st-retry-marker"
 
 _SAYS_WHO_IT_IS = {"cookie": ["Cookie"], "header": ["Authorization"], "any": ["Authorization", "Cookie"]}
 
@@ -68,7 +71,7 @@ class Transport:
         transport = self.settings.token_transport
         if transport != "any":
             return transport == "header"
-        return bearer_token(headers) is not None or first_header(headers, b"st-auth-mode") == "header"
+        return bearer_token(headers) is not None or first_header(headers, MODE_HEADER) == "header"
 
     # -- out
 
@@ -90,7 +93,7 @@ class Transport:
         else:
             out = self.cookies.issued(tokens, carried, path, now=now)
         if tokens.anti_csrf_token is not None:
-            out.append((b"anti-csrf", tokens.anti_csrf_token.value.encode()))
+            out.append((ANTI_CSRF_HEADER, tokens.anti_csrf_token.value.encode()))
         if self.settings.speaks_supertokens:
             out += client_protocol.issued(tokens, in_headers=in_headers)
         return out

@@ -14,9 +14,9 @@ from starlette.types import Message as ASGIMessage
 from starlette.types import Receive, Scope, Send
 
 from asgi_sessions.asgi.credentials import header_values
+from asgi_sessions.asgi.header_names import ACCESS_HEADER, ANTI_CSRF_HEADER
 from asgi_sessions.asgi.middleware import SessionMiddleware
 from asgi_sessions.asgi.response_headers import RawHeaders
-from asgi_sessions.asgi.transport import ACCESS_HEADER
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager import Session, SessionManager
 from asgi_sessions.protocol.user_id import UserId
@@ -208,8 +208,8 @@ class _Login(Generic[UserT]):
         self._take_cookies(header_values(self._headers, b"set-cookie"))
         for token in header_values(self._headers, ACCESS_HEADER):
             self._client.headers["authorization"] = f"Bearer {token}"
-        for token in header_values(self._headers, b"anti-csrf"):
-            self._client.headers["anti-csrf"] = token
+        for token in header_values(self._headers, ANTI_CSRF_HEADER):
+            self._client.headers[ANTI_CSRF_HEADER.decode()] = token
         return self._outcome
 
     def _request(self, method: str) -> Any:

@@ -8,8 +8,9 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from asgi_sessions.manager import SessionManager
+from asgi_sessions.protocol import anti_csrf
 
-_OF_ONE_LOGIN = frozenset({"authorization", "anti-csrf", "cookie"})
+_OF_ONE_LOGIN = frozenset({"authorization", anti_csrf.HEADER, "cookie"})
 
 
 class InMemoryClient(TestClient):

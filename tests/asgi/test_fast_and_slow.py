@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
@@ -226,7 +226,7 @@ def world(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> I
 
 
 def test_both_ways_agree(world: World) -> None:
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
     @given(REQUESTS)
     @example(BROWSERS)
     @example(BROWSERS._replace(check_database=True))

@@ -1,0 +1,12 @@
+"""The names of the headers in which tokens travel, and what says how they do; lower case, as in ASGI."""
+
+from typing import Final
+
+from asgi_sessions.protocol import anti_csrf
+
+ACCESS_HEADER: Final = b"st-access-token"
+REFRESH_HEADER: Final = b"st-refresh-token"
+RETRY_HEADER: Final = b"st-retry-marker"
+MODE_HEADER: Final = b"st-auth-mode"
+"""A request's: ``header`` asks for the tokens in headers."""
+ANTI_CSRF_HEADER: Final = anti_csrf.HEADER.encode()
