@@ -32,11 +32,11 @@ from asgi_sessions.revocation.feed_log import FeedLog
 from asgi_sessions.revocation.freshness import Freshness
 from asgi_sessions.revocation.liveness_sweep import LivenessSweep
 from asgi_sessions.revocation.maintenance import Maintenance
-from asgi_sessions.revocation.memory import RevokedHandles
 from asgi_sessions.revocation.own_revocations import OwnRevocations
 from asgi_sessions.revocation.poll_loop import PollLoop
 from asgi_sessions.revocation.pulse import machine_seconds
 from asgi_sessions.revocation.reading import Reader
+from asgi_sessions.revocation.revoked_handles import RevokedHandles
 from asgi_sessions.revocation.shared_polls import SharedPolls
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
@@ -236,7 +236,7 @@ class RevocationFeed:
         wholly = self._own.has_users
         newest = await self._reader.read(strong=wholly or self._freshness.is_behind, wholly=wholly)
         self._own.forget(own)
-        self._freshness.read(began)
+        self._freshness.polled(began)
         if self._pages - pages > 1 and self._now() - began > self._interval:
             self.poll_soon()  # it has taken long, and the next one will not
         return newest

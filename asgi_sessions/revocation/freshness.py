@@ -88,7 +88,7 @@ class Freshness:
 
     # -- what happens
 
-    def read(self, began: float) -> None:
+    def polled(self, began: float) -> None:
         """A poll that began then has read all that it had to read."""
         self._fresh_at = began
         self._judge()

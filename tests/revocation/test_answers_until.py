@@ -36,7 +36,7 @@ async def agrees(events: list[str | float]) -> None:
             case float():
                 seconds.now += event
             case "read":
-                freshness.read(seconds.now)
+                freshness.polled(seconds.now)
             case "failed":
                 freshness.failed()
             case "recovered":

@@ -14,7 +14,7 @@ from asgi_sessions.store.engine import Database
 from tests.clocks import Seconds
 from tests.patience import PATIENCE
 from tests.revocation.conftest import Worker, build_worker
-from tests.revocation.test_single_flight import Gate, settle
+from tests.revocation.test_shared_polls import Gate, settle
 from tests.revocation.tombstones import Cemetery, some_handle
 
 

@@ -6,7 +6,7 @@ import secrets
 import tracemalloc
 from collections.abc import Iterator
 
-from asgi_sessions.revocation.memory import HANDLE_BYTES, TEXT_BYTES, RevokedHandles
+from asgi_sessions.revocation.revoked_handles import HANDLE_BYTES, TEXT_BYTES, RevokedHandles
 
 MILLION = 1_000_000
 LIMIT_MB = 64
