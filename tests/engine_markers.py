@@ -53,8 +53,10 @@ def mark(item: pytest.Item) -> None:
 
 
 def engines_of(item: pytest.Item) -> list[str]:
-    """Engines are asked for by fixtures of their names, and by parameters that are such a name."""
-    asked = set(getattr(item, "fixturenames", ()))
+    """Engines are asked for by fixtures of their names, or `on_` them, and by parameters that are such a name."""
+    if "protocol" in item.path.parts:
+        return []  # pure rules: a name among the parameters is that of a browser or a program
+    asked = {name.removeprefix("on_") for name in getattr(item, "fixturenames", ())}
     if (parameters := getattr(item, "callspec", None)) is not None:
         asked.update(value for value in parameters.params.values() if isinstance(value, str))
     return [engine.name for engine in ENGINES if engine.name in asked]
