@@ -2,6 +2,7 @@
 
 import uuid
 
+from selenium.common import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -27,7 +28,8 @@ class Person:
     def __init__(self, browser: Chrome, address: str) -> None:
         self.browser = browser
         self._address = address
-        self._wait = WebDriverWait(browser, PATIENCE)
+        # A page that goes while it is looked at is told as one of several errors; the next look sees the next page.
+        self._wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=(WebDriverException,))
 
     def visit(self, path: str) -> None:
         self.browser.get(self._address + path)
@@ -59,7 +61,9 @@ class Person:
     @property
     def devices(self) -> list[str]:
         """The headings of the list."""
-        return [heading.text for heading in self.browser.find_elements(By.CSS_SELECTOR, ".devices h2")]
+        return self._wait.until(
+            lambda browser: [heading.text for heading in browser.find_elements(By.CSS_SELECTOR, ".devices h2")]
+        )
 
     def width_of_page(self) -> int:
         """Including what one would have to scroll to, in CSS pixels."""

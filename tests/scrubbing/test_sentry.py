@@ -129,6 +129,6 @@ def test_our_own_frames_are_among_those_that_were_looked_at(reports: list[Report
         ("manager.manager", "refresh_session_without_request"),
         ("asgi.presented", "_authentic_access"),
         ("asgi.cross_site", "check"),
-        ("asgi.exchange", "recognise"),
+        ("asgi.authentication", "recognise"),
         ("protocol.csrf", "check"),
     }
