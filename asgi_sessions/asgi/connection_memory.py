@@ -14,9 +14,9 @@ from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.connection import FINISHED_KEY, SessionConnection
 from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.pending_termination import PendingTermination
 from asgi_sessions.manager.records import IssuedToken
 from asgi_sessions.manager.session import Session
-from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.connections import came_in_time, is_over
 
@@ -106,13 +106,13 @@ class ConnectionMemory:
         """Whether the connection has, or had, a session."""
         return self._access is not None
 
-    def watch_session(
+    def on_termination(
         self, ended: Callable[[], None], outlived: Callable[[], None], stopping: Callable[[], None] | None
-    ) -> Watch:
+    ) -> PendingTermination:
         """See `WatchedConnection`."""
         if self._access is None:
             raise Unauthorised
-        return self.manager.lifecycle.watch(
+        return self.manager.lifecycle.on_termination(
             self._access, ended, outlived=outlived, stopping=stopping, arrived_at=self._arrived
         )
 

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from asgi_sessions.asgi.answer import Answer
 from asgi_sessions.asgi.error_responses import NO_SESSION
-from asgi_sessions.manager.watching import Watch
+from asgi_sessions.manager.pending_termination import PendingTermination
 
 REASON = "session ended"
 RECONNECT: Message = {"type": "websocket.close", "code": 4408, "reason": "reconnect"}
@@ -38,9 +38,9 @@ class WatchedConnection(Protocol):
     def session_handle(self) -> str | None:
         """The session of the connection; None if there is none, or if this very connection has ended it."""
 
-    def watch_session(
+    def on_termination(
         self, ended: Callable[[], None], outlived: Callable[[], None], stopping: Callable[[], None] | None
-    ) -> Watch:
+    ) -> PendingTermination:
         """Have one of these called, whichever comes first.
 
         Args:
@@ -91,12 +91,12 @@ class Termination:
         "_closing",
         "_farewell",
         "_last",
+        "_pending",
         "_receiving",
         "_reconnect",
         "_restart",
         "_send",
         "_state",
-        "_watch",
         "_watched",
     )
 
@@ -117,7 +117,7 @@ class Termination:
         self._restart = restart
         self._farewell = farewell
         self._state = _State.NEW
-        self._watch: Watch | None = None
+        self._pending: PendingTermination | None = None
         self._watched: str | None = None
         self._receiving: set[asyncio.Timeout] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -138,11 +138,11 @@ class Termination:
 
     def session_taken(self, connection: WatchedConnection) -> None:
         """The connection may have a session now."""
-        if self._state is _State.OPEN and self._watch is None:
+        if self._state is _State.OPEN and self._pending is None:
             self._watched = connection.session_handle
             if self._watched is not None:
                 stopping = None if self._restart is None else self._server_stops
-                self._watch = connection.watch_session(self._session_ended, self._outlived, stopping)
+                self._pending = connection.on_termination(self._session_ended, self._outlived, stopping)
 
     async def send(self, message: Message, *, last: bool) -> None:
         """Pass on what an application says on the open connection.
@@ -158,7 +158,7 @@ class Termination:
             raise ConnectionTerminated
         if last:
             self._state = _State.CLOSED  # what ends by itself needs no second end
-            self._stop_watching()
+            self._cancel_pending()
         try:
             await self._send(message)
         except Exception as error:
@@ -193,7 +193,7 @@ class Termination:
 
     async def finish(self) -> None:
         """The application has returned."""
-        self._stop_watching()
+        self._cancel_pending()
         if self._state in {_State.NEW, _State.OPEN}:
             self._state = _State.RETURNED
         # Let go: a task that was cancelled keeps the traceback, and that this object.
@@ -207,10 +207,10 @@ class Termination:
     def _disconnect(self) -> Message:
         return {**self._last, "type": "websocket.disconnect"}
 
-    def _stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None  # it has methods of this object: the two would keep each other alive
+    def _cancel_pending(self) -> None:
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None  # it has methods of this object: the two would keep each other alive
 
     def _session_ended(self) -> None:
         if self._answer.signed_out != self._watched:

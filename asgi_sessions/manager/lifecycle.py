@@ -15,6 +15,7 @@ from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.limiting import SessionLimit
 from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
+from asgi_sessions.manager.pending_termination import PendingTermination
 from asgi_sessions.manager.records import Device, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
@@ -26,7 +27,6 @@ from asgi_sessions.manager.token_first_use import FirstUses
 from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.manager.unclaimed import UnclaimedSessions
 from asgi_sessions.manager.verifying import Verifier
-from asgi_sessions.manager.watching import Watch
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.connections import EARLIER, lasts_until
@@ -180,7 +180,7 @@ class Lifecycle:
         """
         await self._liveness.live_row(session_handle)
 
-    def watch(
+    def on_termination(
         self,
         access: AccessToken,
         ended: Callable[[], None],
@@ -188,7 +188,7 @@ class Lifecycle:
         outlived: Callable[[], None] | None = None,
         stopping: Callable[[], None] | None = None,
         arrived_at: int | None = None,
-    ) -> Watch:
+    ) -> PendingTermination:
         """Wait for a session's end: revoked on any worker, or at its absolute timeout.
 
         With ``revocation_check="none"`` a worker hears of its own revocations only.
@@ -205,7 +205,7 @@ class Lifecycle:
             # Connections that came together, after a restart, should not all come again together.
             earlier = random.uniform(0, EARLIER)  # noqa: S311 - no secret
             until = lasts_until(arrived_at, lifetime=self.settings.connection_lifetime_ms, earlier=earlier)
-        watch = Watch(
+        pending = PendingTermination(
             access,
             self._listeners,
             self.clock,
@@ -217,16 +217,16 @@ class Lifecycle:
         )
         if self._feed is not None and access.handle in self._feed:
             self._listeners.notify((access.handle,))
-        return watch
+        return pending
 
     async def wait_until_ended(self, access: AccessToken) -> None:
-        """Return when the session has ended; see `watch`.
+        """Return when the session has ended; see `on_termination`.
 
         Raises:
             StoreUnavailable: The database was to be asked whether it has ended long ago, and did not answer.
         """
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        watch = self.watch(access, lambda: None if over.done() else over.set_result(None))
+        pending = self.on_termination(access, lambda: None if over.done() else over.set_result(None))
         try:
             if self._feed is None or not self.verifier.in_time(access):
                 await self.check(access.handle)  # what the feed has forgotten by now, or never knew
@@ -234,4 +234,4 @@ class Lifecycle:
         except Unauthorised:
             pass  # it had ended before
         finally:
-            watch.cancel()
+            pending.cancel()

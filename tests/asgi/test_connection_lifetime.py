@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asgi_sessions import SessionManager, get_session
-from asgi_sessions.manager import watching
+from asgi_sessions.manager import pending_termination
 from asgi_sessions.protocol.connections import EARLIER
 from tests.asgi import connections
 from tests.asgi.apps import ACCESS, LIFETIME, REFRESH, application, new_manager
@@ -28,7 +28,7 @@ AGAIN = (4408, "reconnect")
 @pytest.fixture
 def timers_look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is moved, timers follow real time."""
-    monkeypatch.setattr(watching, "LONGEST_TIMER_SECONDS", 0.01)
+    monkeypatch.setattr(pending_termination, "LONGEST_TIMER_SECONDS", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +147,7 @@ async def test_connections_that_came_together_do_not_all_come_again_together(clo
         access = await sessions.lifecycle.verifier.authentic(issued.access_token.value)
         assert access is not None
         now = clock()
-        watches = [sessions.lifecycle.watch(access, lambda: None, arrived_at=now) for _ in range(50)]
+        watches = [sessions.lifecycle.on_termination(access, lambda: None, arrived_at=now) for _ in range(50)]
         ends = [watch._until - now for watch in watches]
         for watch in watches:
             watch.cancel()

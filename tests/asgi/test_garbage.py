@@ -12,10 +12,10 @@ from asgi_sessions import Session, SessionManager, SessionMiddleware, get_sessio
 from asgi_sessions.asgi.answer import Answer
 from asgi_sessions.asgi.connection_memory import ConnectionMemory
 from asgi_sessions.asgi.termination import Termination
-from asgi_sessions.manager.watching import Watch
+from asgi_sessions.manager.pending_termination import PendingTermination
 from tests.asgi.connections import Response, Socket, login_cookie
 
-OF_A_CONNECTION = (ConnectionMemory, Answer, Termination, Watch, Session)
+OF_A_CONNECTION = (ConnectionMemory, Answer, Termination, PendingTermination, Session)
 
 pytestmark = pytest.mark.usefixtures("at_the_time_of_day")
 

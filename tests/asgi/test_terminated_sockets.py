@@ -20,7 +20,7 @@ from asgi_sessions import (
     get_session,
 )
 from asgi_sessions.asgi import termination
-from asgi_sessions.manager import watching
+from asgi_sessions.manager import pending_termination
 from tests.asgi.apps import LIFETIME, new_manager
 from tests.asgi.connections import Socket, errors_in, login_cookie
 from tests.clocks import MovableClock
@@ -108,7 +108,7 @@ async def by_the_clock(sessions: SessionManager, socket: Socket, handle: str, co
 async def test_it_is_closed_when_its_session_ends(
     sessions: SessionManager, endpoint: Any, end: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "LONGEST_TIMER_SECONDS", 0.01)  # the clock is moved, timers follow real time
+    monkeypatch.setattr(pending_termination, "LONGEST_TIMER_SECONDS", 0.01)  # timers follow real time
     app = app_with(sessions, endpoint)
     async with sessions:
         handle, cookie = await login_cookie(sessions)

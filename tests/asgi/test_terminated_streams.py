@@ -19,7 +19,7 @@ from starlette.responses import Response as Answer
 from starlette.routing import Route
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_optional_session, get_session
-from asgi_sessions.manager import watching
+from asgi_sessions.manager import pending_termination
 from asgi_sessions.manager.lifecycle import Lifecycle
 from tests.asgi.apps import LIFETIME, new_manager
 from tests.asgi.connections import Response, errors_in, login_cookie
@@ -115,7 +115,7 @@ async def test_a_stream_that_has_nothing_to_say_ends_too(sessions: SessionManage
 async def test_a_stream_ends_at_the_absolute_timeout_and_not_with_its_access_token(
     sessions: SessionManager, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "LONGEST_TIMER_SECONDS", 0.01)
+    monkeypatch.setattr(pending_termination, "LONGEST_TIMER_SECONDS", 0.01)
     async with sessions:
         _, cookie = await login_cookie(sessions)
         async with Response(app_with(sessions, events(Ticks())), cookie) as response:
@@ -253,12 +253,12 @@ async def test_an_ordinary_answer_waits_for_nothing(
         await get_session(request)
         return answer
 
-    def watch(*_: object) -> None:
+    def on_termination(*_: object) -> None:
         raise AssertionError("this costs something")
 
     async with sessions:
         _, cookie = await login_cookie(sessions)
-        monkeypatch.setattr(Lifecycle, "watch", watch)
+        monkeypatch.setattr(Lifecycle, "on_termination", on_termination)
         async with Response(app_with(sessions, endpoint), cookie) as response:
             await response.returned()
             assert response.complete

@@ -72,7 +72,7 @@ async def test_who_asks_late_is_served_for_one_access_tokens_lifetime(
 async def test_a_socket_stays_open_for_the_connection_lifetime(
     ahead: float, sessions: SessionManager, clock: MovableClock, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asgi_sessions.manager.watching.LONGEST_TIMER_SECONDS", 0.01)
+    monkeypatch.setattr("asgi_sessions.manager.pending_termination.LONGEST_TIMER_SECONDS", 0.01)
 
     async def page(websocket: WebSocket) -> None:
         session = await get_session(websocket)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from asgi_sessions import Session, SessionManager, StoreUnavailable, TokenTheftDetected
-from asgi_sessions.manager import watching
+from asgi_sessions.manager import pending_termination
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.revocation import liveness_sweep
 from asgi_sessions.store.repository import SessionRepository
@@ -24,7 +24,7 @@ def new_manager(clock: MovableClock) -> NewManager:
 @pytest.fixture
 def quick_timers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is moved, timers follow real time: they look often."""
-    monkeypatch.setattr(watching, "LONGEST_TIMER_SECONDS", 0.01)
+    monkeypatch.setattr(pending_termination, "LONGEST_TIMER_SECONDS", 0.01)
 
 
 def waiting(sessions: SessionManager) -> int:

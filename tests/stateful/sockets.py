@@ -8,7 +8,6 @@ from unittest.mock import patch
 from starlette.types import ASGIApp
 
 from asgi_sessions.asgi.termination import RECONNECT
-from asgi_sessions.manager import watching
 from tests.asgi import connections
 from tests.security.browser import Answer
 from tests.stateful.events import Event
@@ -54,7 +53,7 @@ class Sockets:
         self._opened: list[Opened] = []
         self._words = 0
         # The clock is moved, timers follow real time: they look each time that the event loop comes round.
-        self._timers = patch.object(watching, "LONGEST_TIMER_SECONDS", 0.0)
+        self._timers = patch.object(pending_termination, "LONGEST_TIMER_SECONDS", 0.0)
         self._timers.start()
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for a session's end: revoked anywhere, or at its absolute timeout. For a connection's, and the server's."""
+"""A termination that is still to come: of a session, of the connection that uses it, or of the server."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,8 +14,8 @@ LONGEST_TIMER_SECONDS = 3600.0
 """The machine's clock may be set meanwhile, so the time left is looked at again."""
 
 
-class Watch:
-    """One wait. Belongs to the event loop on which it was made.
+class PendingTermination:
+    """Calls back once, when the session, the connection's time or the server ends. Belongs to one event loop.
 
     Args:
         access: Whose session.
