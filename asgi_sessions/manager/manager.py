@@ -153,7 +153,7 @@ class SessionManager(StartedOnLoops):
         Args:
             session_handle: The session.
             user_id: The method ends the session only if it belongs to this user. Give it for a handle that comes from a
-                client. The type of the id matters. None ends the session whoever its user is.
+                client. The type of the id matters. With None any user's session is ended.
 
         Returns:
             True if the session was ended. False if there is no such session (of this user), or it had already ended.
@@ -284,7 +284,7 @@ class SessionManager(StartedOnLoops):
         """Call `hook` when this worker has ended a session because its refresh token was stolen."""
         return self._events.add(Event.THEFT, hook)
 
-    # -- without a request: for those who carry the tokens themselves
+    # -- without a request: for applications that carry the tokens themselves
 
     async def create_new_session_without_request(
         self, user_id: UserT, *, jwt_payload: Any = None, session_info: Any = None

@@ -1,4 +1,4 @@
-"""How long an access token is good at most, whoever has issued it.
+"""How long an access token is good at most, whichever worker has issued it.
 
 What must hold: *a worker accepts a token for no longer after its issue than revoked sessions are remembered.* Settings
 change and differ, so what counts is the longest lifetime that any worker on this database has ever had. Each worker

@@ -1,4 +1,4 @@
-"""PostgreSQL's own channel: LISTEN and NOTIFY, for whoever keeps the sessions there anyway."""
+"""PostgreSQL's own channel, LISTEN and NOTIFY, for installations whose sessions are in PostgreSQL."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Why a database does not serve us, as a phrase for whoever has to mend it.
+"""Why a database does not serve us, as a phrase for the administrator who has to mend it.
 
 The phrases are made of our own words and of what `Place` shows. The texts of drivers and servers are read here and
 never passed on: they may hold values.

@@ -116,7 +116,7 @@ class _Memory:
         self.answer = _Response()
         self.revoker = self.data = self
         self.revoked = False
-        self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of whoever waits
+        self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of its waiter
         self._info = json_value.dumps(None, "session_info")
         self.access = AccessToken(
             handle=new_handle() if session_handle is None else session_handle,
