@@ -22,7 +22,7 @@ class PlainHttpNotice:
     """Logs the first login over plain http, after which the user would look logged out on the next request.
 
     Args:
-        settings: Of the manager.
+        settings: The manager's settings.
     """
 
     def __init__(self, settings: SessionSettings) -> None:

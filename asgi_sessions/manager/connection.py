@@ -90,7 +90,7 @@ class SessionConnection(Protocol):
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
-        """Who is logged in."""
+        """Return the session of the connection."""
 
     async def refresh(self) -> Session[Any, Any]:
         """Rotate."""

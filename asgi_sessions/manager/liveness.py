@@ -31,7 +31,7 @@ class LivenessCheck:
 
     Args:
         settings: For how long a replaced session's jar may still send its cookies.
-        sessions: Where.
+        sessions: The store of sessions.
         feed: What this worker knows of ended sessions; None with ``revocation_check="none"``.
         clock: The time, ms.
     """
@@ -50,7 +50,7 @@ class LivenessCheck:
         """The row of a live session.
 
         Args:
-            handle: Which session.
+            handle: The session's handle.
             fresh: Read at the strongest consistency at once.
             speaks_against: Whether the caller would refuse or accuse somebody on account of a live row. What is
                 returned is then a fresh read.

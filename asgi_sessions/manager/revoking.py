@@ -22,10 +22,10 @@ class Revoker:
 
     Args:
         settings: How far workers' clocks may be apart.
-        sessions: Where.
-        feed: Of this event loop; None with ``revocation_check="none"``.
-        listeners: Whom to tell of a session's end.
-        events: Whom to tell what happened.
+        sessions: The store of sessions.
+        feed: This event loop's feed; None with ``revocation_check="none"``.
+        listeners: Called at a session's end.
+        events: The audit log and the hooks.
         clock: The time, ms.
         announce: Called after each revocation that ended something, to wake the other workers; must not block.
     """
@@ -84,7 +84,7 @@ class Revoker:
 
         Raises:
             ValueError: `except_handle` is no session handle.
-            StoreUnavailable: Of many sessions some may have ended.
+            StoreUnavailable: Some of many sessions may have ended.
         """
         if except_handle is not None and not is_handle(except_handle):
             raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")

@@ -150,7 +150,7 @@ class Runtime:
 
     @property
     def staleness(self) -> timedelta | None:
-        """How old the news of revocations is; None where nobody asks for them."""
+        """How old the knowledge of revocations is; None if this worker does not poll for them."""
         return None if self._feed is None else timedelta(seconds=self._feed.staleness)
 
     async def close(self) -> None:

@@ -27,7 +27,7 @@ class ResponseTokens(Protocol):
         """The session is over: let the cookies leave with the response.
 
         Args:
-            session_handle: Which one; None for whichever the response is about.
+            session_handle: The session; None for the session of the response.
             by_user: True for a logout, where it is worth a warning if the response is already on its way.
         """
 

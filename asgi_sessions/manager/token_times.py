@@ -33,8 +33,8 @@ class TokenTimes:
 
     Args:
         settings: How far clocks may be apart.
-        state: Where the longest lifetime stands.
-        installation: As found at this worker's start.
+        state: The store of the longest lifetime.
+        installation: The installation as this worker found it at its start.
         monotonic: Seconds by a clock that nobody can set.
 
     Attributes:

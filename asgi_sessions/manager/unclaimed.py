@@ -68,7 +68,7 @@ class UnclaimedSessions:
         """End a session.
 
         Args:
-            session_handle: Which one.
+            session_handle: The session.
             unsure: Whether the statement that stores it may yet be carried out.
         """
         failed = False

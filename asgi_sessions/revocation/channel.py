@@ -71,7 +71,7 @@ class WakeUps:
     """Listens and publishes. No request waits for either; what fails is told once in the log, and tried again.
 
     Args:
-        channel: Which.
+        channel: The channel.
         wake: Called soon after a session was ended, on whichever worker; None only publishes.
     """
 

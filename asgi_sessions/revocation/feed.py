@@ -58,9 +58,9 @@ class RevocationFeed:
 
     Args:
         settings: How often to poll, and for how long old news is good enough.
-        tombstones: Where they are read.
-        listeners: Whom to tell at once.
-        liveness_sweep: Of the sessions that have a listener.
+        tombstones: The store from which tombstones are read.
+        listeners: Called at once when a session is known to have ended.
+        liveness_sweep: Looks up the sessions that have a listener.
         clock: The time, ms: compared with the database's, and used for nothing else.
         kept_ms: For how long tombstones are needed.
         monotonic: Seconds by a clock that nobody can set.

@@ -19,7 +19,7 @@ class LivenessSweep:
 
     Args:
         settings: How far workers' clocks may be apart.
-        sessions: Where it asks.
+        sessions: The store of sessions.
         listeners: What it calls at a session's end.
         clock: The time, ms.
     """

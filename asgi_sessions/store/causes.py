@@ -130,7 +130,7 @@ def diagnose(error: BaseException, place: Place, *, connecting: bool = False) ->
 
     Args:
         error: SQLAlchemy's, the driver's or the operating system's.
-        place: Of which database.
+        place: The place of the database.
         connecting: Whether there was no connection yet.
 
     Returns:

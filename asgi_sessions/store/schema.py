@@ -45,7 +45,7 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | 
 
     Args:
         table_prefix: What all names of tables and indexes begin with.
-        metadata: Where to enter them; a new one if left out.
+        metadata: The metadata that gets the tables; a new one if left out.
     """
     metadata = MetaData() if metadata is None else metadata
     options: dict[str, Any] = {
