@@ -1,7 +1,7 @@
-"""Everything that can go wrong with a session, as one tree of exceptions.
+"""All errors of this package, in one tree under `SessionError`.
 
-Errors carry data (``session_handle``, ``user_id``, ``status_code``, ``code``), not sentences to parse. Their texts
-name no token and give no reason that would help an attacker.
+Errors carry their data in attributes (``session_handle``, ``user_id``, ``status_code``, ``code``), so no text has to be
+parsed. No text contains a token, or a reason that would help an attacker.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,10 @@ __all__ = [
 
 
 class SessionError(Exception):
-    """Base of all errors that this package raises about a session.
+    """The base of all errors that this package raises about a session.
 
     Attributes:
-        status_code: The HTTP status that the error becomes when nobody handles it.
+        status_code: The HTTP status of the response if no handler of the application takes the error.
         code: A stable, machine-readable name, sent as ``code`` in the response body.
         detail: A sentence for people, sent as ``detail``.
     """
@@ -45,11 +45,13 @@ class SessionError(Exception):
 
 
 class Unauthorised(SessionError):
-    """There is no session: never was, expired, revoked, or the tokens are not ours. Log in again.
+    """The request has no live session. The user has to log in again.
+
+    The request carried no tokens, or its session has expired or was revoked, or the library did not issue the tokens.
 
     Attributes:
-        clear_cookies: Whether the session cookies should leave the browser with the answer. False where the jar
-            already holds the next session (a login that replaced this one a moment ago).
+        clear_cookies: Whether the answer clears the session cookies. False if the browser already holds the cookies of
+            the next session, because a login has replaced this one a moment ago.
     """
 
     status_code = 401
@@ -62,7 +64,7 @@ class Unauthorised(SessionError):
 
 
 class TryRefreshToken(SessionError):
-    """The access token is no longer good, but the session may be: POST to the refresh path, then try again."""
+    """The access token is no longer good, but the session may be live: POST to the refresh path, then try again."""
 
     status_code = 401
     code = "try_refresh_token"
@@ -70,13 +72,13 @@ class TryRefreshToken(SessionError):
 
 
 class TokenTheftDetected(SessionError):
-    """A refresh token was used that can only be a stolen copy, or whose copy was stolen. The session is revoked.
+    """A refresh token was presented of which two copies must exist, so one was stolen. The session has been revoked.
 
     Source: RFC 9700, section 4.14.2 (refresh token replay detection).
 
     Attributes:
         session_handle: The session that was revoked.
-        user_id: Whose session it was, of the type given at login.
+        user_id: The session's user, of the type given at login.
     """
 
     status_code = 401
@@ -93,11 +95,13 @@ class TokenTheftDetected(SessionError):
 
 
 class AlreadyRotated(SessionError):
-    """Another tab has refreshed meanwhile; the jar holds newer tokens, or will in a moment: try again once.
+    """The refresh token is a late parent: another tab has refreshed meanwhile. Try again once.
+
+    The browser holds newer tokens, or will in a moment.
 
     Attributes:
         session_handle: The session.
-        generation: The generation of the refresh token that came too late.
+        generation: The generation of the late parent.
     """
 
     status_code = 409
@@ -114,7 +118,7 @@ class AlreadyRotated(SessionError):
 
 
 class CsrfRejected(SessionError):
-    """The request was made by another site's page. Nothing is cleared."""
+    """A page of another site made the request. The answer clears no cookie."""
 
     status_code = 403
     code = "csrf_rejected"
@@ -122,7 +126,7 @@ class CsrfRejected(SessionError):
 
 
 class InvalidClaim(SessionError):
-    """The session's payload does not have what this route requires.
+    """The session's payload lacks a claim that this route requires.
 
     Attributes:
         claim: The name of the claim that is missing or different.
@@ -157,10 +161,10 @@ class SessionLimitReached(SessionError):
 
 
 class TooManyCookies(SessionError):
-    """So many cookies of one name came that somebody must have planted some, and nothing was done.
+    """The request carries too many cookies of one name, so an attacker must have planted some. Nothing was done.
 
-    The answer clears the others' and keeps ours, so that the same request succeeds when it is repeated. Raised where
-    going on might leave a session alive that is to end: by sign-out and login.
+    The answer clears the planted cookies and keeps the library's own, so the same request succeeds when it is repeated.
+    Sign-out and login raise the error, because to go on might leave a session alive that has to end.
 
     Source: RFC 6585, section 5 (431 Request Header Fields Too Large).
     """
@@ -171,7 +175,7 @@ class TooManyCookies(SessionError):
 
 
 class GeneralError(SessionError):
-    """Something is wrong on the server's side. The cookies stay as they are."""
+    """The base of the errors on the server's side. The cookies stay as they are."""
 
     status_code = 500
     code = "general_error"
@@ -179,10 +183,10 @@ class GeneralError(SessionError):
 
 
 class StoreUnavailable(GeneralError):
-    """The database did not answer in time or not at all. Nothing was decided; try again.
+    """The database did not answer, or did not answer in time. Nothing was decided; try again.
 
     Attributes:
-        retry_after: Seconds after which another attempt is worth it.
+        retry_after: The seconds to wait before another attempt.
     """
 
     status_code = 503
@@ -195,7 +199,7 @@ class StoreUnavailable(GeneralError):
 
 
 class ConfigurationError(GeneralError):
-    """The application is set up wrongly. Says by name what is wrong and what would be right.
+    """The application's set-up has mistakes. The text names each mistake and the remedy.
 
     Attributes:
         problems: Every mistake that was found, one sentence each.
@@ -211,7 +215,7 @@ class ConfigurationError(GeneralError):
 class PayloadTooLarge(GeneralError, ValueError):
     """The tokens would not fit into a cookie (4096 bytes with its name). Nothing was stored.
 
-    Source: RFC 6265bis, section 5.6 (browsers drop larger cookies without a word).
+    Source: RFC 6265bis, section 5.6 (browsers drop larger cookies silently).
     """
 
     code = "payload_too_large"

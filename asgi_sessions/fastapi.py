@@ -42,10 +42,10 @@ SessionDependency.__wrapped__ = APIKeyCookie(  # type: ignore[attr-defined]  # f
 )
 
 CurrentSession = Annotated[Session[Any, Any], Depends(get_session)]
-"""The session of whoever calls a route; an error where nobody is logged in."""
+"""The caller's session; raises an error if nobody is logged in."""
 
 OptionalSession = Annotated[Session[Any, Any] | None, Depends(get_optional_session)]
-"""The session of whoever calls a route, None where nobody is logged in."""
+"""The caller's session, or None if nobody is logged in."""
 
 
 class SessionView(BaseModel):
@@ -131,7 +131,7 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
 
     @router.post("/signout", summary="Log out here", responses={**_FORBIDDEN})
     async def sign_out(request: Request) -> SignedOut:
-        """End this session and clear its cookies. No error where there is none."""
+        """End this session and clear its cookies. Without a session the answer is the same."""
         await operations.sign_out(request)
         return SignedOut()
 
@@ -148,7 +148,7 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
         limit: Annotated[int, Query(ge=1, le=operations.PAGE, description="How many at most.")] = operations.PAGE,
         cursor: Annotated[str | None, Query(pattern=CURSOR, description="From the link to the next page.")] = None,
     ) -> list[DeviceView]:
-        """Where the caller is logged in, newest first. Where there are more, the header `Link` has the next page."""
+        """The caller's sessions, newest first. If there are more, the header `Link` points to the next page."""
         records, headers = await operations.my_sessions(session, request, limit=limit, cursor=cursor)
         response.headers.update(headers)
         return [DeviceView.model_validate(describe_record(record, session)) for record in records]
@@ -179,7 +179,7 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
 
     @router.get("/jwks.json", summary="Public keys", responses={404: {"description": "HS256: nothing to publish."}})
     async def jwks(request: Request, response: Response) -> dict[str, Any]:
-        """The public keys that verify the access tokens elsewhere."""
+        """The public keys with which other services verify access tokens."""
         response.headers["Cache-Control"] = "public, max-age=60"
         return operations.jwks(request)
 

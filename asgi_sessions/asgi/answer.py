@@ -115,7 +115,7 @@ class Answer:
 
         Args:
             tokens: The pair.
-            made_at: As for `issued`.
+            made_at: As in `issued`.
             payload_changes: Likewise.
             forget_marker: Whether the request carried a retry marker, which has served its purpose.
         """

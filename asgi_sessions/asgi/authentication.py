@@ -1,4 +1,4 @@
-"""Who makes a request: the rules in their order, and the fast way that skips those whose result is known.
+"""Which session a request has: the rules in order, and the fast path that skips rules whose result is known.
 
 Each rule decides, by a session or an error, or leaves the request to the next one. The order stands once, in
 `Authentication._RULES`:

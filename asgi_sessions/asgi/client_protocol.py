@@ -43,16 +43,18 @@ class CorsHeaders(TypedDict):
 
 
 def cors_headers(settings: SessionSettings) -> CorsHeaders:
-    """What a page on another, trusted origin needs: ``app.add_middleware(CORSMiddleware, **cors_headers(settings))``.
+    """Return the CORS settings that pages on trusted origins need.
+
+    Use them as ``app.add_middleware(CORSMiddleware, **cors_headers(settings))``.
 
     Args:
-        settings: `trusted_origins` become the allowed origins, exactly; credentials are allowed.
+        settings: Exactly the `trusted_origins` become the allowed origins; credentials are allowed.
 
     Returns:
         Keyword arguments for ``starlette.middleware.cors.CORSMiddleware``.
 
     Raises:
-        TypeError: It is no `SessionSettings`.
+        TypeError: The argument is no `SessionSettings`.
     """
     if not isinstance(settings, SessionSettings):
         raise TypeError(f"settings must be a SessionSettings, not {type(settings).__name__}")

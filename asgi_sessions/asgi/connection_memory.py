@@ -28,7 +28,7 @@ class ConnectionMemory:
     """The middleware's memory of one connection.
 
     Attributes:
-        manager: Whose it is.
+        manager: The manager of the connection.
         outer: The connection of another manager's middleware around this one.
         receive: What the application hears.
         session: What the application has been given. The middleware takes the way back to the connection from it when

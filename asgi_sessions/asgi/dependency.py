@@ -1,4 +1,4 @@
-"""The session as an awaitable: ``await get_session(connection)`` anywhere, ``Depends(get_session)`` in FastAPI.
+"""`get_session` and its relatives: ``await get_session(connection)`` anywhere, ``Depends(get_session)`` in FastAPI.
 
 No ``from __future__ import annotations`` here: FastAPI reads these annotations and must find classes, not texts.
 """
@@ -24,8 +24,9 @@ SessionT = TypeVar("SessionT", bound=Session[Any, Any] | None)
 class SessionDependency(Generic[SessionT]):
     """Asks the nearest `SessionMiddleware` for the session of a connection.
 
-    Use `get_session`, `get_optional_session` or what `require_session` returns. One class for all of them, free of
-    FastAPI, which takes instances as dependencies of HTTP routes and WebSockets, routers and applications.
+    `get_session`, `get_optional_session` and the results of `require_session` are instances of this class; use these.
+    The class does not need FastAPI. FastAPI takes its instances as dependencies of HTTP routes and WebSockets, routers
+    and applications.
     """
 
     __slots__ = ("_check_database", "_claims", "_csrf", "_demanding", "_max_auth_age_ms", "_required")
@@ -52,18 +53,19 @@ class SessionDependency(Generic[SessionT]):
         self._demanding = max_auth_age_ms is not None or bool(claims)
 
     async def __call__(self, connection: ASGIConnection) -> SessionT:
-        """The session of a request or WebSocket.
+        """Return the session of a request or WebSocket.
 
         Args:
-            connection: Any `Request` or `WebSocket` of Starlette, or of another framework that has the ASGI scope.
+            connection: A `Request` or `WebSocket` of Starlette, or of another framework whose requests have the ASGI
+                scope.
 
         Raises:
-            Unauthorised, TryRefreshToken, TokenTheftDetected, CsrfRejected, StoreUnavailable: As
+            Unauthorised, TryRefreshToken, TokenTheftDetected, CsrfRejected, StoreUnavailable: As in
                 `SessionManager.get_session`.
             ReauthenticationRequired: The login is older than ``max_auth_age``.
             InvalidClaim: The payload lacks a required claim.
-            ConfigurationError: There is no `SessionMiddleware`.
-            TypeError: It is no request or WebSocket.
+            ConfigurationError: There is no `SessionMiddleware` around the route.
+            TypeError: `connection` is no request or WebSocket.
         """
         try:
             scope = connection.scope
@@ -100,10 +102,10 @@ def _check_claims(payload: Any, claims: Mapping[str, Any]) -> None:
 
 
 get_session: SessionDependency[Session[Any, Any]] = SessionDependency()
-"""The session, or an error where nobody is logged in."""
+"""Returns the session; raises an error if nobody is logged in."""
 
 get_optional_session: SessionDependency[Session[Any, Any] | None] = SessionDependency(required=False)
-"""The session, or None where nobody is logged in."""
+"""Returns the session, or None if nobody is logged in."""
 
 
 def require_session(
@@ -113,19 +115,20 @@ def require_session(
     max_auth_age: timedelta | float | None = None,
     claims: Mapping[str, Any | Callable[[Any], bool]] | None = None,
 ) -> SessionDependency[Session[Any, Any]]:
-    """A dependency with stronger demands than `get_session`.
+    """Make a dependency with stronger requirements than `get_session`.
 
     Args:
         csrf: None checks as the settings say; True checks safe methods too; False does not check.
-        check_database: Ask the database in any case whether the session still stands.
+        check_database: True makes a liveness check in the database, whatever `revocation_check` says.
         max_auth_age: How long ago the login may be, `timedelta` or seconds (ASVS 7.5.1, 7.5.3).
-        claims: What the payload, an object, must hold: by name a value, or a function of the value held.
+        claims: The claims that the payload, an object, must hold: for each name a value, or a function that returns
+            whether the payload's value is good.
 
     Returns:
-        An awaitable object for ``Depends`` and for direct calls.
+        An object for ``Depends``, and to call and await directly.
 
     Raises:
-        TypeError: An argument of another type.
+        TypeError: An argument has another type.
         ValueError: `max_auth_age` is negative.
     """
     if csrf is not None:

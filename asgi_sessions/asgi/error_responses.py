@@ -1,4 +1,4 @@
-"""Errors become responses: in the application where it has a handler table, else in the middleware."""
+"""Turns errors into responses: in the application if it has a handler table, else in the middleware."""
 
 import inspect
 import logging
@@ -71,18 +71,19 @@ async def session_exception_handler(connection: HTTPConnection, error: Exception
 
 
 async def session_exception_handler(connection: HTTPConnection, error: Exception) -> Response | None:
-    """Answer a `SessionError` with ``{"detail": …, "code": …}``. The default; register it or your own to change that.
+    """Answer a `SessionError` with ``{"detail": …, "code": …}``. This is the default; your own handlers may call it.
 
-    An exception group of nothing but such errors, as an `asyncio.TaskGroup` raises it, is answered as its gravest one.
+    An exception group that holds only such errors, as an `asyncio.TaskGroup` raises it, is answered like the gravest
+    error in it.
 
-    This handler clears no cookies: whether they are cleared was decided where the error was raised, and holds for
-    whatever response leaves.
+    This handler clears no cookies. The library decides that where the error is raised, and the decision holds for any
+    response that leaves.
 
     Args:
         connection: The request or WebSocket.
-        error: The error. A mistake in the application itself (`ConfigurationError`, `PayloadTooLarge`), or a group that
-            holds anything else than errors for the client, is raised again, so that it becomes a 500 with its
-            traceback in the log.
+        error: The error. The handler raises it again if it is a mistake in the application itself
+            (`ConfigurationError`, `PayloadTooLarge`), or a group with any error that is not for the client. It then
+            becomes a 500 with its traceback in the log.
 
     Returns:
         The response, or None for a WebSocket that has been closed instead.
@@ -146,12 +147,12 @@ def _close_code(websocket: WebSocket, error: SessionError) -> int:
 
 
 class ErrorAnswer(NamedTuple):
-    """What a client is told of an error, for any framework's own response.
+    """The parts of the answer to an error, for any framework's own response.
 
     Attributes:
         status_code: The HTTP status.
-        headers: ``Cache-Control``, and where they belong ``WWW-Authenticate`` and ``Retry-After``.
-        content: For JSON: ``detail`` and ``code``.
+        headers: ``Cache-Control``, and for the errors that need them ``WWW-Authenticate`` and ``Retry-After``.
+        content: The content to send as JSON: ``detail`` and ``code``.
     """
 
     status_code: int
@@ -160,15 +161,15 @@ class ErrorAnswer(NamedTuple):
 
 
 def error_answer(connection: ASGIConnection, error: Exception) -> ErrorAnswer:
-    """What `session_exception_handler` answers, for frameworks that are not Starlette.
+    """Return the answer of `session_exception_handler`, for frameworks that are not Starlette.
 
-    They make a 500 of each error that has no handler, before it reaches the middleware. So register one for
-    `SessionError`. Cookies are the middleware's business, whatever the response.
+    Such a framework answers 500 to each error that has no handler, before the error reaches the middleware. So register
+    a handler for `SessionError`. The middleware sets and clears cookies, whatever the response is.
 
     Args:
         connection: The request.
-        error: The error. A mistake in the application itself, or a group that holds anything else than errors for the
-            client, is raised again, as by `session_exception_handler`.
+        error: The error. As in `session_exception_handler`, a mistake in the application itself, or a group with any
+            error that is not for the client, is raised again.
     """
     answered = answerable(error)
     if answered is None:

@@ -87,7 +87,7 @@ class FinishedConnection:
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
-        """Who was logged in, if that session still stands."""
+        """Return the session of the finished request, if it is still live."""
         found = await self._connection.resolve(required=required, csrf=csrf, check_database=check_database)
         if found is not None:
             found._connection = AFTERWARDS

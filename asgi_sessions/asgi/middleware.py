@@ -1,4 +1,4 @@
-"""The middleware: each connection has its exchange, and the cookies leave with whatever response does."""
+"""The middleware: it gives each connection an exchange, which adds the cookies to the application's response."""
 
 from asyncio import CancelledError
 from typing import Literal
@@ -23,17 +23,19 @@ _EXCHANGES: dict[str, type[HTTPExchange] | type[WebSocketExchange]] = {
 
 
 class SessionMiddleware:
-    """Pure ASGI. Add it last, so that it is outside every middleware that asks for the session.
+    """Gives requests and WebSockets their sessions, and sets and clears the cookies. Pure ASGI.
 
-    It starts the manager with the application's lifespan and stops it after the application. Applications mounted
-    inside need none of their own; one with the same manager passes through, one with another manager stands on its
-    own feet beside this one.
+    Add it last, so that it is outside every middleware that asks for the session. It starts the manager with the
+    application's lifespan and stops it after the application. Applications mounted inside need no middleware of their
+    own. If one has a middleware with the same manager, that one passes requests through; one with another manager works
+    beside this one.
 
     Args:
         app: The application inside.
-        manager: Whose sessions these are.
-        start_on: ``"first_use"`` for a server that runs no lifespan, or one for each request (daphne, AWS Lambda): the
-            first request starts the manager, which then runs until its process ends.
+        manager: The manager of the sessions.
+        start_on: ``"lifespan"``: the application's lifespan starts the manager. ``"first_use"``: the first request
+            starts it, and it runs until its process ends; for a server that runs no lifespan, or one for each request
+            (daphne, AWS Lambda).
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class SessionMiddleware:
     async def _answer(
         self, scope: Scope, exchange: HTTPExchange | WebSocketExchange, error: Exception | CancelledError
     ) -> None:
-        """Answer an error of ours, and raise any other again."""
+        """Answer an error of this package, and raise any other again."""
         answered = False
         try:
             answered = isinstance(error, Exception) and await exchange.answered(error)

@@ -19,10 +19,10 @@ _MESSAGE = (
 
 
 class PlainHttpNotice:
-    """Logs the first such login: whoever has logged in would look logged out on the next request.
+    """Logs the first login over plain http, after which the user would look logged out on the next request.
 
     Args:
-        settings: Of the manager.
+        settings: The manager's settings.
     """
 
     def __init__(self, settings: SessionSettings) -> None:

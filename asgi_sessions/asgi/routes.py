@@ -29,10 +29,10 @@ class AsciiJSONResponse(JSONResponse):
 
 
 def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Route]:
-    """Refresh, sign-out, who am I, my devices: the routes to mount, usually at ``/auth``.
+    """Make the routes for refresh, sign-out, the current session and the list of devices; mount them at ``/auth``.
 
     Args:
-        max_auth_age: How long ago the login may be for ending other sessions, `timedelta` or seconds.
+        max_auth_age: How long ago the login may be to end other sessions, `timedelta` or seconds.
 
     Returns:
         ``POST /session/refresh``, ``POST /signout``, ``GET /session``, ``GET /sessions``,

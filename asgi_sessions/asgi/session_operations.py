@@ -33,7 +33,7 @@ async def my_sessions(
     """A page of the devices on which this user is logged in, and the response headers that link to the next one.
 
     Args:
-        session: Whose.
+        session: The caller's session.
         request: What asks.
         limit: How many at most, 1 to `PAGE`.
         cursor: From the link on the page before.

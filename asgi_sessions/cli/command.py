@@ -17,7 +17,7 @@ class AddCommand(Protocol):
         """Add it.
 
         Args:
-            name: As it is typed.
+            name: The command as it is typed.
             run: Does it.
             text: What it does, for the help.
             takes_any_clock: False refuses to run where this machine's clock is too far off the database's.

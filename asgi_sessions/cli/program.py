@@ -63,7 +63,7 @@ async def _run(arguments: argparse.Namespace) -> int:
 
 
 class _EmergencyManager(SessionManager):
-    """Starts also where this machine's clock is wrong: whoever has to end a session cannot mend a clock first.
+    """Starts even if this machine's clock is wrong, because an administrator cannot mend a clock before a logout.
 
     Revocation and lists go by the database's time then, which is right for all workers; see `Clocks`.
     """

@@ -95,7 +95,7 @@ async def _namesakes(manager: SessionManager, user: UserId) -> Sequence[tuple[Us
 
 
 def _tell_of(namesakes: Sequence[tuple[UserId, int]], user: UserId) -> None:
-    """Say who else may be meant: whoever types an id does not see of which type the application's are."""
+    """Name users who may be meant, because the administrator does not see which type the application's ids have."""
     for other, count in namesakes:
         kind = user_id.type_name(other)
         cure = f"use --id-type {kind}" if kind != user_id.type_name(user) else "write it so"

@@ -26,13 +26,14 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """One event. Holds no secret.
+    """One event, as hooks get it. Holds no secret.
 
     Attributes:
         name: ``session.created``, ``session.refreshed``, ``session.revoked`` or ``session.theft``.
-        session_handle: Which session; None where several ended at once.
-        user_id: Whose; None where several users' sessions ended at once, or where nobody had to look it up.
-        details: What else the audit log says, by the same names: ``reason``, ``count``, ``device``, ….
+        session_handle: The session; None if several sessions ended at once.
+        user_id: The session's user; None if sessions of several users ended at once, or if the call did not need to
+            look the user up.
+        details: The other data of the audit log, by the same names: ``reason``, ``count``, ``device``, ….
     """
 
     name: str
@@ -48,10 +49,10 @@ def record(event: Event, *, session_handle: str | None = None, user_id: Any = No
     """Write one event.
 
     Args:
-        event: What happened.
-        session_handle: To which session, where there is one.
-        user_id: To whose session.
-        **data: More of it, e.g. ``reason``, ``count``.
+        event: The event.
+        session_handle: The session, if there is one.
+        user_id: The session's user.
+        **data: Further data, for example ``reason``, ``count``.
     """
     level = logging.WARNING if event in _WARNINGS else logging.INFO
     if _log.isEnabledFor(level):

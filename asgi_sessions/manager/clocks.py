@@ -105,7 +105,7 @@ class Clocks:
         return self._off
 
     def follow(self, take: Callable[[Clock], None]) -> None:
-        """Give a clock now, and another one whenever it must be another: for those who ask too often to look here."""
+        """Give a clock now, and again whenever it must be another; for callers that need it too often to ask here."""
         self._followers.append(take)
         take(self.now)
 
@@ -142,7 +142,7 @@ class Clocks:
         """Ask the database for its time now: before something irreversible, and at the start.
 
         Args:
-            quietly: Log nothing: whoever asks refuses to go on with such a difference, and says so.
+            quietly: Log nothing, because the caller refuses to go on with such a difference and says so.
 
         Returns:
             Whether this very answer is near enough to go by it. One that is not may be a single node's.

@@ -90,7 +90,7 @@ class SessionConnection(Protocol):
     async def resolve(
         self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
     ) -> Session[Any, Any] | None:
-        """Who is logged in."""
+        """Return the session of the connection."""
 
     async def refresh(self) -> Session[Any, Any]:
         """Rotate."""
@@ -137,7 +137,7 @@ def reopened(
 
 
 def not_a_connection(value: object) -> TypeError:
-    """The error of whoever asks for the session of something that has no scope."""
+    """The error for an argument that has no scope and so no session."""
     return TypeError(f"connection must be a Starlette Request or WebSocket, not {type(value).__name__}")
 
 

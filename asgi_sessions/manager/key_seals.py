@@ -35,7 +35,7 @@ class KeySeals:
 
     Args:
         settings: The manager's.
-        store: Where a key that an older secret has sealed is stored anew.
+        store: The store to which a key is written anew if an older secret has sealed it.
     """
 
     def __init__(self, settings: SessionSettings, store: SigningKeyStore) -> None:

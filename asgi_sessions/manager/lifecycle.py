@@ -46,7 +46,7 @@ class Lifecycle:
     Nothing in it has to be opened or closed but the work that it does beside requests: `Runtime` owns the rest.
 
     Attributes:
-        settings: As given to the manager.
+        settings: The manager's settings.
         clock: The time, ms: this worker's, or the database's where they are too far apart.
         keys: Signing keys and codecs.
         issuer: Makes tokens.
@@ -114,10 +114,10 @@ class Lifecycle:
         """Begin a session.
 
         Args:
-            owner: Whose it is.
+            owner: The session's user.
             jwt_payload: A JSON value, readable by the client, in every access token.
             session_info: A JSON value that stays in the database.
-            device: Where the login comes from.
+            device: The device of the login.
             replaces: Handles of sessions that the same jar held until now; they end.
 
         Raises:
@@ -194,7 +194,7 @@ class Lifecycle:
         With ``revocation_check="none"`` a worker hears of its own revocations only.
 
         Args:
-            access: Whose session.
+            access: An access token of the session.
             ended: Called once, soon where it is over already; must not block.
             outlived: Called in its place once a connection's time is over; must not block.
             stopping: Called in its place once the server begins to stop; must not block. None: it goes on.

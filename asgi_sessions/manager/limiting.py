@@ -36,11 +36,11 @@ class SessionLimit:
 
     Args:
         settings: `max_sessions_per_user` and `max_sessions_action`.
-        installation: One that an older version began has no limit unless it is set.
-        sessions: Where.
-        revoker: Ends those that are too many.
+        installation: An installation that an older version began has no limit unless one is set.
+        sessions: The store of sessions.
+        revoker: Ends the sessions beyond the limit.
         clock: The time, ms.
-        beside: For what no login waits for.
+        beside: Runs tasks for which no login waits.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class SessionLimit:
 
     async def _look(self, owner: bytes, limit: int) -> None:
         try:
-            # Nobody has asked for this limit: it ends what is used no more, whoever logged in later.
+            # The default limit ends the sessions that were not used for longest, whenever they were logged in.
             newest = await self._newest(owner, limit, by_use=True)
             await self._evict([handle for handle, _ in newest[limit:]])
         except StoreUnavailable:

@@ -14,7 +14,7 @@ class SessionLists:
     """Lists sessions.
 
     Args:
-        sessions: Where.
+        sessions: The store of sessions.
         clock: The time, ms.
     """
 

@@ -2,10 +2,10 @@
 
 Two rules stand here and nowhere else:
 
-*Nobody is refused on a read that may be stale.* A row that is missing, has expired or speaks against whoever asks is
-read again at the strongest consistency that the engine offers. Only a tombstone counts at once, since it is final.
+*No request is refused on a read that may be stale.* A row that is missing, has expired or speaks against the request is
+read again at the strongest consistency that the engine offers. Only a tombstone counts at once, because it is final.
 
-*What this worker has ended is over*, also where the database's node that answers has not heard of it.
+*A session that this worker has ended stays ended*, even if the database's node that answers does not know it yet.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class LivenessCheck:
 
     Args:
         settings: For how long a replaced session's jar may still send its cookies.
-        sessions: Where.
+        sessions: The store of sessions.
         feed: What this worker knows of ended sessions; None with ``revocation_check="none"``.
         clock: The time, ms.
     """
@@ -50,7 +50,7 @@ class LivenessCheck:
         """The row of a live session.
 
         Args:
-            handle: Which session.
+            handle: The session's handle.
             fresh: Read at the strongest consistency at once.
             speaks_against: Whether the caller would refuse or accuse somebody on account of a live row. What is
                 returned is then a fresh read.

@@ -1,7 +1,8 @@
-"""The face of the package: one object that applications build, and everything they ask of it.
+"""`SessionManager`: the one object that an application builds, with all methods that the application calls.
 
-Each method asks `Lifecycle`, or the connection that the middleware has left. The file is longer than others for the
-public docstrings, which stand here.
+Each method calls `Lifecycle`, or the connection that the middleware has put into the scope.
+
+The file is longer than others because it holds the public docstrings.
 """
 
 import logging
@@ -32,15 +33,15 @@ _NAMESAKE = "revoke_all_sessions_for_user: user %r (%s) has no other live sessio
 
 
 class SessionManager(StartedOnLoops):
-    """What an application calls about login sessions: owns the settings, the hooks, and a `Runtime` per event loop.
+    """Creates, verifies, refreshes, lists and ends login sessions. Owns the settings, the hooks, and the runtimes.
 
-    One for each application; give it to `SessionMiddleware`, which starts and stops it. Outside a request (a job, a
-    shell) use it as ``async with SessionManager(settings) as sessions:``. It may serve several event loops at once;
-    engine, tasks and locks belong to each of them.
+    Build one manager for each application and give it to `SessionMiddleware`, which starts and stops it. Outside a
+    request (a job, a shell) use it as ``async with SessionManager(settings) as sessions:``. One manager may serve
+    several event loops at once; each loop has its own `Runtime`, with engine, tasks and locks.
 
     Args:
-        settings: Read from the environment where None.
-        clock: The time in ms since the epoch, for tests.
+        settings: None reads the settings from the environment.
+        clock: Returns the time in ms since the epoch; for tests.
     """
 
     def __init__(self, settings: SessionSettings | None = None, *, clock: Clock = system_clock) -> None:
@@ -60,19 +61,20 @@ class SessionManager(StartedOnLoops):
         jwt_payload: Any = None,
         session_info: Any = None,
     ) -> Session[UserT, Any]:
-        """Log in: begin a session and set its cookies on the response.
+        """Log a user in: begin a session and set its cookies on the response.
 
-        A session that the request already carried is revoked first, so that nobody can plant one (ASVS 7.2.4).
+        The method first revokes a session that the request already carried, so that an attacker cannot plant one
+        (ASVS 7.2.4).
 
         Args:
             connection: The request, or a WebSocket before it is accepted.
-            user_id: `str`, `int` or `uuid.UUID`; comes back as the same type.
+            user_id: `str`, `int` or `uuid.UUID`; the session keeps the type.
             jwt_payload: A JSON value that travels in the access token, where its user can read it.
             session_info: A JSON value that stays in the database.
 
         Raises:
-            CsrfRejected: Another site's page tried to log the user in.
-            TypeError, ValueError: An id or value that cannot be kept exactly. Nothing was stored.
+            CsrfRejected: A page of another site tried to log the user in.
+            TypeError, ValueError: The id or a value cannot be stored exactly. Nothing was stored.
             PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.
             SessionLimitReached: With ``max_sessions_action="reject"``.
             StoreUnavailable: The database did not answer.
@@ -107,20 +109,20 @@ class SessionManager(StartedOnLoops):
         csrf: bool | None = None,
         check_database: bool = False,
     ) -> Session[Any, Any] | None:
-        """The session of a request.
+        """Return the session of a request.
 
         Args:
             connection: The request or WebSocket.
-            required: False returns None where nobody is logged in.
+            required: False returns None if nobody is logged in.
             csrf: None checks as the settings say; True checks safe methods too; False does not check.
-            check_database: Ask the database in any case whether the session still stands.
+            check_database: True makes a liveness check in the database, whatever `revocation_check` says.
 
         Raises:
             Unauthorised: Nobody is logged in.
-            TryRefreshToken: With ``refresh="endpoint"``: the access token has expired.
-            TokenTheftDetected: A copied refresh token; the session has been revoked.
-            CsrfRejected: Another site's page made the request.
-            StoreUnavailable: The database was to be asked and did not answer.
+            TryRefreshToken: The access token has expired, with ``refresh="endpoint"``.
+            TokenTheftDetected: The request carries a copied refresh token; the session has been revoked.
+            CsrfRejected: A page of another site made the request.
+            StoreUnavailable: The method had to ask the database, which did not answer.
         """
         exchange = self._of(connection)
         found = exchange.recognise(required, csrf, check_database)
@@ -133,9 +135,9 @@ class SessionManager(StartedOnLoops):
 
         Raises:
             Unauthorised: There is no session to refresh.
-            AlreadyRotated: Another tab was faster; the jar holds newer tokens in a moment.
-            TokenTheftDetected: A copied refresh token; the session has been revoked.
-            CsrfRejected: Another site's page made the request.
+            AlreadyRotated: Another tab was faster; the browser has or soon gets newer tokens.
+            TokenTheftDetected: The request carries a copied refresh token; the session has been revoked.
+            CsrfRejected: A page of another site made the request.
             StoreUnavailable: The database did not answer; nothing was decided.
         """
         return await self._of(connection).refresh()
@@ -149,15 +151,15 @@ class SessionManager(StartedOnLoops):
         """End one session on every device and worker. Touches no cookie.
 
         Args:
-            session_handle: Which one.
-            user_id: Only if it is this user's, whose type matters: for a handle that comes from a client. None asks
-                nobody.
+            session_handle: The session.
+            user_id: The method ends the session only if it belongs to this user. Give it for a handle that comes from a
+                client. The type of the id matters. With None any user's session is ended.
 
         Returns:
-            False if there is no such session (of this user), or it has already ended.
+            True if the session was ended. False if there is no such session (of this user), or it had already ended.
 
         Raises:
-            TypeError: The handle is no `str`, or the user id none that can be.
+            TypeError: The handle is no `str`, or the user id has a type that no user id can have.
         """
         handle = arguments.text(session_handle, "session_handle")
         return await self.lifecycle.revoker.revoke(handle, owner=user_id)
@@ -165,10 +167,11 @@ class SessionManager(StartedOnLoops):
     async def revoke_all_sessions_for_user(self, user_id: UserId, *, except_handle: str | None = None) -> int:
         """End all of a user's sessions. Touches no cookie.
 
-        One statement, all or nothing; of a user with more than two thousand one for each so many, one by one.
+        Up to two thousand sessions end in one statement: all of them, or none. More end in one statement for each two
+        thousand, which commit one by one.
 
         Args:
-            user_id: Whose; `1` and `"1"` are different users. Where nothing was ended and a user of the same text
+            user_id: The user; `1` and `"1"` are different users. If the call ends nothing, but a user of the same text
                 and another type has sessions, the log says so.
             except_handle: A session to keep.
 
@@ -176,9 +179,9 @@ class SessionManager(StartedOnLoops):
             How many sessions were ended.
 
         Raises:
-            TypeError, ValueError: `except_handle` is no session handle, or the user id none that can be. Nothing was
+            TypeError, ValueError: `except_handle` is no session handle, or `user_id` cannot be a user id. Nothing was
                 ended.
-            StoreUnavailable: Some may have ended all the same, and stay ended: call again for the rest.
+            StoreUnavailable: Some sessions may have ended all the same, and stay ended: call again for the rest.
         """
         except_handle = arguments.text_or_none(except_handle, "except_handle")
         lifecycle = self.lifecycle
@@ -190,40 +193,47 @@ class SessionManager(StartedOnLoops):
         return count
 
     async def revoke_multiple_sessions(self, session_handles: Iterable[str]) -> int:
-        """End several sessions, 500 with one statement; returns how many of them were still alive. Touches no cookie.
+        """End several sessions, with one statement for each 500. Touches no cookie.
+
+        Args:
+            session_handles: The sessions.
+
+        Returns:
+            How many sessions were ended; those that had ended before are not counted.
 
         Raises:
-            TypeError: It is no iterable of `str`, or a single one. Nothing was ended.
-            StoreUnavailable: Some may have ended all the same, and stay ended: call again for the rest.
+            TypeError: The argument is no iterable of `str`, or is a single `str`. Nothing was ended.
+            StoreUnavailable: Some sessions may have ended all the same, and stay ended: call again for the rest.
         """
         return await self.lifecycle.revoker.revoke_many(arguments.handles(session_handles, "session_handles"))
 
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
-        """The handles of a user's live sessions; `1` and `"1"` are different users."""
+        """Return the handles of a user's live sessions; `1` and `"1"` are different users."""
         return await self.lifecycle.lists.handles_of(user_id)
 
     async def list_sessions_for_user(
         self, user_id: UserT, *, limit: int = PAGE, after: str | None = None
     ) -> list[SessionRecord[UserT]]:
-        """A user's live sessions for a page "your devices", newest first. Never a secret.
+        """List a user's live sessions for a page "your devices", newest first. The records hold no secret.
 
-        Sessions that begin or end meanwhile neither repeat nor hide others: a page begins where the last one ended.
+        Each page begins where the last one ended, so sessions that begin or end meanwhile neither repeat nor hide
+        others.
 
         Args:
-            user_id: Whose; `1` and `"1"` are different users.
-            limit: How many at most, 1 to 1000.
-            after: For the next page the last one's end, ``records[-1].cursor``. An empty page is the end.
+            user_id: The user; `1` and `"1"` are different users.
+            limit: How many sessions at most, 1 to 1000.
+            after: For the next page the ``records[-1].cursor`` of the last page. An empty page is the end.
 
         Raises:
-            TypeError: An argument of another type.
-            ValueError: No such limit, or no cursor.
+            TypeError: An argument has another type.
+            ValueError: The limit is out of range, or `after` is no cursor.
         """
         arguments.instance(limit, int, "limit")
         after = arguments.text_or_none(after, "after")
         return await self.lifecycle.lists.list_of(user_id, limit=limit, after=after)
 
     async def get_session_info(self, session_handle: str) -> Any:
-        """The server-side data of a session.
+        """Return the server-side data of a session, a JSON value.
 
         Raises:
             Unauthorised: The session is gone. No cookie is touched.
@@ -244,10 +254,10 @@ class SessionManager(StartedOnLoops):
         """Delete expired sessions now; the manager does so by itself every `purge_interval`.
 
         Args:
-            limit: At most so many.
+            limit: How many sessions to delete at most; None for all.
 
         Returns:
-            How many were deleted.
+            How many sessions were deleted.
 
         Raises:
             TypeError: The limit is no `int`.
@@ -259,11 +269,11 @@ class SessionManager(StartedOnLoops):
     # -- hooks: async functions of a SessionEvent that run beside the request; a failing one is logged, nothing else
 
     def on_session_created(self, hook: HookT) -> HookT:
-        """Call `hook` after each login on this worker. Also a decorator, as the three below."""
+        """Call `hook` after each login on this worker. Works as a decorator too, like the three methods below."""
         return self._events.add(Event.CREATED, hook)
 
     def on_session_refreshed(self, hook: HookT) -> HookT:
-        """Call `hook` whenever this worker has handed out the next tokens of a session."""
+        """Call `hook` after each rotation of a session's tokens by this worker."""
         return self._events.add(Event.REFRESHED, hook)
 
     def on_session_revoked(self, hook: HookT) -> HookT:
@@ -271,15 +281,15 @@ class SessionManager(StartedOnLoops):
         return self._events.add(Event.REVOKED, hook)
 
     def on_session_theft(self, hook: HookT) -> HookT:
-        """Call `hook` when this worker has ended a session whose refresh token was stolen, e.g. to mail its user."""
+        """Call `hook` when this worker has ended a session because its refresh token was stolen."""
         return self._events.add(Event.THEFT, hook)
 
-    # -- without a request: for those who carry the tokens themselves
+    # -- without a request: for applications that carry the tokens themselves
 
     async def create_new_session_without_request(
         self, user_id: UserT, *, jwt_payload: Any = None, session_info: Any = None
     ) -> IssuedSession[UserT, Any]:
-        """Begin a session and return its tokens. Arguments and errors as `create_new_session`."""
+        """Begin a session and return its tokens. The arguments and errors are those of `create_new_session`."""
         device = Device("Unknown device", None)
         return self._issued(await self.lifecycle.create(user_id, jwt_payload, session_info, device=device))
 
@@ -291,19 +301,19 @@ class SessionManager(StartedOnLoops):
         csrf: bool = True,
         check_database: bool = False,
     ) -> Session[Any, Any]:
-        """The session of an access token.
+        """Return the session of an access token.
 
         Args:
-            access_token: As issued.
-            anti_csrf_token: What came with the request, where the settings use such tokens.
-            csrf: False does not compare it.
-            check_database: Ask the database in any case whether the session still stands.
+            access_token: The token as it was issued.
+            anti_csrf_token: The anti-CSRF token of the request, if the settings use such tokens.
+            csrf: False does not compare the anti-CSRF token.
+            check_database: True makes a liveness check in the database, whatever `revocation_check` says.
 
         Raises:
-            TryRefreshToken: Not a good access token (any more), or the wrong anti-CSRF token.
+            TryRefreshToken: The access token is not good (any more), or the anti-CSRF token is wrong.
             Unauthorised: The session has been revoked.
-            StoreUnavailable: The database was to be asked and did not answer.
-            TypeError: A token that is no `str`, such as an `IssuedToken` for its `value`.
+            StoreUnavailable: The method had to ask the database, which did not answer.
+            TypeError: A token is no `str`; for example an `IssuedToken` was given instead of its `value`.
         """
         token = arguments.text(access_token, "access_token")
         credentials = arguments.text_or_none(anti_csrf_token, "anti_csrf_token")
@@ -321,10 +331,10 @@ class SessionManager(StartedOnLoops):
         return Session(access, lifecycle)
 
     async def refresh_session_without_request(self, refresh_token: str) -> IssuedSession[Any, Any]:
-        """Rotate a refresh token and return what follows. Errors as `refresh_session`.
+        """Rotate a refresh token and return the next tokens. The other errors are those of `refresh_session`.
 
         Raises:
-            TypeError: The token is no `str`, such as an `IssuedToken` for its `value`.
+            TypeError: The token is no `str`; for example an `IssuedToken` was given instead of its `value`.
         """
         token = arguments.text(refresh_token, "refresh_token")
         del refresh_token  # a name that error reports do not leave out

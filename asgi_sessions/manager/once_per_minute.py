@@ -16,8 +16,8 @@ class OncePerMinute:
     many there were and what the last one was. It does so by itself where an event loop runs, else with the next one.
 
     Args:
-        logger: Where to write.
-        level: Of every line.
+        logger: The logger to write to.
+        level: The level of every line.
         clock: The time, ms.
     """
 

@@ -18,13 +18,13 @@ class PendingTermination:
     """Calls back once, when the session, the connection's time or the server ends. Belongs to one event loop.
 
     Args:
-        access: Whose session.
-        listeners: Who hears of revocations.
+        access: An access token of the session.
+        listeners: The listeners that are called at a revocation.
         clock: The time, ms.
         ended: Called once when the session is over; must not block.
         outlived: Called in its place where `until` comes first; must not block.
         until: When a connection has gone on for long enough with what it came with, ms; None for no such end.
-        shutdown: Who knows when the server begins to stop.
+        shutdown: Says when the server begins to stop.
         stopping: Called in its place where that comes first; must not block. None where it is nobody's business.
     """
 

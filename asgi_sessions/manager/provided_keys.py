@@ -26,7 +26,7 @@ class ProvidedKeys:
 
     Args:
         provider: The application's.
-        algorithm: Of its keys.
+        algorithm: The algorithm of the provider's keys.
         clocks: The time, ms.
     """
 
@@ -39,7 +39,7 @@ class ProvidedKeys:
         self._failed = OncePerMinute(_log, logging.ERROR, clocks.given)
 
     async def load(self) -> Keyring:
-        """Ask for the present key; returns all that are known. Who asks meanwhile shares the answer.
+        """Ask for the present key and return all known keys. Concurrent callers share the answer.
 
         Raises:
             StoreUnavailable: The provider failed, or did not answer in time.

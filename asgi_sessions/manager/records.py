@@ -20,11 +20,11 @@ UserIdT = TypeVar("UserIdT", bound=UserId, default=Any)
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token and the moment until which it is good.
+    """A token and the time until which it is good.
 
     Attributes:
-        value: What to hand to the client. Hidden from ``repr``.
-        expires_at: Aware, UTC.
+        value: The text to give to the client. ``repr`` does not show it.
+        expires_at: When the token expires. Aware, UTC.
     """
 
     value: str = field(repr=False)
@@ -33,13 +33,16 @@ class IssuedToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """All that one issue hands out.
+    """All tokens of one login or rotation.
 
     Attributes:
-        access: What the access token says.
-        expires_at: When the refresh token ends unless used, ms; the cookies live as long.
-        refresh: The refresh token itself.
-        access_token: As the client gets it; likewise the others.
+        access: The claims of the access token.
+        expires_at: When the refresh token ends if it is not used, ms; the cookies live as long.
+        refresh: The content of the refresh token.
+        access_token: The access token as the client gets it.
+        refresh_token: The refresh token as the client gets it.
+        anti_csrf_token: The anti-CSRF token as the client gets it, None if the settings use none.
+        id_refresh_token: The third cookie of the protocol of `supertokens-website`, else None.
     """
 
     access: AccessToken
@@ -57,11 +60,11 @@ class TokenSet:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a login comes from.
+    """The device of a login.
 
     Attributes:
-        label: For people.
-        ip_address: The client's, None where unknown.
+        label: A text for people, such as "Firefox on Windows".
+        ip_address: The client's address, None if it is unknown.
     """
 
     label: str
@@ -70,16 +73,16 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord(Generic[UserIdT]):
-    """One line of "your devices". Holds no secret.
+    """One session in a list "your devices". Holds no secret. All times are aware, UTC.
 
     Attributes:
-        session_handle: For `revoke_session_using_session_handle`.
-        user_id: Whose session.
-        created_at: When it began. All times aware, UTC.
-        last_active_at: The last rotation, so accurate to about an access token's lifetime.
-        expires_at: When it ends unless used before: the earlier of idle and absolute timeout.
-        device_label: Made from the User-Agent at login, e.g. "Firefox on Windows".
-        ip_address: The client's address at login, None where unknown.
+        session_handle: The handle, for `revoke_session_using_session_handle`.
+        user_id: The session's user.
+        created_at: When the session began.
+        last_active_at: When its tokens were last rotated, so accurate to about an access token's lifetime.
+        expires_at: When the session ends if it is not used before: the earlier of idle and absolute timeout.
+        device_label: Made from the User-Agent at login, for example "Firefox on Windows".
+        ip_address: The client's address at login, None if it is unknown.
     """
 
     session_handle: str
@@ -97,14 +100,14 @@ class SessionRecord(Generic[UserIdT]):
 
 
 CURSOR = f"^([0-9]{{1,15}})-({HANDLE_PATTERN})$"
-"""The form of a cursor, for whoever describes an interface."""
+"""The form of a cursor, for descriptions of an interface."""
 
 
 def read_cursor(cursor: Any) -> tuple[int, str]:
-    """The time of creation, ms, and the handle that a `SessionRecord.cursor` says.
+    """Return the time of creation, ms, and the handle that a `SessionRecord.cursor` holds.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The argument is no cursor.
     """
     match = re.fullmatch(CURSOR, cursor) if isinstance(cursor, str) else None
     if match is None:

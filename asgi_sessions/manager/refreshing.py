@@ -35,7 +35,7 @@ class Refreshed:
     """What came of a refresh.
 
     Attributes:
-        access: Whom the request is authenticated as.
+        access: The access token that authenticates the request.
         tokens: What to hand out; None for a late parent (and where nothing may be issued).
         late: The refresh token that came too late, for its retry marker; else None.
         served: Whether the request is to be served. False only for a late parent.
@@ -54,9 +54,9 @@ class Refresher:
         settings: Idle timeout, the lifetime of access tokens, the least age for a child.
         keys: Codecs of refresh tokens and retry markers.
         issuer: Makes tokens.
-        sessions: Where.
+        sessions: The store of sessions.
         rotation: Judges and promotes.
-        events: Whom to tell what happened.
+        events: The audit log and the hooks.
         clock: The time, ms.
     """
 

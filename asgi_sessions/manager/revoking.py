@@ -22,10 +22,10 @@ class Revoker:
 
     Args:
         settings: How far workers' clocks may be apart.
-        sessions: Where.
-        feed: Of this event loop; None with ``revocation_check="none"``.
-        listeners: Whom to tell of a session's end.
-        events: Whom to tell what happened.
+        sessions: The store of sessions.
+        feed: This event loop's feed; None with ``revocation_check="none"``.
+        listeners: Called at a session's end.
+        events: The audit log and the hooks.
         clock: The time, ms.
         announce: Called after each revocation that ended something, to wake the other workers; must not block.
     """
@@ -71,7 +71,7 @@ class Revoker:
             for start in range(0, len(handles), REVOKE_BATCH):
                 batch = handles[start : start + REVOKE_BATCH]
                 count += await self._sessions.revoke_many(batch, reason, now=now)
-                self._over(batch)  # none of them is alive now, whoever has ended it
+                self._over(batch)  # none of them is live now, whichever worker has ended it
                 over += batch
         finally:  # what has ended stays ended
             if count:
@@ -84,7 +84,7 @@ class Revoker:
 
         Raises:
             ValueError: `except_handle` is no session handle.
-            StoreUnavailable: Of many sessions some may have ended.
+            StoreUnavailable: Some of many sessions may have ended.
         """
         if except_handle is not None and not is_handle(except_handle):
             raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")
@@ -158,7 +158,7 @@ class Revoker:
         return row is not None and row.revoked_at is not None
 
     async def _notify_listeners_of(self, owner: bytes, except_handle: str | None) -> None:
-        """Tell whoever waits here for the end of one of a user's sessions. No statement where nobody does."""
+        """Call the listeners of a user's sessions on this worker. Without listeners no statement is sent."""
         watched = [handle for handle in self._listeners.handles_of(owner) if handle != except_handle]
         for start in range(0, len(watched), LIVING_BATCH):
             batch = watched[start : start + LIVING_BATCH]

@@ -35,7 +35,7 @@ class Rotation:
 
     Args:
         settings: The windows, and the idle timeout.
-        sessions: Where.
+        sessions: The store of sessions.
         liveness: Reads the rows.
         revoker: Ends a session whose token was stolen.
         clock: The time, ms.

@@ -150,7 +150,7 @@ class Runtime:
 
     @property
     def staleness(self) -> timedelta | None:
-        """How old the news of revocations is; None where nobody asks for them."""
+        """How old the knowledge of revocations is; None if this worker does not poll for them."""
         return None if self._feed is None else timedelta(seconds=self._feed.staleness)
 
     async def close(self) -> None:
@@ -195,7 +195,7 @@ class Runtime:
         channel = _channel(self._settings, database)
         if channel is None:
             return lambda: None
-        # Without a feed nobody here wants to know, but others may.
+        # Without a feed this worker need not be woken, but other workers may.
         wake_ups = WakeUps(channel, None if self._feed is None else self._feed.poll_soon)
         opened.push_async_callback(wake_ups.close)
         wake_ups.start()
@@ -208,7 +208,7 @@ class Runtime:
             await asyncio.sleep(pause / 1000 * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
             pause = interval_ms
             try:
-                # Whoever may not purge leaves the lease to others.
+                # A worker that may not purge leaves the lease to others.
                 lasts = interval_ms * 3 // 4
                 if await self._may_purge() and await self._leases.acquire(PURGE_LEASE, self._name, lasts):
                     count = await self.purge()

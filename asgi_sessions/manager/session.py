@@ -1,4 +1,4 @@
-"""What an application gets: a `Session`, or an `IssuedSession` where it carries the tokens itself."""
+"""`Session`, and `IssuedSession` for applications that carry the tokens to the client themselves."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ class ResponseTokens(Protocol):
         """The session is over: let the cookies leave with the response.
 
         Args:
-            session_handle: Which one; None for whichever the response is about.
+            session_handle: The session; None for the session of the response.
             by_user: True for a logout, where it is worth a warning if the response is already on its way.
         """
 
@@ -49,12 +49,13 @@ class Connection(Protocol):
 class Session(Generic[UserIdT, PayloadT]):
     """A verified session of one user on one device.
 
-    Obtained from ``Depends(get_session)``, ``await get_session(connection)`` or the manager, never built by hand.
-    Only a Session touches the response: revoking through it clears the cookies.
+    Get it from ``Depends(get_session)``, ``await get_session(connection)`` or the manager; do not build it yourself.
+    Its methods also change the response: `revoke_session` clears the cookies. The manager's methods by handle or user
+    do not.
 
     Attributes:
-        session_handle: Names the session in lists and logs. Public: it opens nothing.
-        user_id: As given at login, of the same type.
+        session_handle: Names the session in lists and logs. It is public and opens nothing.
+        user_id: The id given at login, of the same type.
         expires_at: When the session ends at the latest (absolute timeout). Aware, UTC.
         auth_time: When the user logged in. Aware, UTC.
     """
@@ -74,7 +75,7 @@ class Session(Generic[UserIdT, PayloadT]):
 
     @property
     def jwt_payload(self) -> PayloadT:
-        """The payload given at login or by `update_jwt_payload`: an object of this Session's own."""
+        """The payload given at login or by `update_jwt_payload`. This Session has its own copy of it."""
         if self._payload is _UNREAD:
             self._payload = self._access.payload
         payload: PayloadT = self._payload
@@ -89,13 +90,13 @@ class Session(Generic[UserIdT, PayloadT]):
         return from_ms(self._access.auth_time)
 
     async def revoke_session(self) -> None:
-        """Log out here: the session is revoked, and the cookies leave with whatever response goes out.
+        """Log out here: revoke the session, and clear its cookies with whatever response goes out.
 
-        Call it before returning a streaming response. Once the response has started the session is still revoked,
-        but the cookies stay until the next request clears them (logged at WARNING).
+        Call the method before you return a streaming response. Once the response has started, the method still revokes
+        the session, but the cookies stay until the next request clears them (logged at WARNING).
 
         Raises:
-            StoreUnavailable: Nothing was revoked, the cookies stay.
+            StoreUnavailable: Nothing was revoked, and the cookies stay.
         """
         lifecycle = self._lifecycle.here()
         response = self._response
@@ -111,18 +112,19 @@ class Session(Generic[UserIdT, PayloadT]):
             response.session_ended(self.session_handle, by_user=True)
 
     async def revoke_other_sessions(self) -> int:
-        """Log this user out everywhere else.
+        """Revoke all other sessions of this user. Touches no cookie.
 
         Returns:
-            How many other sessions were revoked. No cookie is touched.
+            How many other sessions were revoked.
 
         Raises:
-            StoreUnavailable: Some may have been revoked all the same, and stay so: call again for the rest.
+            StoreUnavailable: Some sessions may have been revoked all the same, and stay revoked: call again for the
+                rest.
         """
         return await self._lifecycle.here().revoker.revoke_all(self.user_id, except_handle=self.session_handle)
 
     async def get_session_info(self) -> Any:
-        """The server-side data of this session, a JSON value.
+        """Return the server-side data of this session, a JSON value.
 
         Raises:
             Unauthorised: The session is gone; its cookies are cleared.
@@ -140,7 +142,7 @@ class Session(Generic[UserIdT, PayloadT]):
 
         Raises:
             Unauthorised: The session is gone; its cookies are cleared.
-            TypeError: `info` holds something that JSON cannot keep exactly; the text names it.
+            TypeError: `info` holds a value that JSON cannot store exactly; the text names it.
         """
         try:
             await self._lifecycle.here().data.set_info(self.session_handle, info)
@@ -148,19 +150,19 @@ class Session(Generic[UserIdT, PayloadT]):
             self._refuse(error)
 
     async def update_jwt_payload(self, payload: PayloadT) -> IssuedToken:
-        """Replace the payload in the database and in a new access token on this response.
+        """Replace the payload in the database, and set a new access token on this response.
 
-        The new token lasts as long as the old one would have; other devices' sessions are not touched.
+        The new token expires when the old one would have. Sessions on other devices do not change.
 
         Args:
             payload: Any JSON value that fits into a cookie.
 
         Returns:
-            The new access token, for those who carry tokens themselves.
+            The new access token, for applications that carry tokens themselves.
 
         Raises:
             Unauthorised: The session is gone; its cookies are cleared.
-            TypeError: `payload` holds something that JSON cannot keep exactly; the text names it.
+            TypeError: `payload` holds a value that JSON cannot store exactly; the text names it.
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
         """
         try:
@@ -173,10 +175,10 @@ class Session(Generic[UserIdT, PayloadT]):
         return token
 
     async def check(self) -> None:
-        """Ask the database now whether this session still stands: for WebSockets and long streams.
+        """Make a liveness check in the database now; for WebSockets and long streams.
 
         Raises:
-            Unauthorised: It does not; its cookies are cleared where the response has not started.
+            Unauthorised: The session has ended. If the response has not started, it clears the session's cookies.
         """
         try:
             await self._lifecycle.here().check(self.session_handle)
@@ -186,15 +188,15 @@ class Session(Generic[UserIdT, PayloadT]):
     async def wait_until_ended(self) -> None:
         """Return when this session has ended: revoked on any worker, stolen, or at its absolute timeout.
 
-        For jobs and loops of the application's own, e.g. in a task group beside them. Sockets and streams do
-        not need it: the middleware closes them. With ``revocation_check="none"`` only this worker's own revocations
-        count.
+        The method is for jobs and loops of the application's own, for example in a task group beside them. Sockets and
+        streams do not need it, because the middleware closes them. With ``revocation_check="none"`` the method notices
+        only this worker's own revocations.
         """
         await self._lifecycle.here().wait_until_ended(self._access)
 
     @deprecated("Session.ended() is called wait_until_ended() now.")
     async def ended(self) -> None:
-        """As `wait_until_ended`: the name of before."""
+        """The earlier name of `wait_until_ended`."""
         await self.wait_until_ended()
 
     @property
@@ -231,14 +233,14 @@ _NOT_A_RESPONSE = (
 
 @dataclass(frozen=True, slots=True)
 class IssuedSession(Generic[UserIdT, PayloadT]):
-    """A session with its tokens, for those who carry them to the client themselves.
+    """A session with its tokens, for applications that carry the tokens to the client themselves.
 
     Attributes:
         session: The session.
-        access_token: Short-lived JWT.
-        refresh_token: Opaque; good once, then rotated.
-        anti_csrf_token: With csrf="token" or "both", else None.
-        id_refresh_token: With client_protocol="supertokens" (its third cookie), else None.
+        access_token: A short-lived JWT.
+        refresh_token: An opaque text; good once, then rotated.
+        anti_csrf_token: The anti-CSRF token with csrf="token" or "both", else None.
+        id_refresh_token: The third cookie of client_protocol="supertokens", else None.
     """
 
     session: Session[UserIdT, PayloadT]

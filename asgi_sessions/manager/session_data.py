@@ -19,7 +19,7 @@ class SessionData:
     """Reads and replaces the info and the payload.
 
     Args:
-        sessions: Where.
+        sessions: The store of sessions.
         issuer: Makes the access token that carries a new payload.
         liveness: Says why a session is gone.
         clock: The time, ms.

@@ -24,7 +24,7 @@ class Shutdown:
         self._waiting.pop(stopping, None)
 
     def begin(self) -> None:
-        """Tell all who wait, and whoever comes from now on."""
+        """Call everything that waits now, and everything that begins to wait later."""
         self._begun = True
         while self._waiting:
             stopping, _ = self._waiting.popitem()

@@ -96,7 +96,7 @@ class SigningKeys:
             take(keyring)
 
     def follow(self, take: Callable[[Keyring], None]) -> None:
-        """Give the keyring now, and another one whenever it is replaced: for those who ask too often to look here."""
+        """Give the keyring now, and again whenever it is replaced; for callers that need it too often to ask here."""
         self._followers.append(take)
         take(self._keyring)
 
@@ -152,7 +152,7 @@ class SigningKeys:
         except StoreUnavailable as error:
             self._reload_failure = error
             self._not_reloaded.say(_NOT_RELOADED, in_full(error))
-        except ConfigurationError as error:  # a mistake of the application's, but no reason to fail whoever asks
+        except ConfigurationError as error:  # a mistake of the application's, but no reason to fail the caller
             self._not_reloaded.say(_NOT_RELOADED, error)
         finally:
             self._next_reload = self._monotonic() + RELOAD_INTERVAL_SECONDS
@@ -207,7 +207,7 @@ class SigningKeys:
         return codec({root.key_id: key}, root.key_id, legacy_keys=legacy_keys, legacy_until=self.legacy_until)
 
     def _use(self, keyring: Keyring) -> None:
-        # Another keyring means other keys: whoever can make us load them again must not make us forget what they prove.
+        # Only other keys make another keyring: a client that can cause a reload must not empty the caches of the keys.
         if not hasattr(self, "_keyring") or keyring.keys != self.keyring.keys:
             self.keyring = keyring
 

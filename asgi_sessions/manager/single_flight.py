@@ -1,4 +1,4 @@
-"""One call at a time: whoever asks while it runs gets its outcome."""
+"""One call at a time: callers that come while it runs get its outcome."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from asgi_sessions.store.cancellation import end_task
 
 
 class SingleFlight:
-    """Calls an async function. Whoever asks while a call runs waits for that one.
+    """Calls an async function. Callers that come while a call runs wait for that call.
 
     So any number of callers wait for one time limit at most. The call runs in a task of its own: a caller that is
     cancelled does not cancel it. Each caller gets its failure, and the next one after that starts another call.
@@ -37,7 +37,7 @@ class SingleFlight:
             raise StoreUnavailable("The session manager stops.")
         failure = flight.result()
         if failure is not None:
-            raise copy(failure) from failure.__cause__  # one each: whoever handles it may change it
+            raise copy(failure) from failure.__cause__  # one for each caller, because a handler may change it
 
     async def close(self) -> None:
         """End a call that is still at work."""

@@ -28,11 +28,13 @@ _NOT_STARTED = (
 
 
 class StartedOnLoops:
-    """What can be started on any number of event loops, on each of them as often as it is then stopped.
+    """The part of a manager that starts and stops it, on any number of event loops.
+
+    On each event loop it counts its starts; the same number of stops closes it there.
 
     Args:
-        settings: Read from the environment where None.
-        clock: The time, ms.
+        settings: None reads the settings from the environment.
+        clock: Returns the time, ms.
     """
 
     _takes_any_clock: ClassVar[bool] = False
@@ -52,11 +54,11 @@ class StartedOnLoops:
         self._latest: Runtime | None = None  # of the loop that asked last: most processes have but one
 
     async def start(self) -> None:
-        """Open the store on this event loop; further starts are counted and cost nothing.
+        """Open the store on this event loop. Further starts are only counted.
 
         Raises:
-            ConfigurationError: The settings do not fit the database, or no asyncio runs here.
-            StoreUnavailable: The database does not answer, or refused. The text says which one and why.
+            ConfigurationError: The settings do not fit the database, or no asyncio loop runs here.
+            StoreUnavailable: The database does not answer, or refused. The text names the database and the cause.
         """
         loop = running_loop()
         for other in [known for known in self._runtimes if known.is_closed()]:
@@ -102,11 +104,12 @@ class StartedOnLoops:
                 await asyncio.shield(runtime.close())
 
     def end_connections(self) -> None:
-        """End what would hold up a server's stop: open sockets, with close code 1012, and event streams.
+        """End open sockets, with close code 1012, and event streams, so that they do not hold up a server's stop.
 
-        Those of this event loop for which the application has asked for the session, and any that opens later. They may
-        connect again, to another worker or after the restart. The middleware calls this when the server is told to stop
-        by a signal (``end_connections_on_signal``); call it where yours is told otherwise. On another thread use
+        The method ends the connections of this event loop for which the application has asked for the session, and any
+        that opens later. Their clients may connect again, to another worker or after the restart. The middleware calls
+        the method when a signal tells the server to stop (``end_connections_on_signal``); call it yourself if your
+        server is stopped in another way. On another thread use
         ``loop.call_soon_threadsafe(sessions.end_connections)``.
 
         Raises:
@@ -124,11 +127,11 @@ class StartedOnLoops:
         await self.stop()
 
     async def upgrade_database(self) -> None:
-        """Bring the tables up to date now, for those who set ``migrate_on_start=False``. Needs no running manager.
+        """Bring the tables up to date now; for applications with ``migrate_on_start=False``. Needs no running manager.
 
         Raises:
             ConfigurationError: The settings do not fit the database.
-            StoreUnavailable: The database does not answer, or refused. The text says which one and why.
+            StoreUnavailable: The database does not answer, or refused. The text names the database and the cause.
         """
         database = await open_database(self.settings.database_url.get_secret_value())
         try:
@@ -177,9 +180,9 @@ class StartedOnLoops:
 
     @property
     def revocation_staleness(self) -> timedelta | None:
-        """How old this worker's news of revocations is, for a gauge; None with ``revocation_check="none"``.
+        """How old this worker's knowledge of revocations is, for a gauge; None with ``revocation_check="none"``.
 
-        Beyond ``revocation_max_staleness`` requests get 503 (``revocation_check="feed"``). May be read from any thread.
+        Above ``revocation_max_staleness`` requests get 503 (``revocation_check="feed"``). Any thread may read it.
 
         Raises:
             ConfigurationError: The manager is not running, or on several event loops and on none of them here.

@@ -23,8 +23,8 @@ class StoredKeys:
 
     Args:
         purpose: `ACCESS` or `REFRESH`.
-        algorithm: Of the keys that this worker makes.
-        store: Where they are.
+        algorithm: The algorithm of the keys that this worker makes.
+        store: The store of the keys.
         seals: Opens and seals them.
         clocks: The time; where it is too far off the database's, no key is made.
     """

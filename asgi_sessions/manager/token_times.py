@@ -1,4 +1,4 @@
-"""How long an access token is good at most, whoever has issued it.
+"""How long an access token is good at most, whichever worker has issued it.
 
 What must hold: *a worker accepts a token for no longer after its issue than revoked sessions are remembered.* Settings
 change and differ, so what counts is the longest lifetime that any worker on this database has ever had. Each worker
@@ -33,8 +33,8 @@ class TokenTimes:
 
     Args:
         settings: How far clocks may be apart.
-        state: Where the longest lifetime stands.
-        installation: As found at this worker's start.
+        state: The store of the longest lifetime.
+        installation: The installation as this worker found it at its start.
         monotonic: Seconds by a clock that nobody can set.
 
     Attributes:

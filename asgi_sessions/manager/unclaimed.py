@@ -44,7 +44,7 @@ class UnclaimedSessions:
         except BaseException:
             self._beside.start(self._end_after(task, session_handle))
             raise
-        if task.cancelled():  # by a stop: whoever waits here was not, and nothing can be ended any more
+        if task.cancelled():  # by a stop; the caller was not cancelled, and no session can be ended any more
             _log.warning(
                 "Session %s: it was begun during a stop and may be left, though nobody holds it.", session_handle
             )
@@ -68,7 +68,7 @@ class UnclaimedSessions:
         """End a session.
 
         Args:
-            session_handle: Which one.
+            session_handle: The session.
             unsure: Whether the statement that stores it may yet be carried out.
         """
         failed = False

@@ -10,7 +10,7 @@ TOKEN_BYTES = 1_300
 
 
 class VerifiedTokenCache(dict[bytes, AccessToken | None]):
-    """Tokens by their text, bounded in bytes. Whoever asks compares the expiry, and looks for a revocation, each time.
+    """The cache of verified tokens, by their text, bounded in bytes. Callers check expiry and revocation each time.
 
     ``tokens[text]`` is what the text says, from here or from ``verify``. Only what was verified is ever remembered.
 

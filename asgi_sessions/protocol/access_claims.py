@@ -64,7 +64,7 @@ class AccessToken:
 
     Attributes:
         handle: The session's.
-        user_id: Of the type given at login.
+        user_id: The user, of the type given at login.
         issued_at: ms.
         expires_at: ms; the caller compares it with its clock.
         session_expires_at: When the session ends at the latest, ms.

@@ -105,7 +105,7 @@ def only_value(raw_headers: Iterable[tuple[bytes, bytes]], names: Sequence[bytes
     A value that this finds is the only one that ``values`` finds, which costs several times as much.
 
     Args:
-        raw_headers: As for ``values``.
+        raw_headers: As in ``values``.
         names: The cookie's name, then those of others that matter where this one is missing.
 
     Returns:

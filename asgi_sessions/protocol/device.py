@@ -63,7 +63,7 @@ def label(user_agent: str | None) -> str:
         user_agent: The request's User-Agent header, None where there is none.
 
     Returns:
-        At most 100 printable ASCII characters; ``UNKNOWN`` where the header says nothing we know.
+        At most 100 printable ASCII characters; ``UNKNOWN`` if the header names no known device.
     """
     if not isinstance(user_agent, str):
         return UNKNOWN

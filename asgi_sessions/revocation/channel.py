@@ -1,8 +1,8 @@
 """The wake-up that is faster than the poll: a worker that has ended a session says so, and every worker polls at once.
 
 A message says "something has ended" and nothing else: which sessions are revoked is read from the database alone. So
-whoever can write to the channel can cause polls, of which there are few (`SHORTEST_GAP_SECONDS`). Whoever can silence
-it can only make workers wait for their next poll, which comes in any case.
+an attacker who can write to the channel can cause polls, of which there are few (`SHORTEST_GAP_SECONDS`). One who can
+silence it can only make workers wait for their next poll, which comes in any case.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class WakeUps:
     """Listens and publishes. No request waits for either; what fails is told once in the log, and tried again.
 
     Args:
-        channel: Which.
+        channel: The channel.
         wake: Called soon after a session was ended, on whichever worker; None only publishes.
     """
 

@@ -9,12 +9,12 @@ What must hold
 database, since a thawed process runs all timers that are due before it reads what has been answered: such a poll is
 made again at once.
 
-*A session that this worker has ended itself counts as revoked at once*: see `own_revocations`. Where a statement has
-ended some of a user's sessions, nobody here knows which: until a poll that has begun since has read them, each session
-of the user is asked for.
+*A session that this worker has ended itself counts as revoked at once*: see `own_revocations`. If a statement has ended
+some of a user's sessions, the worker does not know which. It asks the database for each session of that user until a
+poll that has begun since has read the tombstones.
 
-*Nothing is forgotten too early.* An access token of before the revocation is good for one lifetime, one that a stale
-read has let through for another, and a worker may be behind by the staleness that is allowed.
+*No tombstone is forgotten too early.* An access token that was issued before the revocation is good for one lifetime.
+One that a stale read has let through is good for another. And a worker may be behind by the staleness that is allowed.
 
 Source: the design of OAuth Status Lists and of certificate revocation; none of both is fast enough for a logout. The
 states of a session are those of RFC 6960 (OCSP), section 2.2: good, revoked, and unknown here, so that the database is
@@ -58,9 +58,9 @@ class RevocationFeed:
 
     Args:
         settings: How often to poll, and for how long old news is good enough.
-        tombstones: Where they are read.
-        listeners: Whom to tell at once.
-        liveness_sweep: Of the sessions that have a listener.
+        tombstones: The store from which tombstones are read.
+        listeners: Called at once when a session is known to have ended.
+        liveness_sweep: Looks up the sessions that have a listener.
         clock: The time, ms: compared with the database's, and used for nothing else.
         kept_ms: For how long tombstones are needed.
         monotonic: Seconds by a clock that nobody can set.

@@ -13,7 +13,7 @@ class FeedLog:
     """Tells of each state when it begins and when it ends: a fault that lasts does not fill the log.
 
     Args:
-        log: Where.
+        log: The logger to write to.
         most_stale: After how long requests get 503, seconds.
     """
 

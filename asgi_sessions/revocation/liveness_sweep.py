@@ -1,7 +1,7 @@
-"""The liveness sweep: which sessions with an open connection on this worker have ended without a tombstone to tell it.
+"""The liveness sweep: it finds sessions with an open connection on this worker that have ended without a tombstone.
 
-Those are sessions that nobody has used for as long as ``idle_timeout``, and such as were revoked and purged while this
-worker could not reach the database.
+Such a session has not been used for ``idle_timeout``, or was revoked and purged while this worker could not reach the
+database.
 """
 
 from asgi_sessions.protocol.clock import Clock
@@ -19,8 +19,8 @@ class LivenessSweep:
 
     Args:
         settings: How far workers' clocks may be apart.
-        sessions: Where it is asked.
-        listeners: Whom to tell of a session's end.
+        sessions: The store of sessions.
+        listeners: What it calls at a session's end.
         clock: The time, ms.
     """
 

@@ -22,7 +22,7 @@ class Maintenance:
     Args:
         alarm: Compares clocks.
         reader: Reads tombstones.
-        liveness_sweep: Of the sessions that have a termination listener.
+        liveness_sweep: Looks up the sessions that have a termination listener.
         log: Told of our own errors.
         monotonic: Seconds by a clock that nobody can set.
     """

@@ -1,4 +1,4 @@
-"""What this worker has ended itself, and no poll has read yet."""
+"""The sessions that this worker has ended itself and that no poll has read yet."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ __all__ = ["OwnRevocations"]
 
 
 class OwnRevocations:
-    """Single sessions by their handle, and users of whose sessions some have ended, nobody here knows which."""
+    """Ended sessions by their handle, and users some of whose sessions have ended; the worker does not know which."""
 
     def __init__(self) -> None:
         self._handles: set[str] = set()

@@ -1,4 +1,4 @@
-"""PostgreSQL's own channel: LISTEN and NOTIFY, for whoever keeps the sessions there anyway."""
+"""PostgreSQL's own channel, LISTEN and NOTIFY, for installations whose sessions are in PostgreSQL."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,8 +28,8 @@ class PostgreSQLChannel:
     """Listens on a connection of its own, and publishes by one of the engine's.
 
     Args:
-        database: Of this event loop.
-        name: Of the channel.
+        database: This event loop's database.
+        name: The channel's name.
     """
 
     kind = "PostgreSQL"

@@ -73,7 +73,7 @@ class Reader:
     """Reads tombstones for the feed of one event loop.
 
     Args:
-        tombstones: Where they are read.
+        tombstones: The store from which tombstones are read.
         take: Takes the handles of a page; returns whether one of them is news.
         kept_ms: For how long a tombstone is needed.
         interval: Between polls, seconds.

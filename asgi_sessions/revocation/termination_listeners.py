@@ -1,4 +1,4 @@
-"""Who is told that a session has ended: open sockets, streams, `Session.wait_until_ended()`."""
+"""The listeners that are called when a session has ended: for open sockets, streams, `Session.wait_until_ended()`."""
 
 import logging
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""``SessionSettings``: every setting, its default and its reading."""
+"""``SessionSettings``: every setting, its default and how it is read."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -24,24 +24,24 @@ _KeyLifetime: TypeAlias = Annotated[timedelta, values.duration(at_least=timedelt
 _Period: TypeAlias = Annotated[timedelta, values.duration()]
 
 _NONE_SAYS_SOMETHING = frozenset({"max_sessions_per_user"})
-"""Settings for which None is no other way to say the default."""
+"""Settings for which None is a value of its own. For all others None means the default."""
 
 
 class SessionSettings(BaseSettings):
-    """How sessions behave, from ``ASGI_SESSIONS_*`` in the environment; keyword arguments come first.
+    """How sessions behave. Read from ``ASGI_SESSIONS_*`` in the environment; a keyword argument overrides its variable.
 
     Durations are written ``5m``, ``1h30m``, ``300`` (seconds), ``PT5M`` (ISO 8601) or as ``timedelta``; lists
     with commas or as JSON. An empty variable, and None, mean the default. Instances cannot be changed.
 
-    The reference profile, in which the SuperTokens reference library's behaviours hold literally:
+    With the reference profile the behaviours of the SuperTokens reference library hold literally. The profile is
     ``refresh="endpoint"``, ``csrf="token"``, ``promote_on="first_use"``, ``late_parent_window=0``,
     ``min_refresh_age=0``, ``client_protocol="supertokens"``, ``cookie_prefix=""`` and
     ``revocation_check="none"`` or ``"database"`` (its blacklisting off or on).
 
     Raises:
-        ConfigurationError: With all mistakes at once, each by its setting's name and none with a value: bad
-            values, settings that contradict each other, unknown names, unknown ``ASGI_SESSIONS_*`` variables, and those
-            of nearly that prefix and a setting's name, where the setting is not given otherwise.
+        ConfigurationError: All mistakes at once, by the settings' names and without values: bad values, settings that
+            contradict each other, unknown names, unknown ``ASGI_SESSIONS_*`` variables, and variables with nearly that
+            prefix and the name of a setting that is not given in another way.
     """
 
     model_config = SettingsConfigDict(
@@ -56,101 +56,102 @@ class SessionSettings(BaseSettings):
     )
 
     database_url: fields.DatabaseUrl = SecretStr("sqlite+aiosqlite:///./sessions.db")
-    """Of SQLite, MySQL, MariaDB or PostgreSQL, with the asynchronous driver. The whole of it is a secret."""
+    """The URL of SQLite, MySQL, MariaDB or PostgreSQL, with the asynchronous driver. The whole URL is a secret."""
     secret_key: fields.Secrets = ()
     """Seals the signing keys in the database; newest first, each 32 bytes or more. Optional on SQLite."""
     table_prefix: fields.TablePrefix = "asgi_sessions_"
-    """What the names of all tables begin with."""
+    """The prefix of the names of all tables."""
     audience: fields.Audience = None
-    """For which manager the tokens are, their ``aud``; None takes ``table_prefix``. Managers that share a
-    ``signing_key_provider`` take each other's tokens where it is the same. A new one logs everybody out."""
+    """Names the manager for which tokens are good, in their ``aud``; None means ``table_prefix``. Managers with one
+    audience and one ``signing_key_provider`` accept each other's tokens. A new audience logs everybody out."""
     migrate_on_start: fields.Switch = True
     """Whether the manager brings the tables up to date when it starts."""
 
     policy: Annotated[choices.Policy | None, values.optional_one_of(choices.Policy)] = None
-    """A preset of ``idle_timeout`` and ``absolute_timeout`` (``POLICIES``); explicit values win."""
+    """A preset of ``idle_timeout`` and ``absolute_timeout`` (``POLICIES``); explicit values override it."""
     access_token_lifetime: _Lifetime = ACCESS_TOKEN_LIFETIME
-    """At least 1 s."""
+    """How long an access token is good. At least 1 s."""
     idle_timeout: _DuePeriod = timedelta(days=14)
     """How long a session lives after its last refresh (ASVS 7.3.1). At least ``access_token_lifetime``."""
     absolute_timeout: _DuePeriod = timedelta(days=100)
     """How long a session lives after its login (ASVS 7.3.2). At least ``idle_timeout``."""
     connection_lifetime: _Lifetime = timedelta(hours=24)
-    """How long a WebSocket, a stream or an upload goes on with the tokens that it came with; then it connects anew. At
-    least ``access_token_lifetime``, which takes its place where it is longer."""
+    """How long after its arrival a WebSocket, a stream or an upload may use the tokens that it came with; then it
+    connects anew. If ``access_token_lifetime`` is longer, that one counts."""
 
     promote_on: Annotated[choices.PromoteOn, values.one_of(choices.PromoteOn)] = "refresh"
-    """When a new pair of tokens replaces its parent: when it is refreshed in turn, or at its first use."""
+    """When a child replaces its parent: at the child's own refresh, or at the first use of its access token."""
     sibling_window: _DuePeriod = timedelta(seconds=180)
     """How far apart two refresh tokens may have been issued to count as answers to parallel requests."""
     late_parent_window: _Period = timedelta(seconds=120)
-    """How long a rotated refresh token gets 409 instead of the theft alarm; 0 sounds the alarm at once."""
+    """How long after a rotation the late parent gets 409 instead of the theft alarm; 0 raises the alarm at once."""
     min_refresh_age: _Period = MIN_REFRESH_AGE
-    """A younger refresh token is answered with a twin; 0 turns that off. At most four fifths
-    of ``access_token_lifetime``; by default 240 s, less where access tokens live for less than 300 s."""
+    """A younger refresh token is answered with a twin; 0 turns twins off. At most four fifths
+    of ``access_token_lifetime``; by default 240 s, or less if access tokens live for less than 300 s."""
 
     signing_algorithm: Annotated[choices.SigningAlgorithm, values.one_of(choices.SigningAlgorithm)] = "HS256"
-    """Of the access tokens. EdDSA and ES256 have public keys (JWKS)."""
+    """The algorithm of access tokens. EdDSA and ES256 have public keys (JWKS)."""
     signing_key_lifetime: _KeyLifetime = timedelta(hours=24)
-    """How long a key signs; what it signed stays good. At least 1 min: for so long the next one is known before."""
+    """How long a key signs; its tokens stay good after. At least 1 min: the next key is published that long before."""
     signing_key_provider: fields.KeyProvider = None
-    """Where the signing key comes from instead of the database. Python only."""
+    """An async callable that returns the signing key, which then does not come from the database. Python only."""
 
     revocation_check: Annotated[choices.RevocationCheck, values.one_of(choices.RevocationCheck)] = "feed"
-    """How an access token is checked against revocation: by what each worker polls from the database, by the
-    database at each request, or not at all."""
+    """How a worker learns that an access token's session was revoked: ``feed``: it polls the database; ``database``: it
+    asks the database at each request; ``none``: it does not check."""
     revocation_poll_interval: _DuePeriod = timedelta(milliseconds=500)
-    """How often each worker asks the database who has been logged out. At most half of ``revocation_max_staleness``."""
+    """How often each worker polls the database for revoked sessions. At most half of ``revocation_max_staleness``."""
     revocation_max_staleness: _DuePeriod = timedelta(seconds=30)
-    """For how long requests go on while the database cannot be asked; then they get 503."""
+    """For how long requests are served while the database cannot be reached; then they get 503."""
     revocation_channel_url: fields.ChannelUrl = None
-    """Of a Redis or Valkey by which workers wake each other at a revocation, faster than they poll. The whole of it is
-    a secret. None: PostgreSQL does it by itself, other databases have the poll alone."""
+    """The URL of a Redis or Valkey through which workers wake each other at a revocation, faster than they poll. The
+    whole URL is a secret. With None, workers on PostgreSQL wake each other through PostgreSQL, and workers on other
+    databases only poll."""
 
     revocation_memory: Annotated[int, BeforeValidator(values.whole_number(64_000))] = 64_000_000
-    """How many bytes each worker spends on the handles of revoked sessions, about 50 for each where there are
-    many. While there are more, requests ask the database."""
+    """The bytes that each worker spends on the handles of revoked sessions, about 50 for each if there are many. While
+    there are more than fit, requests ask the database."""
     verified_token_memory: Annotated[int, BeforeValidator(values.whole_number(0))] = 16_000_000
-    """How many bytes each worker spends on remembering the access tokens that it has verified; 0 for none."""
+    """The bytes that each worker spends on the cache of verified tokens; 0 turns the cache off."""
 
     websocket_close_code: fields.CloseCode = 4401
-    """With which code a WebSocket is closed when its session ends: 3000 to 4999, or 1008 for clients that insist on
-    registered codes."""
+    """The code with which a WebSocket is closed when its session ends: 3000 to 4999, or 1008 for clients that accept
+    only registered codes."""
     end_connections_on_signal: fields.Switch = True
     """Whether open WebSockets and event streams end when the server is told to stop by SIGTERM or SIGINT, so that it
-    can. Beside the server's own handler, and only where it has one."""
+    can stop. The library adds its handler to the server's own, and adds none if the server has none."""
 
     refresh: Annotated[choices.Refresh, values.one_of(choices.Refresh)] = "inline"
-    """Who refreshes: the middleware by itself, or the client by a POST to ``refresh_path``."""
+    """Who refreshes: ``inline``: the middleware; ``endpoint``: the client, by a POST to ``refresh_path``."""
     refresh_path: fields.Path = "/auth/session/refresh"
-    """Of the refresh endpoint, as the browser sees it."""
+    """The path of the refresh endpoint, as the browser sees it."""
     access_token_path: fields.Path = "/"
     """The access cookie's path."""
     cookie_secure: fields.Switch = True
-    """Off only for development over plain http."""
+    """Whether cookies travel over https only. Turn it off only for development over plain http."""
     cookie_samesite: Annotated[choices.SameSite, values.one_of(choices.SameSite)] = "lax"
-    """``none`` needs ``cookie_secure``."""
+    """The cookies' SameSite attribute. ``none`` needs ``cookie_secure``."""
     cookie_domain: fields.Domain = None
     """Shares the cookies with all subdomains of this domain; None keeps them with the one host."""
     cookie_prefix: fields.CookiePrefix = None
-    """None takes ``__Host-`` where its rules allow, else ``__Secure-``, and nothing where cookies are not
+    """None means ``__Host-`` where its rules allow it, else ``__Secure-``, and no prefix if cookies are not
     secure. The empty text, or the word ``none``, means no prefix."""
     older_cookie_domains: fields.OlderDomains = ()
-    """Earlier values of ``cookie_domain``; the word ``host-only``, for which this holds None, where there was none.
-    Cookies of earlier domains, prefixes and paths, in every combination with the present ones, go on counting where the
-    present one is missing, are replaced at the next refresh, and end at a login or sign-out."""
+    """Earlier values of ``cookie_domain``. The word ``host-only``, which is stored as None, stands for the time when it
+    was not set. Cookies of earlier domains, prefixes and paths count, in every combination with the present ones, if
+    the present cookie is missing. The next refresh replaces them, and a login or sign-out ends their sessions."""
     older_cookie_prefixes: fields.OlderPrefixes = ()
-    """Earlier values of ``cookie_prefix``; ``none``, or ``automatic``, for which this holds None."""
+    """Earlier values of ``cookie_prefix``: ``none``, or ``automatic``, which is stored as None."""
     older_cookie_paths: fields.OlderPaths = ()
-    """Earlier paths of the cookies: of ``access_token_path``, of ``refresh_path``, and ``/`` where ``refresh`` was
+    """Earlier paths of the cookies: values of ``access_token_path`` and ``refresh_path``, and ``/`` if ``refresh`` was
     ``inline``."""
 
     csrf: Annotated[choices.Csrf, values.one_of(choices.Csrf)] = "fetch-metadata"
-    """How requests of other sites' pages are told: by Fetch Metadata and Origin, a token, both, or not."""
+    """How requests of other sites' pages are recognised: by Fetch Metadata and Origin, a token, both, or not at all."""
     trusted_origins: fields.Origins = ()
     """Other origins that may make requests with the session: ``scheme://host[:port]``, no wildcards."""
     require_origin: fields.Switch = False
-    """Whether to refuse unsafe requests that name no origin at all, as scripts send them."""
+    """Whether to refuse unsafe requests that name no origin at all. Scripts send such requests, browsers do not."""
     token_transport: Annotated[choices.TokenTransport, values.one_of(choices.TokenTransport)] = "cookie"
     """How tokens travel: in cookies, in the Authorization header, or either."""
     client_protocol: Annotated[choices.ClientProtocol | None, values.optional_one_of(choices.ClientProtocol)] = None
@@ -159,14 +160,14 @@ class SessionSettings(BaseSettings):
     """The status that asks the client to refresh, 400 to 499."""
 
     max_sessions_per_user: fields.OptionalCount = 100
-    """None for any number. Where an older version began the installation, that is the default."""
+    """How many sessions a user may have; None for any number, the default where an older version began the tables."""
     max_sessions_action: Annotated[choices.MaxSessionsAction, values.one_of(choices.MaxSessionsAction)] = "evict_oldest"
-    """What a login beyond ``max_sessions_per_user`` does: end the oldest session, or be refused."""
+    """What happens at a login beyond ``max_sessions_per_user``: the oldest session ends, or the login is refused."""
     max_clock_difference: _Lifetime = timedelta(seconds=30)
-    """How far a machine's clock and the database's may be apart. Beyond, a worker does not start; one that runs goes by
-    the database's time, purges nothing and makes no signing key. At least 1 s."""
+    """How far a machine's clock may be from the database's. With a larger difference a worker does not start. A worker
+    that already runs goes by the database's time, purges nothing and makes no signing key. At least 1 s."""
     purge_interval: _Period = timedelta(hours=1)
-    """How often expired sessions are deleted; 0 for never."""
+    """How often expired sessions are deleted; 0 means never."""
 
     # The arguments are not typed by field: "5m" and lists with commas are right, and would be type errors.
     def __init__(self, **values: Any) -> None:
@@ -181,7 +182,7 @@ class SessionSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[Any, ...]:
-        """Also take the lines of a .env file that have nearly our prefix, as settings that do not exist."""
+        """Also read the lines of a .env file whose prefix is nearly ours, so that they are reported as unknown."""
         lines: Mapping[str, Any] = getattr(dotenv_settings, "env_vars", {})
         misspelt = nearly_ours(lines, settings_cls.model_fields)
         return init_settings, env_settings, dotenv_settings, file_secret_settings, lambda: misspelt
@@ -260,7 +261,7 @@ class SessionSettings(BaseSettings):
     def workers_apart_ms(self) -> int:
         """How far two workers' times may be apart, ms: each may differ from the database's by the setting.
 
-        What is over by one worker's clock may, for so long, be good by another's.
+        A token or session that has expired by one worker's clock may be good by another's for that long.
         """
         return max(CLOCK_DIFFERENCE_MS, 2 * self.max_clock_difference_ms)
 

@@ -1,4 +1,4 @@
-"""Why a database does not serve us, as a phrase for whoever has to mend it.
+"""Why a database does not serve us, as a phrase for the administrator who has to mend it.
 
 The phrases are made of our own words and of what `Place` shows. The texts of drivers and servers are read here and
 never passed on: they may hold values.
@@ -130,7 +130,7 @@ def diagnose(error: BaseException, place: Place, *, connecting: bool = False) ->
 
     Args:
         error: SQLAlchemy's, the driver's or the operating system's.
-        place: Of which database.
+        place: The place of the database.
         connecting: Whether there was no connection yet.
 
     Returns:

@@ -37,7 +37,7 @@ def set_up_connections(engine: Engine, *, statement_timeout: float, hurried: boo
     """Have each new connection of an engine set up. Every engine of this package goes through here.
 
     Args:
-        engine: Of any dialect.
+        engine: An engine of any dialect.
         statement_timeout: Seconds, after which nobody waits for a statement any more.
         hurried: False lets statements take as long as the server allows, as changes of large tables must.
     """

@@ -86,7 +86,7 @@ class SessionEnding:
             reason: Why.
             now: ms.
             part: Which one, from 0.
-            parts: Of how many.
+            parts: How many parts there are.
             except_handle: A session to keep.
         """
         values: dict[str, Any] = {"p_user_id": user_id, "reason": reason, "now": now}

@@ -165,7 +165,7 @@ class Database:
         return explain(error, self.place, connecting=connecting)
 
     def told(self, error: StoreUnavailable, cause: BaseException | None = None) -> StoreUnavailable:
-        """The same error with the place and the cause in its text: for whoever starts, never for a client.
+        """The same error with the place and the cause in its text; for the person who starts, never for a client.
 
         Args:
             error: What a statement, or something else at a start, has raised.

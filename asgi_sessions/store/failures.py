@@ -128,7 +128,7 @@ def describe(error: BaseException, phrase: str = "") -> DatabaseFailure:
     """Return a cause that names the error by class and code, without its text, statement and parameters.
 
     Args:
-        error: Of the database layer.
+        error: An error of the database layer.
         phrase: What it means, if that is known.
     """
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

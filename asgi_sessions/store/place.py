@@ -20,7 +20,7 @@ class Place:
         engine: ``"MySQL or MariaDB"``, ``"PostgreSQL"`` or ``"SQLite"``.
         where: ``db:3307``, a socket's path, or SQLite's file.
         host: The name or address alone.
-        user: As whom; empty with SQLite.
+        user: The database user; empty with SQLite.
         database: Its name; empty with SQLite.
         has_tls: Whether the address asks for TLS.
         is_socket: Whether it leads to a socket in the file system.

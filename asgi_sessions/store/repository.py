@@ -93,7 +93,7 @@ class SessionRepository(SessionEnding):
         """Return a page of a user's live sessions, newest first.
 
         Args:
-            user_id: Whose.
+            user_id: The user.
             now: ms.
             limit: How many at most.
             after: ``created_at`` and ``handle`` of the last one on the page before, which may have ended meanwhile.
@@ -111,7 +111,7 @@ class SessionRepository(SessionEnding):
         """Return handles and times of creation of a user's newest live sessions, newest first.
 
         Args:
-            user_id: As stored.
+            user_id: The user's id in its stored form.
             now: ms.
             limit: How many at most.
             by_use: Those that were used last, the last used first.

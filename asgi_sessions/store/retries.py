@@ -46,7 +46,7 @@ class Retries:
 
     Args:
         slots: How many attempts may run at the same time.
-        place: Where the database is.
+        place: The place of the database.
     """
 
     def __init__(self, slots: asyncio.Semaphore, place: Place) -> None:

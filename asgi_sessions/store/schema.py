@@ -45,7 +45,7 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | 
 
     Args:
         table_prefix: What all names of tables and indexes begin with.
-        metadata: Where to enter them; a new one if left out.
+        metadata: The metadata that gets the tables; a new one if left out.
     """
     metadata = MetaData() if metadata is None else metadata
     options: dict[str, Any] = {
@@ -118,15 +118,15 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | 
 
 
 def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:
-    """Return the tables as metadata, for an application whose own Alembic set-up is to create them.
+    """Return the tables as metadata, for an application whose own Alembic set-up creates them.
 
-    Such an application lists it in ``target_metadata`` beside its own and sets ``migrate_on_start=False``.
+    Such an application adds the metadata to its own in ``target_metadata`` and sets ``migrate_on_start=False``.
 
     Args:
         table_prefix: As in ``SessionSettings.table_prefix``.
 
     Raises:
-        TypeError: It is no `str`.
+        TypeError: The prefix is no `str`.
     """
     if not isinstance(table_prefix, str):
         raise TypeError(f"table_prefix must be str, not {type(table_prefix).__name__}")

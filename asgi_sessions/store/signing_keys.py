@@ -29,9 +29,9 @@ class KeyRow:
         purpose: What the key is for, at most 20 ASCII characters.
         serial: Counts up within a purpose. The database admits each only once.
         key_id: The public ``kid``, unique, at most 32 ASCII characters.
-        algorithm: As in a JWT's header.
+        algorithm: The algorithm as in a JWT's header.
         material: The key, sealed if ``seal_id`` is set. At most 4096 bytes.
-        seal_id: Which secret seals it; None if none does.
+        seal_id: The id of the secret that seals the key; None if none does.
         signs_from: When it begins to sign, ms.
         created_at: ms.
     """

@@ -93,7 +93,7 @@ class Page:
         now: The database's time, ms.
         clock: The revocation clock, ms.
         handles: Of the sessions revoked, in no particular order.
-        next: Where to read on; None where there is nothing more.
+        next: Where the next page begins; None if there is none.
         newest: The highest ``revoked_at`` among them; None where there are none.
         above_clock: How many of them are not below the revocation clock.
     """
@@ -186,7 +186,7 @@ class TombstoneStore:
         """The next tombstones, from the newest to the oldest.
 
         Args:
-            before: Where to begin.
+            before: Where the page begins.
             since: The lowest ``revoked_at`` that is wanted, ms.
             strong: See `Database.run`.
 

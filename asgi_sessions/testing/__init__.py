@@ -1,6 +1,6 @@
 """Helpers for the tests of applications: log in within one line, use a second browser, move the time, fake a session.
 
-The fixtures `session_clock`, `session_settings` and `session_manager` come with a line in conftest.py:
+To get the fixtures `session_clock`, `session_settings` and `session_manager`, add a line to conftest.py:
 ``pytest_plugins = ["asgi_sessions.testing.pytest_plugin"]``.
 """
 

@@ -1,7 +1,7 @@
-"""Test clients that are logged in: the cookies come as real Set-Cookie headers and go through the client's own jar.
+"""Helpers that log test clients in: cookies come as real Set-Cookie headers and go through the client's own jar.
 
-Neither Starlette's test client nor httpx is imported here: importing the former without httpx2 is a warning, which is
-for the application's own tests to see.
+This module imports neither Starlette's test client nor httpx. To import the former without httpx2 is a warning, which
+only the application's own tests should cause.
 """
 
 from email.message import Message
@@ -40,7 +40,7 @@ _NOT_RUNNING = (
 
 
 class AsyncTestClient(Protocol):
-    """What `async_login` needs of a client: httpx2's and httpx's ``AsyncClient`` alike."""
+    """The part of a client that `async_login` uses. The ``AsyncClient`` of httpx2 and that of httpx both have it."""
 
     @property
     def base_url(self) -> Any: ...
@@ -59,19 +59,19 @@ class AsyncTestClient(Protocol):
 
 
 def client(app: Any, *, manager: SessionManager | None = None, **options: Any) -> "TestClient":
-    """A ``TestClient`` whose sessions live in an empty database in memory: no test touches that of the settings.
+    """Make a ``TestClient`` whose sessions live in an empty database in memory, and not in that of the settings.
 
-    Everything else is as the settings say, but for `revocation_channel_url`: nobody else shares the database. The
-    tables are there even with ``migrate_on_start=False``. Use it as ``with testing.client(app) as client:``.
+    All other settings hold, except `revocation_channel_url`, because no other process shares the database. The tables
+    exist even with ``migrate_on_start=False``. Use the client as ``with testing.client(app) as client:``.
 
     Args:
         app: The application.
-        manager: Needed only where it cannot be found in the application.
-        **options: Of Starlette's ``TestClient``. `base_url` is ``https://testserver`` where nothing else is said,
-            because clients send no Secure cookie to http://testserver.
+        manager: Needed only if the helper cannot find the manager in the application.
+        **options: The options of Starlette's ``TestClient``. `base_url` is ``https://testserver`` by default, because
+            clients send no Secure cookie to http://testserver.
 
     Raises:
-        ConfigurationError: The application has no manager that can be found.
+        ConfigurationError: The helper cannot find a manager in the application.
     """
     from asgi_sessions.testing.own_clients import InMemoryClient  # noqa: PLC0415 - see the module's text
 
@@ -86,25 +86,25 @@ def login(
 ) -> Session[UserT, Any]:
     """Log a user in with one line: from now on the client's requests carry the session.
 
-    The client is left as a browser would be after the application's own login: the cookies are in its jar, or the
-    access token is in its Authorization header (``token_transport="header"``), and the anti-csrf token, where there
-    is one, in its header. A session that the client had before is ended. Where cookies are Secure an ``http`` base URL
-    becomes ``https``, because clients send no Secure cookie to http://testserver. WebSockets ignore the base URL: open
-    them as ``client.websocket_connect("wss://testserver/…")``.
+    Afterwards the client is in the state of a browser after the application's own login. The cookies are in its jar, or
+    the access token is in its Authorization header (``token_transport="header"``). The anti-csrf token, if the settings
+    use one, is in its header. The helper ends a session that the client had before. If cookies are Secure, it changes
+    an ``http`` base URL to ``https``, because clients send no Secure cookie to http://testserver. WebSockets ignore the
+    base URL: open them as ``client.websocket_connect("wss://testserver/…")``.
 
     Args:
         client: Starlette's or FastAPI's ``TestClient``, within ``with TestClient(app) as client:``.
-        user_id: Who it is.
+        user_id: The user to log in.
         jwt_payload: As in `SessionManager.create_new_session`.
-        manager: Needed only where the application has several, or none that can be found.
+        manager: Needed only if the application has several managers, or none that the helper can find.
 
     Returns:
         The session. Its methods belong to the client's event loop: ``client.portal.call(session.revoke_session)``.
 
     Raises:
-        ConfigurationError: The application is not running, has no or several managers, or the client would not send
+        ConfigurationError: The application is not running, has no manager or several, or the client would not send
             the cookies back.
-        SessionError, TypeError, ValueError: As `SessionManager.create_new_session`.
+        SessionError, TypeError, ValueError: As in `SessionManager.create_new_session`.
     """
     if client.portal is None:
         raise ConfigurationError(_NOT_RUNNING)
@@ -116,23 +116,23 @@ def login(
 async def async_login(
     client: AsyncTestClient, user_id: UserT, *, jwt_payload: Any = None, manager: SessionManager | None = None
 ) -> Session[UserT, Any]:
-    """The same as `login` for an ``AsyncClient`` of httpx2 or httpx over its ``ASGITransport``.
+    """Log a user in as `login` does, for an ``AsyncClient`` of httpx2 or httpx over its ``ASGITransport``.
 
     That transport runs no lifespan: start the manager with ``async with sessions:`` around the client.
 
     Args:
         client: The client, with a base URL.
-        user_id: Who it is.
+        user_id: The user to log in.
         jwt_payload: As in `SessionManager.create_new_session`.
-        manager: Needed only where the application has several, or none that can be found.
+        manager: Needed only if the application has several managers, or none that the helper can find.
 
     Returns:
         The session.
 
     Raises:
-        ConfigurationError: The manager is not running on this event loop, the application has no or several managers,
+        ConfigurationError: The manager is not running on this event loop, the application has no manager or several,
             the client has no base URL or would not send the cookies back.
-        SessionError, TypeError, ValueError: As `SessionManager.create_new_session`.
+        SessionError, TypeError, ValueError: As in `SessionManager.create_new_session`.
     """
     app = getattr(_transport(client), "app", None)
     steps = _Login(client, user_id, jwt_payload, manager or manager_of(app, "async_login"), "async_login")
@@ -141,14 +141,14 @@ async def async_login(
 
 
 def second_client(client: "TestClient") -> "TestClient":
-    """Another browser at the same running application: an empty cookie jar, the same event loop and lifespan.
+    """Make a second browser for the same running application: an empty cookie jar, the same event loop and lifespan.
 
     Args:
-        client: Within ``with TestClient(app) as client:``. The second one runs for as long as this one.
+        client: The first client, within ``with TestClient(app) as client:``. The second runs for as long as the first.
 
     Returns:
-        A ``TestClient`` with the first one's base URL, headers (without what `login` sets) and options. It needs no
-        ``with``; one does no harm, and does not start the application again.
+        A ``TestClient`` with the first one's base URL, options and headers, except the headers that `login` sets. It
+        needs no ``with``; one does no harm, and does not start the application again.
     """
     from asgi_sessions.testing.own_clients import SecondClient  # noqa: PLC0415 - see the module's text
 

@@ -1,4 +1,4 @@
-"""Time that passes when a test says so."""
+"""`MovableClock`: a clock that a test moves."""
 
 from datetime import timedelta
 
@@ -9,13 +9,13 @@ __all__ = ["MovableClock"]
 
 
 class MovableClock:
-    """A clock for ``SessionManager(settings, clock=clock)`` that starts at the real time and stands until moved.
+    """A clock for ``SessionManager(settings, clock=clock)`` that starts at the real time and stands still until moved.
 
-    Two things keep the machine's time: the moment of a revocation, which is the database's, and the test client's
-    cookie jar, so that cookies stay in it for as long as the test lasts.
+    The clock does not move two things: the time of a revocation, which is the database's, and the test client's cookie
+    jar, in which cookies stay for as long as the test lasts.
 
     Attributes:
-        now: What it shows, ms since the epoch.
+        now: The clock's time, ms since the epoch.
     """
 
     def __init__(self) -> None:

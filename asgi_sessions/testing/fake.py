@@ -45,28 +45,29 @@ def fake_session(
 def fake_session(
     user_id: Any = "test-user", *, jwt_payload: Any = None, session_handle: str | None = None
 ) -> "FakeSession[Any]":
-    """A session without a login, for FastAPI's ``dependency_overrides``.
+    """Make a session without a login, for FastAPI's ``dependency_overrides``.
 
-    Write ``app.dependency_overrides[get_session] = fake_session("42")``. Overrides reach only the very object, so give
-    it to each dependency that the application uses: besides `get_session` every result of `require_session`.
+    Write ``app.dependency_overrides[get_session] = fake_session("42")``. An override replaces only the very object that
+    a route uses, so override each dependency that the application uses: `get_session`, and every result of
+    `require_session`.
 
     Args:
-        user_id: Who is logged in.
+        user_id: The user who is logged in.
         jwt_payload: A JSON value, as at a login.
-        session_handle: A random one where None.
+        session_handle: The session's handle; None makes a random one.
 
     Raises:
-        TypeError, ValueError: An id or payload that a real session could not have either.
+        TypeError, ValueError: A real session could not have this id or payload either.
     """
     return FakeSession(_Memory(user_id, jwt_payload, session_handle))
 
 
 class FakeSession(Session[UserT, Any]):
-    """One login that exists in memory only. Called, as FastAPI does for each request, it gives that request's Session.
+    """A login that exists only in memory, made by `fake_session`. FastAPI calls it for each request's `Session`.
 
-    What a request does shows here and in later requests: `revoked`, `jwt_payload`, the session info. Once revoked,
-    requests and reads meet `Unauthorised`. It never expires, has no other sessions beside it, and touches no cookie.
-    Made by `fake_session`.
+    Changes that a request makes show here and in later requests: `revoked`, `jwt_payload`, the session info. Once the
+    session is revoked, requests and reads raise `Unauthorised`. The session never expires, its user has no other
+    sessions, and it touches no cookie.
     """
 
     __slots__ = ("_memory",)
@@ -81,10 +82,10 @@ class FakeSession(Session[UserT, Any]):
         self._memory = memory
 
     def __call__(self, connection: HTTPConnection | None = None) -> Session[UserT, Any]:
-        """The session of one request, which shares nothing with another's but what has been stored.
+        """Return the session of one request. Requests share only the session's stored values.
 
         Raises:
-            Unauthorised: It has been revoked.
+            Unauthorised: The session has been revoked.
         """
         if connection is not None:
             install_default_handler(connection.scope)
@@ -93,7 +94,7 @@ class FakeSession(Session[UserT, Any]):
 
     @property
     def jwt_payload(self) -> Any:
-        """The payload as the last `update_jwt_payload` of any request has left it: a new object each time."""
+        """The payload after the last `update_jwt_payload` of any request: a new object each time."""
         return self._memory.access.payload
 
     @property
@@ -115,7 +116,7 @@ class _Memory:
         self.answer = _Response()
         self.revoker = self.data = self
         self.revoked = False
-        self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of whoever waits
+        self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of its waiter
         self._info = json_value.dumps(None, "session_info")
         self.access = AccessToken(
             handle=new_handle() if session_handle is None else session_handle,

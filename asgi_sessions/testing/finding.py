@@ -1,4 +1,4 @@
-"""The manager of an application, found where its middleware was added."""
+"""Finds the manager of an application by its middleware."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,19 +11,19 @@ __all__ = ["manager_of", "managers_of"]
 
 _INSIDE = ("app", "middleware_stack", "router")
 _FAR_ENOUGH = 10_000
-"""Objects: no application is larger, and a mock, which has every attribute, has no end."""
+"""How many objects are searched at most. No application has more; a mock, which has every attribute, has no end."""
 
 
 def manager_of(app: Any, asked_by: str) -> SessionManager:
-    """The one manager whose middleware an application, or one mounted in it, has.
+    """Return the one manager whose middleware an application, or one mounted in it, has.
 
     Args:
-        app: Any ASGI application; Starlette's and FastAPI's are looked into, and whatever keeps what it wraps in
-            ``.app``.
+        app: Any ASGI application. The search goes into Starlette's and FastAPI's applications, and into every object
+            that keeps the wrapped application in ``.app``.
         asked_by: The helper's name, for the error.
 
     Raises:
-        ConfigurationError: There is none, or more than one.
+        ConfigurationError: There is no manager, or more than one.
     """
     managers = managers_of(app)
     if not managers:
@@ -41,7 +41,7 @@ def manager_of(app: Any, asked_by: str) -> SessionManager:
 
 
 def managers_of(app: Any) -> list[SessionManager]:
-    """Every manager whose middleware an application, or one mounted in it, has."""
+    """Return every manager whose middleware an application, or one mounted in it, has."""
     return list({id(manager): manager for manager in _managers_in(app)}.values())
 
 

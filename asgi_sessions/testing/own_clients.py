@@ -14,12 +14,12 @@ _OF_ONE_LOGIN = frozenset({"authorization", anti_csrf.HEADER, "cookie"})
 
 
 class InMemoryClient(TestClient):
-    """While it runs the application, each of its managers is on an empty SQLite database in memory.
+    """A ``TestClient`` that gives each manager an empty SQLite database in memory while it runs the application.
 
     Args:
         app: The application.
-        managers: Its managers. Where one is running already, it stays as it is on that event loop.
-        **options: Of ``TestClient``.
+        managers: The application's managers. A manager that is running already stays as it is on that event loop.
+        **options: The options of ``TestClient``.
     """
 
     def __init__(self, app: Any, managers: Sequence[SessionManager], **options: Any) -> None:
@@ -54,11 +54,11 @@ class InMemoryClient(TestClient):
 
 
 class SecondClient(TestClient):
-    """Runs its requests on the first client's event loop, for as long as that one is running.
+    """A ``TestClient`` that runs its requests on the first client's event loop, for as long as the first is running.
 
     Args:
-        first: Whose application this is.
-        transport: That client's transport, which knows its options.
+        first: The first client.
+        transport: The first client's transport, which knows its options.
     """
 
     def __init__(self, first: TestClient, transport: Any) -> None:

@@ -1,7 +1,7 @@
-"""Fixtures for those who ask for them: ``pytest_plugins = ["asgi_sessions.testing.pytest_plugin"]`` in conftest.py.
+"""Fixtures, enabled by ``pytest_plugins = ["asgi_sessions.testing.pytest_plugin"]`` in conftest.py.
 
-Not announced to pytest by an entry point, which would import the package at every start of pytest in the environment,
-wanted or not, before warnings and coverage are set up.
+The package does not announce them to pytest by an entry point. That would import the package at every start of pytest
+in the environment, before warnings and coverage are set up.
 """
 
 import secrets
@@ -16,13 +16,13 @@ from asgi_sessions.testing import MovableClock
 
 @pytest.fixture
 def session_clock() -> MovableClock:
-    """The time of `session_manager`: stands until ``session_clock.advance(…)``."""
+    """The clock of `session_manager`. It stands still until ``session_clock.advance(…)``."""
     return MovableClock()
 
 
 @pytest.fixture
 def session_settings(tmp_path: Path) -> SessionSettings:
-    """Settings with an empty SQLite database of this test alone; the rest as ``ASGI_SESSIONS_*`` says.
+    """Settings with an empty SQLite database for this test alone; the other settings come from ``ASGI_SESSIONS_*``.
 
     Override the fixture to test with other settings.
     """
@@ -34,5 +34,5 @@ def session_settings(tmp_path: Path) -> SessionSettings:
 
 @pytest.fixture
 def session_manager(session_settings: SessionSettings, session_clock: MovableClock) -> SessionManager:
-    """A manager for `SessionMiddleware`, which starts it, or for ``async with session_manager:``."""
+    """A manager that `SessionMiddleware` starts; without a middleware use ``async with session_manager:``."""
     return SessionManager(session_settings, clock=session_clock)

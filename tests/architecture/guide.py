@@ -46,39 +46,62 @@ class Place:
 
 
 WAY = [
-    Place("asgi.middleware:SessionMiddleware", "Each request or WebSocket gets an exchange, which knows nothing yet."),
-    Place("asgi.dependency:SessionDependency", "The route asks for the session. Who does not ask goes past."),
-    Place("asgi.authentication:Authentication", "Six rules in one order decide who it is; a short way skips work."),
+    Place(
+        "asgi.middleware:SessionMiddleware", "Each request or WebSocket gets an exchange, which has read nothing yet."
+    ),
+    Place(
+        "asgi.dependency:SessionDependency",
+        "The route asks for the session. A route that does not ask skips all that follows.",
+    ),
+    Place(
+        "asgi.authentication:Authentication",
+        "Six rules, in order, decide which session the request has; a fast path skips work.",
+    ),
     Place("asgi.transport:Transport.read", "Cookies, or the headers of a native client, are read."),
     Place("asgi.presented:access_token", "Of several access tokens one counts, or none."),
-    Place("manager.verifying:Verifier", "Is the token authentic, and its session live? Mostly from memory."),
-    Place("protocol.access_token:verify", "Signature, form, audience and times of a token that is new here."),
-    Place("revocation.feed:RevocationFeed.is_good", "Has the session ended elsewhere? A look into memory."),
-    Place("protocol.csrf:check", "Does the request come from a page of one's own?"),
-    Place("manager.refreshing:Refresher.refresh", "The access token is over: the refresh token is answered."),
-    Place("protocol.rotation:decide", "Head, child, late parent or theft, without I/O."),
-    Place("store.repository:SessionRepository.promote", "A child becomes the head: of two workers one wins."),
+    Place("manager.verifying:Verifier", "The token must be authentic and its session live. Mostly memory decides."),
+    Place(
+        "protocol.access_token:verify",
+        "Signature, form, audience and times of a token are checked if it is new to the worker.",
+    ),
+    Place(
+        "revocation.feed:RevocationFeed.is_good",
+        "The worker's memory says whether another worker has ended the session.",
+    ),
+    Place("protocol.csrf:check", "The request must not come from a page of another site."),
+    Place(
+        "manager.refreshing:Refresher.refresh",
+        "If the access token has expired, the refresh token is judged and answered.",
+    ),
+    Place(
+        "protocol.rotation:decide",
+        "The refresh token is the head, a child, a late parent or stolen, decided without I/O.",
+    ),
+    Place("store.repository:SessionRepository.promote", "A child becomes the head; of two workers one wins."),
     Place("manager.issuing:Issuer.issue", "The next pair is made and signed."),
-    Place("asgi.answer:Answer", "What is to leave is collected; after a slow answer it is looked at again."),
-    Place("asgi.http_exchange:HTTPExchange.send", "The response begins, and takes the headers along."),
-    Place("asgi.session_cookies:SessionCookies.issued", "Name, path and attributes of each Set-Cookie."),
+    Place(
+        "asgi.answer:Answer",
+        "Tokens and cookies for the response are collected; after a slow answer the session is looked up again.",
+    ),
+    Place("asgi.http_exchange:HTTPExchange.send", "The response begins, and the headers leave with it."),
+    Place("asgi.session_cookies:SessionCookies.issued", "Name, path and attributes of each Set-Cookie are written."),
 ]
 """From the request to Set-Cookie."""
 
 RULES = [
     Place("asgi.presented:access_token", "which of several tokens in a request counts"),
-    Place("asgi.authentication:Authentication", "who a request is, in which order its tokens are asked"),
+    Place("asgi.authentication:Authentication", "which session a request has, and in which order its tokens count"),
     Place("protocol.csrf:check", "whether a request may change something (CSRF)"),
     Place("protocol.access_token:verify", "whether an access token is authentic"),
     Place("manager.token_times:TokenTimes", "how long an access token is good, whatever the settings were"),
     Place("manager.verifying:Verifier.is_known_live", "whether an access token is served without the database"),
     Place(
         "manager.liveness:LivenessCheck",
-        "whether a session is live; nothing is refused after a stale read",
+        "whether a session is live (the liveness check); no request is refused after a stale read",
     ),
     Place("protocol.timeouts:is_expired", "whether a session has expired"),
-    Place("protocol.rotation:decide", "whether a refresh token is the head, a child, late or stolen"),
-    Place("protocol.rotation:serve", "who is served without new tokens"),
+    Place("protocol.rotation:decide", "whether a refresh token is the head, a child, a late parent or stolen"),
+    Place("protocol.rotation:serve", "which requests are served without new tokens"),
     Place("protocol.connections:end_at", "when an open stream or socket ends"),
     Place("asgi.answer:Answer", "which cookies leave with a response, and which are cleared"),
     Place("protocol.keyring:Keyring.rotation_due", "when a new signing key is due"),

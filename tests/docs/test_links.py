@@ -62,3 +62,9 @@ def test_every_target_of_make_that_a_page_names_is_there(page: Path) -> None:
     targets |= set(re.findall(r"benchmark-\w+", (ROOT / "Makefile").read_text()))
     named = set(re.findall(r"(?:`|^\$ )make ([\w-]+)", page.read_text(), re.MULTILINE))
     assert named - targets == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_of_the_repository_that_a_page_names_exists(page: Path) -> None:
+    named = set(re.findall(r"`((?:asgi_sessions|benchmarks|example_app|tests|tools)/[\w./-]+)`", page.read_text()))
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
