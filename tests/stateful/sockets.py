@@ -8,6 +8,7 @@ from unittest.mock import patch
 from starlette.types import ASGIApp
 
 from asgi_sessions.asgi.termination import RECONNECT
+from asgi_sessions.manager import pending_termination
 from tests.asgi import connections
 from tests.security.browser import Answer
 from tests.stateful.events import Event
