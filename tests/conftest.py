@@ -10,7 +10,7 @@ import pytest
 
 import tests.patience  # noqa: F401 - for all tests
 from asgi_sessions.store.engine import Database
-from tests import engines_used, heartbeat
+from tests import engines_used, heap, heartbeat
 from tests.engine_markers import is_slow, mark
 from tests.engines_used import pytest_addoption, require
 from tests.prepared_databases import PreparedDatabases
@@ -25,6 +25,7 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 
 def pytest_configure(config: pytest.Config) -> None:
     engines_used.pytest_configure(config)
+    heap.pytest_configure()
     heartbeat.pytest_configure(config)
 
 
@@ -36,6 +37,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         mark(item)
+
+
+def pytest_collection_finish() -> None:
+    heap.pytest_collection_finish()
 
 
 @pytest.fixture(scope="module", autouse=True)
