@@ -44,7 +44,7 @@ imports: dev
 
 unit:
 	$(INSTALL) --extra test
-	$(BIN)/python -m pytest -n 2 --dist loadscope --every-engine
+	$(BIN)/python -m pytest -n 2 --dist loadscope --every-engine --durations 20
 
 test-fast: dev
 	$(BIN)/python -m pytest -n auto --dist loadscope -m fast
