@@ -11,6 +11,8 @@ BIN     := $(VENV)/bin
 LOWEST  := .venv-lowest
 # Of the tests: what touches other libraries. `make test-lowest` runs it.
 LOWEST_TESTS := asgi channels failed_starts manager protocol scrubbing store testing test_settings.py
+# That test at once: one more than two cores, since tests wait for servers too.
+WORKERS ?= 3
 BENCH   := benchmarks/.environments/harness
 HOST    ?= 127.0.0.1
 PORT    ?= 8000
@@ -44,7 +46,7 @@ imports: dev
 
 unit:
 	$(INSTALL) --extra test
-	$(BIN)/python -m pytest -n 2 --dist loadscope --every-engine
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --every-engine --durations 20
 
 test-fast: dev
 	$(BIN)/python -m pytest -n auto --dist loadscope -m fast

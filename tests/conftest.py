@@ -10,7 +10,7 @@ import pytest
 
 import tests.patience  # noqa: F401 - for all tests
 from asgi_sessions.store.engine import Database
-from tests import engines_used, heartbeat
+from tests import engines_used, heap, heartbeat, order
 from tests.engine_markers import is_slow, mark
 from tests.engines_used import pytest_addoption, require
 from tests.prepared_databases import PreparedDatabases
@@ -25,7 +25,9 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 
 def pytest_configure(config: pytest.Config) -> None:
     engines_used.pytest_configure(config)
+    heap.pytest_configure()
     heartbeat.pytest_configure(config)
+    order.pytest_configure(config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -33,9 +35,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if only_fast and is_slow(collection_path, config.rootpath / "tests") else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         mark(item)
+    order.pytest_collection_modifyitems(config, items)
+
+
+def pytest_collection_finish() -> None:
+    heap.pytest_collection_finish()
 
 
 @pytest.fixture(scope="module", autouse=True)

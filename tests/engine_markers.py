@@ -24,6 +24,7 @@ SLOW = (
     "example",
     "frameworks",
     "races",
+    "revocation/test_bulk.py",
     "revocation/test_index_use.py",
     "revocation/test_nodes.py",
     "revocation/test_revoked_handles.py",

@@ -31,22 +31,29 @@ def empty(database_url: str) -> None:
     """Delete every row of the package's tables, as far as there are any."""
 
     async def run() -> None:
-        tables = sorted(name for name in await tables_in(database_url) if "alembic" not in name)
-        await execute(database_url, *(f"DELETE FROM {table}" for table in tables))
+        engine = create_async_engine(database_url)
+        try:
+            async with engine.begin() as connection:
+                for name in sorted(await connection.run_sync(_tables)):
+                    if "alembic" not in name:
+                        await connection.execute(text(f"DELETE FROM {name}"))
+        finally:
+            await engine.dispose()
 
     asyncio.run(run())
 
 
 async def tables_in(database_url: str) -> set[str]:
-    def names(connection: Connection) -> set[str]:
-        return set(inspect(connection).get_table_names())
-
     engine = create_async_engine(database_url)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(names)
+            return await connection.run_sync(_tables)
     finally:
         await engine.dispose()
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())
 
 
 async def session_count(database_url: str) -> int:
