@@ -64,7 +64,7 @@ test-bare:
 # All tests three times in a row beside 20 busy processes: none may depend on a quiet machine.
 test-busy:
 	$(INSTALL) --extra test --engines "$(ENGINES)"
-	$(BIN)/python -m tools.busy --processes 20 --times 3 -- $(BIN)/python -m pytest -n 2 --dist loadscope --every-engine
+	$(BIN)/python -m tools.busy --processes 20 --times 3 -- $(MAKE) --no-print-directory unit
 
 # With the lowest versions that pyproject.toml allows, what touches other libraries.
 test-lowest: ENGINES = mariadb postgresql redis
