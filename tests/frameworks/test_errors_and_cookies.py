@@ -28,13 +28,20 @@ def browser_of(site: Any) -> Browser:
     """One that stays until it has its answer: these frameworks look whether it is still there."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        answered = asyncio.Event()
+
         async def hear() -> Message:
             message = await receive()
             if message["type"] == "http.disconnect":
-                await asyncio.Event().wait()
+                await answered.wait()
             return message
 
-        await site.app(scope, hear, send)
+        async def say(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                answered.set()
+
+        await site.app(scope, hear, say)
 
     return Browser(app)
 
