@@ -1,6 +1,7 @@
 """The tables of docs/architecture.md."""
 
 from tests.architecture.guide import ROOT, RULES, WAY, Place
+from tests.docs.written_parts import rewritten
 
 PAGE = ROOT / "docs" / "architecture.md"
 
@@ -24,10 +25,5 @@ def page(text: str) -> str:
         ValueError: It has no place for one.
     """
     for name, table in tables().items():
-        begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-        before, begins, rest = text.partition(begin)
-        _, ends, after = rest.partition(end)
-        if not begins or not ends:
-            raise ValueError(f"The page has no place for the {name}.")
-        text = f"{before}{begin}{table}\n{end}{after}"
+        text = rewritten(PAGE, text, name, "tests.architecture", table)
     return text

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from tests.deployment.app_servers import SERVERS, AppServer, running
 from tests.deployment.trial import COLUMNS, tried
+from tests.docs.written_parts import rewritten, split
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "deployment.md"
-_BEGIN, _END = "<!-- matrix, written by python -m tests.deployment.matrix -->", "<!-- end of matrix -->"
+_PART = ("matrix", "tests.deployment.matrix")
 _HEAD = ("server", "from", *COLUMNS)
 
 
@@ -46,11 +47,8 @@ def shown(text: str) -> str:
     Raises:
         ValueError: The page has no place for it.
     """
-    _, begins, rest = text.partition(_BEGIN)
-    inside, ends, _ = rest.partition(_END)
-    if not begins or not ends:
-        raise ValueError(f"{PAGE.name} has no place for the matrix")
-    return inside.strip()
+    _, inside, _ = split(PAGE, text, *_PART)
+    return inside
 
 
 def _line(*cells: str) -> str:
@@ -66,12 +64,12 @@ async def _row_of(server: AppServer) -> str:
 
 def main() -> None:
     text = PAGE.read_text()
-    before = shown(text)
+    shown(text)  # before the work of minutes: has the page a place for it?
     rows = {}
     for server in SERVERS:
         rows[server.name] = asyncio.run(_row_of(server))
         print(rows[server.name], flush=True)
-    PAGE.write_text(text.replace(f"{_BEGIN}\n\n{before}", f"{_BEGIN}\n\n{table(rows)}"))
+    PAGE.write_text(rewritten(PAGE, text, *_PART, table(rows)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asgi_sessions.protocol.rotation import THEFT, Verdict
+from tests.docs.written_parts import rewritten
 from tests.rotation_model import open_worlds
 from tests.rotation_model.comparison import COMPARED
 from tests.rotation_model.drawing import Drawing
@@ -341,12 +342,7 @@ WRITTEN = {"mutations": mutations, "worlds": worlds, "connections": connections,
 def page(text: str) -> str:
     """The page with the parts that are written here as they should be."""
     for name, written in WRITTEN.items():
-        begin, end = f"<!-- {name}, written by python -m tests.rotation_model.pictures -->", f"<!-- end of {name} -->"
-        before, begins, rest = text.partition(begin)
-        _, ends, after = rest.partition(end)
-        if not begins or not ends:
-            raise ValueError(f"{PAGE.name} has no place for the {name}")
-        text = f"{before}{begin}\n\n{written()}\n\n{end}{after}"
+        text = rewritten(PAGE, text, name, "tests.rotation_model.pictures", written())
     return text
 
 
