@@ -612,6 +612,20 @@ def test_trusted_origins_are_brought_into_the_browsers_form() -> None:
     )
 
 
+def test_origins_of_applications_with_a_scheme_of_their_own_are_trusted_as_they_are_written() -> None:
+    given = [
+        "capacitor://localhost",
+        "tauri://localhost",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "safari-web-extension://6F9619FF-8B86-D011-B42D-00C04FC964FF",
+        "app://.",
+        "app://obsidian.md",
+        "ionic://localhost:8100",
+    ]
+    assert SessionSettings(trusted_origins=given).trusted_origins == tuple(given)
+    assert SessionSettings(trusted_origins="TAURI://localhost:0080").trusted_origins == ("tauri://localhost:80",)
+
+
 @pytest.mark.parametrize(
     "origin",
     [
@@ -629,6 +643,29 @@ def test_trusted_origins_are_brought_into_the_browsers_form() -> None:
         "https://ä.de",
         "http://[::g]",
         "https://",
+        "https:example.com",
+        "https:///example.com",
+        "\u212attp://example.com",
+        "capacitor://",
+        "capacitor:localhost",
+        "capacitor://localhost/",
+        "capacitor://*",
+        "capacitor://localhost:",
+        "capacitor://localhost:0",
+        "capacitor://localhost:65536",
+        "capacitor://localhost:\u0661",
+        "capacitor://user@localhost",
+        "capacitor://löcal",
+        "capacitor://" + "a" * 254,
+        "*://localhost",
+        "1app://localhost",
+        "app:",
+        "file://",
+        "file://localhost",
+        "FILE://localhost",
+        "blob://localhost",
+        "data://localhost",
+        "wss://example.com",
     ],
 )
 def test_a_trusted_origin_that_is_not_exact_is_refused(origin: str) -> None:

@@ -1,4 +1,7 @@
-"""``SessionSettings``: every setting, its default and how it is read."""
+"""``SessionSettings``: every setting, its default and how it is read.
+
+The file is longer than others, because each setting has its description here.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -149,7 +152,8 @@ class SessionSettings(BaseSettings):
     csrf: Annotated[choices.Csrf, values.one_of(choices.Csrf)] = "fetch-metadata"
     """How requests of other sites' pages are recognised: by Fetch Metadata and Origin, a token, both, or not at all."""
     trusted_origins: fields.Origins = ()
-    """Other origins that may make requests with the session: ``scheme://host[:port]``, no wildcards."""
+    """Other origins that may make requests with the session: ``scheme://host[:port]``, no wildcards; also those of
+    applications with a scheme of their own (``capacitor://localhost``)."""
     require_origin: fields.Switch = False
     """Whether to refuse unsafe requests that name no origin at all. Scripts send such requests, browsers do not."""
     token_transport: Annotated[choices.TokenTransport, values.one_of(choices.TokenTransport)] = "cookie"

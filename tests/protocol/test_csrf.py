@@ -170,6 +170,23 @@ def test_a_trusted_origin_is_trusted_exactly(origin: str) -> None:
     assert not passes({"Origin": origin})
 
 
+@pytest.mark.parametrize("websocket", [False, True])
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "cross-site"}])
+def test_an_application_with_a_scheme_of_its_own_is_trusted_exactly(headers: dict[str, str], websocket: bool) -> None:
+    trusted = ["capacitor://localhost", "app://."]
+    for origin in trusted:
+        assert passes({**headers, "Origin": origin}, trusted_origins=trusted, websocket=websocket)
+    for origin in (
+        "capacitor://localhost:80",
+        "capacitor://localhost.",
+        "http://localhost",
+        "app://",
+        "app://x",
+        "x://.",
+    ):
+        assert not passes({**headers, "Origin": origin}, trusted_origins=trusted, websocket=websocket)
+
+
 def test_null_is_not_even_trusted_by_a_list_that_names_it() -> None:
     assert not passes({"Origin": "null"}, trusted_origins=["null"])
 
