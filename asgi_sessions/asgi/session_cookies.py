@@ -96,8 +96,12 @@ class SessionCookies:
 
     # -- out; the arguments are those of `Transport`
 
-    def issued(self, tokens: TokenSet, carried: Credentials, path: str, *, now: int) -> RawHeaders:
-        """Set the cookies of a new pair, and clear whatever earlier cookies are in the jar."""
+    def issued(self, tokens: TokenSet, carried: Credentials, path: str, *, now: int, login: bool) -> RawHeaders:
+        """Set the cookies of a new pair, and clear whatever earlier cookies are in the jar.
+
+        At a login all of them: it may come from another site's page, without the cookies, which would then stand
+        beside the new ones as another session's.
+        """
         until = tokens.expires_at
         out = [_set(self.access, tokens.access_token, now, until), _set(self.refresh, tokens.refresh_token, now, until)]
         if self.id_refresh is not None and tokens.id_refresh_token is not None:
@@ -105,7 +109,7 @@ class SessionCookies:
         return out + [
             (b"set-cookie", older.clear_header())
             for _, older in self._all_older
-            if older.name in carried.names or not _matches(path, older.path)
+            if login or older.name in carried.names or not _matches(path, older.path)
         ]
 
     def access_changed(self, token: IssuedToken, *, now: int, until: int) -> RawHeaders:

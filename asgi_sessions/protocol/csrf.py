@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from asgi_sessions.errors import CsrfRejected
 from asgi_sessions.protocol.origin import split_origin
 
-__all__ = ["BROWSER_HEADERS", "EXEMPT", "Headers", "check", "refresh_allowed"]
+__all__ = ["BROWSER_HEADERS", "EXEMPT", "Headers", "check", "is_form_of", "refresh_allowed"]
 
 Text: TypeAlias = str | bytes
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[Text, Text]]
@@ -71,6 +71,25 @@ def check(
         passed = not require_origin
     if not passed:
         raise CsrfRejected()
+
+
+def is_form_of(origins: Collection[str], *, method: str, headers: Headers) -> bool:
+    """Whether a page of one of these origins has sent the browser here by a form, as identity providers do.
+
+    The browser goes to the answer (OAuth 2.0 Form Post Response Mode, SAML's HTTP POST binding); a script's fetch, with
+    which a page would act behind the user's back, is none. Without ``Sec-Fetch-Mode`` (old browsers, plain http) the
+    origin decides alone. ``null`` is the origin of any page that wishes so, and counts only where it is named.
+
+    Args:
+        origins: As browsers write them, or ``null``.
+        method: The request's method, upper case; empty for a WebSocket.
+        headers: All headers, as a mapping or as pairs; names in any case.
+    """
+    if method != "POST" or not origins:
+        return False
+    found = _browser_headers(headers)
+    named = found["origin"]
+    return len(named) == 1 and named[0] in origins and found["sec-fetch-mode"] in ([], ["navigate"])
 
 
 def refresh_allowed(*, scheme: str, host: Text | None, headers: Headers, trusted_origins: Collection[str]) -> bool:

@@ -208,6 +208,28 @@ def test_headers_of_every_form_are_read(headers: Any) -> None:
     assert not passes(headers)
 
 
+FORM = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "expected"),
+    [
+        ("POST", {**FORM, "Origin": TRUSTED}, True),
+        ("POST", {**FORM, "Sec-Fetch-Dest": "iframe", "Origin": TRUSTED}, True),
+        ("POST", {"Origin": TRUSTED}, True),
+        ("POST", {**FORM, "Origin": "null"}, False),
+        ("POST", {**FORM, "Origin": OTHER}, False),
+        ("POST", FORM, False),
+        ("POST", {**FORM, "Sec-Fetch-Mode": "cors", "Origin": TRUSTED}, False),
+        ("GET", {**FORM, "Origin": TRUSTED}, False),
+        ("", {"Origin": TRUSTED}, False),
+    ],
+)
+def test_a_form_comes_from_a_page_of_a_named_origin(method: str, headers: dict[str, str], expected: bool) -> None:
+    assert csrf.is_form_of([TRUSTED], method=method, headers=headers) is expected
+    assert not csrf.is_form_of([], method=method, headers=headers)
+
+
 anything = st.text(st.characters()) | st.binary()
 names = st.sampled_from(["origin", b"Origin", "sec-fetch-site", b"SEC-FETCH-SITE", "sec-fetch-mode"]) | anything
 garbage = st.lists(st.tuples(names, st.sampled_from([OWN, b"none", "cross-site", b"navigate"]) | anything))
@@ -220,6 +242,7 @@ def test_garbage_passes_or_is_refused_and_nothing_else(
     passes(headers, method, scheme=scheme, host=host, websocket=websocket)
     allowed = csrf.refresh_allowed(scheme=scheme, host=host, headers=headers, trusted_origins=[])
     assert isinstance(allowed, bool)
+    assert isinstance(csrf.is_form_of([TRUSTED, "null"], method=method, headers=headers), bool)
 
 
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
