@@ -59,6 +59,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.access_token_path == settings.refresh_cookie_path == "/"
     assert settings.cookie_secure is True
     assert settings.cookie_samesite == "lax"
+    assert settings.cookie_partitioned is False
+    assert settings.older_cookie_partitioned is None
     assert settings.cookie_prefix is None
     assert settings.csrf == "fetch-metadata"
     assert settings.token_transport == "cookie"
@@ -589,6 +591,46 @@ def test_older_prefixes_and_paths_that_are_none_are_refused(values: dict[str, An
 )
 def test_what_one_of_the_cookies_has_may_be_older_for_the_other(values: dict[str, Any]) -> None:
     SessionSettings(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"cookie_partitioned": True}, ["cookie_partitioned"]),
+        ({"cookie_partitioned": True, "cookie_samesite": "strict"}, ["cookie_partitioned"]),
+        ({"cookie_partitioned": True, "cookie_secure": False}, ["cookie_partitioned", "cookie_partitioned"]),
+        (
+            {"cookie_partitioned": True, "cookie_samesite": "none", "cookie_secure": False},
+            ["cookie_samesite", "cookie_partitioned"],
+        ),
+        ({"cookie_partitioned": "perhaps", "cookie_samesite": "none"}, ["cookie_partitioned"]),
+        ({"older_cookie_partitioned": False}, ["older_cookie_partitioned"]),
+        ({"older_cookie_partitioned": True, "cookie_secure": False}, ["older_cookie_partitioned"]),
+        (
+            {"older_cookie_partitioned": True, "cookie_partitioned": True, "cookie_samesite": "none"},
+            ["older_cookie_partitioned"],
+        ),
+        ({"older_cookie_partitioned": "sometimes"}, ["older_cookie_partitioned"]),
+    ],
+)
+def test_partitioned_cookies_that_browsers_would_not_keep_are_refused(values: dict[str, Any], names: list[str]) -> None:
+    assert [problem.split(":")[0] for problem in problems_of(**values)] == names
+
+
+def test_partitioned_cookies_go_with_every_prefix_and_domain() -> None:
+    partitioned: dict[str, Any] = {"cookie_partitioned": "on", "cookie_samesite": "none"}
+    several: list[dict[str, Any]] = [
+        {},
+        {"cookie_prefix": "none"},
+        {"cookie_domain": "example.com"},
+        {"refresh": "endpoint"},
+    ]
+    for more in several:
+        settings = SessionSettings(**partitioned, **more)
+        assert (settings.cookie_partitioned, settings.older_cookie_partitioned) == (True, None)
+    settings = SessionSettings(older_cookie_partitioned="on")
+    assert settings.older_cookie_partitioned is True
+    assert policy_summary(settings)["older_cookie_partitioned"] == "true"
 
 
 @pytest.mark.parametrize("values", [{}, {"cookie_domain": "example.com"}])

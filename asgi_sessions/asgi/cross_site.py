@@ -81,7 +81,10 @@ class CrossSiteGuard:
 
     def may_refresh_inline(self) -> bool:
         """Whether the request may rotate the tokens by the way; another site's image or frame may not."""
-        return rules.refresh_allowed(**self._asked)
+        settings = self._settings
+        # While cookies of before are still read, a frame may have come with those of the whole browser.
+        embedded = settings.cookie_partitioned and settings.older_cookie_partitioned is None
+        return rules.refresh_allowed(**self._asked, embedded=embedded)
 
     def _check(
         self, access: AccessToken | None, carried: Credentials | None = None, *, method: str | None = None

@@ -92,7 +92,9 @@ def is_form_of(origins: Collection[str], *, method: str, headers: Headers) -> bo
     return len(named) == 1 and named[0] in origins and found["sec-fetch-mode"] in ([], ["navigate"])
 
 
-def refresh_allowed(*, scheme: str, host: Text | None, headers: Headers, trusted_origins: Collection[str]) -> bool:
+def refresh_allowed(
+    *, scheme: str, host: Text | None, headers: Headers, trusted_origins: Collection[str], embedded: bool = False
+) -> bool:
     """Whether a request may renew the tokens by the way: never for an image, frame or fetch of another site.
 
     Such a request may lack the newer cookies or lose the answer's, and another site would decide when tokens
@@ -103,6 +105,8 @@ def refresh_allowed(*, scheme: str, host: Text | None, headers: Headers, trusted
         host: The ``Host`` header, with the port if there is one.
         headers: All headers, as a mapping or as pairs; names in any case.
         trusted_origins: Other origins that may send requests.
+        embedded: Whether the cookies are partitioned, so that a frame in another site's page has its own, and keeps
+            what its answer sets: then its navigation may as well.
     """
     found = _browser_headers(headers)
     sites, origins = found["sec-fetch-site"], found["origin"]
@@ -113,7 +117,8 @@ def refresh_allowed(*, scheme: str, host: Text | None, headers: Headers, trusted
         return not origins or _is_own(origins, scheme, host)
     if sites in (*_OWN_SITES, ["same-site"]):
         return True
-    return found["sec-fetch-mode"] == ["navigate"] and found["sec-fetch-dest"] == ["document"]
+    goes_to = (["document"], ["iframe"]) if embedded else (["document"],)
+    return found["sec-fetch-mode"] == ["navigate"] and found["sec-fetch-dest"] in goes_to
 
 
 def _browser_headers(headers: Headers) -> dict[str, list[str]]:

@@ -134,6 +134,9 @@ class SessionSettings(BaseSettings):
     """Whether cookies travel over https only. Turn it off only for development over plain http."""
     cookie_samesite: Annotated[choices.SameSite, values.one_of(choices.SameSite)] = "lax"
     """The cookies' SameSite attribute. ``none`` needs ``cookie_secure``."""
+    cookie_partitioned: fields.Switch = False
+    """Whether the cookies are ``Partitioned``, for pages that other sites embed (CHIPS): browsers keep a jar for each
+    of these sites. Needs ``cookie_samesite="none"``."""
     cookie_domain: fields.Domain = None
     """Shares the cookies with all subdomains of this domain; None keeps them with the one host."""
     cookie_prefix: fields.CookiePrefix = None
@@ -148,6 +151,8 @@ class SessionSettings(BaseSettings):
     older_cookie_paths: fields.OlderPaths = ()
     """Earlier paths of the cookies: values of ``access_token_path`` and ``refresh_path``, and ``/`` if ``refresh`` was
     ``inline``."""
+    older_cookie_partitioned: fields.OptionalSwitch = None
+    """The earlier value of ``cookie_partitioned``; None where it has always been the present one."""
 
     csrf: Annotated[choices.Csrf, values.one_of(choices.Csrf)] = "fetch-metadata"
     """How requests of other sites' pages are recognised: by Fetch Metadata and Origin, a token, both, or not at all."""

@@ -254,20 +254,22 @@ FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 @pytest.mark.parametrize("kind", [NAVIGATION, FRAME, IMAGE, FETCH, {}])
 @pytest.mark.parametrize("sites", SITES)
 @pytest.mark.parametrize("origins", ORIGINS)
+@pytest.mark.parametrize("embedded", [False, True])
 def test_the_whole_table_of_inline_refresh(
-    kind: dict[str, str], sites: tuple[str, ...], origins: tuple[str, ...]
+    kind: dict[str, str], sites: tuple[str, ...], origins: tuple[str, ...], embedded: bool
 ) -> None:
     if origins == (TRUSTED,) or sites in (("same-origin",), ("none",), ("same-site",)):
         expected = True
     elif sites == ():
         expected = origins in ((), (OWN,))
     else:
-        expected = kind is NAVIGATION
+        expected = kind is NAVIGATION or (embedded and kind is FRAME)
     allowed = csrf.refresh_allowed(
         scheme="https",
         host="shop.example",
         headers=[*kind.items(), *pairs(sites, origins)],
         trusted_origins=[TRUSTED],
+        embedded=embedded,
     )
     assert allowed is expected
 
