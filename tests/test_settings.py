@@ -59,6 +59,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.access_token_path == settings.refresh_cookie_path == "/"
     assert settings.cookie_secure is True
     assert settings.cookie_samesite == "lax"
+    assert settings.cookie_partitioned is False
+    assert settings.older_cookie_partitioned is None
     assert settings.cookie_prefix is None
     assert settings.csrf == "fetch-metadata"
     assert settings.token_transport == "cookie"
@@ -591,6 +593,46 @@ def test_what_one_of_the_cookies_has_may_be_older_for_the_other(values: dict[str
     SessionSettings(**values)
 
 
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"cookie_partitioned": True}, ["cookie_partitioned"]),
+        ({"cookie_partitioned": True, "cookie_samesite": "strict"}, ["cookie_partitioned"]),
+        ({"cookie_partitioned": True, "cookie_secure": False}, ["cookie_partitioned", "cookie_partitioned"]),
+        (
+            {"cookie_partitioned": True, "cookie_samesite": "none", "cookie_secure": False},
+            ["cookie_samesite", "cookie_partitioned"],
+        ),
+        ({"cookie_partitioned": "perhaps", "cookie_samesite": "none"}, ["cookie_partitioned"]),
+        ({"older_cookie_partitioned": False}, ["older_cookie_partitioned"]),
+        ({"older_cookie_partitioned": True, "cookie_secure": False}, ["older_cookie_partitioned"]),
+        (
+            {"older_cookie_partitioned": True, "cookie_partitioned": True, "cookie_samesite": "none"},
+            ["older_cookie_partitioned"],
+        ),
+        ({"older_cookie_partitioned": "sometimes"}, ["older_cookie_partitioned"]),
+    ],
+)
+def test_partitioned_cookies_that_browsers_would_not_keep_are_refused(values: dict[str, Any], names: list[str]) -> None:
+    assert [problem.split(":")[0] for problem in problems_of(**values)] == names
+
+
+def test_partitioned_cookies_go_with_every_prefix_and_domain() -> None:
+    partitioned: dict[str, Any] = {"cookie_partitioned": "on", "cookie_samesite": "none"}
+    several: list[dict[str, Any]] = [
+        {},
+        {"cookie_prefix": "none"},
+        {"cookie_domain": "example.com"},
+        {"refresh": "endpoint"},
+    ]
+    for more in several:
+        settings = SessionSettings(**partitioned, **more)
+        assert (settings.cookie_partitioned, settings.older_cookie_partitioned) == (True, None)
+    settings = SessionSettings(older_cookie_partitioned="on")
+    assert settings.older_cookie_partitioned is True
+    assert policy_summary(settings)["older_cookie_partitioned"] == "true"
+
+
 @pytest.mark.parametrize("values", [{}, {"cookie_domain": "example.com"}])
 def test_the_present_cookie_domain_is_no_older_one(values: dict[str, Any]) -> None:
     (problem,) = problems_of(older_cookie_domains="host-only,example.com", **values)
@@ -612,6 +654,20 @@ def test_trusted_origins_are_brought_into_the_browsers_form() -> None:
     )
 
 
+def test_origins_of_applications_with_a_scheme_of_their_own_are_trusted_as_they_are_written() -> None:
+    given = [
+        "capacitor://localhost",
+        "tauri://localhost",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "safari-web-extension://6F9619FF-8B86-D011-B42D-00C04FC964FF",
+        "app://.",
+        "app://obsidian.md",
+        "ionic://localhost:8100",
+    ]
+    assert SessionSettings(trusted_origins=given).trusted_origins == tuple(given)
+    assert SessionSettings(trusted_origins="TAURI://localhost:0080").trusted_origins == ("tauri://localhost:80",)
+
+
 @pytest.mark.parametrize(
     "origin",
     [
@@ -629,6 +685,29 @@ def test_trusted_origins_are_brought_into_the_browsers_form() -> None:
         "https://ä.de",
         "http://[::g]",
         "https://",
+        "https:example.com",
+        "https:///example.com",
+        "\u212attp://example.com",
+        "capacitor://",
+        "capacitor:localhost",
+        "capacitor://localhost/",
+        "capacitor://*",
+        "capacitor://localhost:",
+        "capacitor://localhost:0",
+        "capacitor://localhost:65536",
+        "capacitor://localhost:\u0661",
+        "capacitor://user@localhost",
+        "capacitor://löcal",
+        "capacitor://" + "a" * 254,
+        "*://localhost",
+        "1app://localhost",
+        "app:",
+        "file://",
+        "file://localhost",
+        "FILE://localhost",
+        "blob://localhost",
+        "data://localhost",
+        "wss://example.com",
     ],
 )
 def test_a_trusted_origin_that_is_not_exact_is_refused(origin: str) -> None:

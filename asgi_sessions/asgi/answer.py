@@ -221,7 +221,9 @@ class Answer:
             return transport.cleared(self._carried(), path, in_headers=in_headers)
         out: RawHeaders = []
         if self.tokens is not None:
-            out += transport.issued(self.tokens, self._carried(), path, now=now, in_headers=in_headers)
+            out += transport.issued(
+                self.tokens, self._carried(), path, now=now, in_headers=in_headers, login=self.logged_in
+            )
             if self._forget_marker:
                 out += transport.retry_marker_cleared(in_headers=in_headers)
         elif self._access is not None:

@@ -1,6 +1,6 @@
 """Requests that another site's page has sent are refused: by `protocol.csrf`, the anti-CSRF token and the settings."""
 
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from typing import Any
 
 from asgi_sessions.asgi.credentials import Credentials, header_values
@@ -51,6 +51,20 @@ class CrossSiteGuard:
             if access is None or len(credentials) != 1 or not token_matches(access.anti_csrf_token, credentials[0]):
                 raise TryRefreshToken
 
+    def check_login(self, carried: Credentials, allowed: Collection[str]) -> None:
+        """Check a login, which the form of an identity provider's page may bring as well.
+
+        Args:
+            carried: As for `check_origin`.
+            allowed: The origins of such pages. Nothing but a login asks for this exemption.
+
+        Raises:
+            CsrfRejected: Another site's page has made it.
+        """
+        method = self._scope.get("method", "")
+        if not rules.is_form_of(allowed, method=method, headers=self._asked["headers"]):
+            self.check_origin(carried)
+
     def check_origin(self, carried: Credentials, *, method: str | None = None) -> None:
         """Check a login, refresh or sign-out: by its origin, in every mode but ``off``.
 
@@ -67,7 +81,10 @@ class CrossSiteGuard:
 
     def may_refresh_inline(self) -> bool:
         """Whether the request may rotate the tokens by the way; another site's image or frame may not."""
-        return rules.refresh_allowed(**self._asked)
+        settings = self._settings
+        # While cookies of before are still read, a frame may have come with those of the whole browser.
+        embedded = settings.cookie_partitioned and settings.older_cookie_partitioned is None
+        return rules.refresh_allowed(**self._asked, embedded=embedded)
 
     def _check(
         self, access: AccessToken | None, carried: Credentials | None = None, *, method: str | None = None

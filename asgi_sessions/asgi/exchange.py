@@ -1,6 +1,7 @@
 """What applications ask of a connection: log in, refresh, sign out; and what leaves with its answer."""
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from starlette.types import Message, Scope
@@ -36,7 +37,9 @@ class Exchange(Authentication):
 
     # -- operations
 
-    async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
+    async def create(
+        self, owner: UserId, jwt_payload: Any, session_info: Any, *, allowed: Collection[str] = ()
+    ) -> Session[Any, Any]:
         """Log in; see `SessionManager.create_new_session`."""
         lifecycle = self.manager.lifecycle
         if self.answer.started:
@@ -44,7 +47,7 @@ class Exchange(Authentication):
         self._needs_tokens("create_new_session")
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
-            self._guard.check_origin(carried)
+            self._guard.check_login(carried, allowed)
         async with self._one_at_a_time:
             replaces = await self._handles_in(lifecycle, carried)
             device = device_of(self._scope)

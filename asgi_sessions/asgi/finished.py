@@ -4,7 +4,7 @@ Such a task has the scope alone, and may keep that for hours. So what the middle
 response or exchange: only when the connection arrived, and what became of its tokens.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from typing import Any, Final, NoReturn
 
 from starlette.types import Message
@@ -76,7 +76,9 @@ class FinishedConnection:
         self.outer = outer
         self._connection = connection
 
-    async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
+    async def create(
+        self, owner: UserId, jwt_payload: Any, session_info: Any, *, allowed: Collection[str] = ()
+    ) -> Session[Any, Any]:
         """Refuse to log in."""
         raise ConfigurationError(_OVER)
 

@@ -96,17 +96,25 @@ class SessionCookies:
 
     # -- out; the arguments are those of `Transport`
 
-    def issued(self, tokens: TokenSet, carried: Credentials, path: str, *, now: int) -> RawHeaders:
-        """Set the cookies of a new pair, and clear whatever earlier cookies are in the jar."""
+    def issued(self, tokens: TokenSet, carried: Credentials, path: str, *, now: int, login: bool) -> RawHeaders:
+        """Set the cookies of a new pair, and clear whatever earlier cookies are in the jar.
+
+        At a login all of them: it may come from another site's page, without the cookies, which would then stand
+        beside the new ones as another session's.
+        """
         until = tokens.expires_at
-        out = [_set(self.access, tokens.access_token, now, until), _set(self.refresh, tokens.refresh_token, now, until)]
-        if self.id_refresh is not None and tokens.id_refresh_token is not None:
-            out.append(_set(self.id_refresh, tokens.id_refresh_token, now, until))
-        return out + [
+        # First of all what is cleared: browsers that do not know Partitioned take a cookie with it and one without for
+        # the same.
+        out = [
             (b"set-cookie", older.clear_header())
             for _, older in self._all_older
-            if older.name in carried.names or not _matches(path, older.path)
+            if login or older.name in carried.names or not _matches(path, older.path)
         ]
+        out.append(_set(self.access, tokens.access_token, now, until))
+        out.append(_set(self.refresh, tokens.refresh_token, now, until))
+        if self.id_refresh is not None and tokens.id_refresh_token is not None:
+            out.append(_set(self.id_refresh, tokens.id_refresh_token, now, until))
+        return out
 
     def access_changed(self, token: IssuedToken, *, now: int, until: int) -> RawHeaders:
         """Replace the access token alone.
@@ -163,32 +171,39 @@ class SessionCookies:
 
     def _present(self, name: str, path: str, *, http_only: bool = True) -> CookieSpec:
         settings = self._settings
-        return self._spec(name, settings.cookie_prefix_in_use, settings.cookie_domain, path, http_only)
+        prefix, domain, partitioned = settings.cookie_prefix_in_use, settings.cookie_domain, settings.cookie_partitioned
+        return self._spec(name, prefix, domain, path, http_only, partitioned)
 
     def _earlier(self, name: str, present: CookieSpec) -> list[CookieSpec]:
         """The same cookie of earlier configurations: every combination with the present one, that left out."""
         settings, found = self._settings, {}
-        for prefix, domain, path in product(
+        older_partitioned = settings.older_cookie_partitioned
+        for prefix, domain, path, partitioned in product(
             (settings.cookie_prefix_in_use, *settings.older_cookie_prefixes),
             (present.domain, *settings.older_cookie_domains),
             (present.path, *settings.older_cookie_paths),
+            (present.partitioned, *(() if older_partitioned is None else (older_partitioned,))),
         ):
             try:
-                cookie = self._spec(name, prefix, domain, path, present.http_only)
+                cookie = self._spec(name, prefix, domain, path, present.http_only, partitioned)
             except ValueError:  # no browser took it then: the prefix was another
-                cookie = self._spec(name, None, domain, path, present.http_only)
-            found[cookie.name, domain, path] = cookie
+                cookie = self._spec(name, None, domain, path, present.http_only, partitioned)
+            found[cookie.name, domain, path, partitioned] = cookie
         return [cookie for cookie in found.values() if cookie != present]
 
-    def _spec(self, name: str, prefix: str | None, domain: str | None, path: str, http_only: bool) -> CookieSpec:
+    def _spec(
+        self, name: str, prefix: str | None, domain: str | None, path: str, http_only: bool, partitioned: bool
+    ) -> CookieSpec:
         secure = self._settings.cookie_secure
         return CookieSpec(
             name=prefixed_name(name, prefix, secure=secure, domain=domain, path=path),
             path=path,
             domain=domain,
             secure=secure,
-            samesite=self._settings.cookie_samesite,
+            # An earlier one that is partitioned has to be cleared in frames, where browsers heed nothing but None.
+            samesite="none" if partitioned else self._settings.cookie_samesite,
             http_only=http_only,
+            partitioned=partitioned,
         )
 
 

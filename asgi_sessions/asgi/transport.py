@@ -75,7 +75,9 @@ class Transport:
 
     # -- out
 
-    def issued(self, tokens: TokenSet, carried: Credentials, path: str, *, now: int, in_headers: bool) -> RawHeaders:
+    def issued(
+        self, tokens: TokenSet, carried: Credentials, path: str, *, now: int, in_headers: bool, login: bool
+    ) -> RawHeaders:
         """The response headers that hand out a new pair, in place of whatever earlier cookies are in the jar.
 
         Args:
@@ -84,6 +86,7 @@ class Transport:
             path: The request's path as the browser sees it.
             now: The time, ms.
             in_headers: Whether the tokens travel in headers.
+            login: Whether the pair is that of a new session.
         """
         if in_headers:
             out = [
@@ -91,7 +94,7 @@ class Transport:
                 (REFRESH_HEADER, tokens.refresh_token.value.encode()),
             ]
         else:
-            out = self.cookies.issued(tokens, carried, path, now=now)
+            out = self.cookies.issued(tokens, carried, path, now=now, login=login)
         if tokens.anti_csrf_token is not None:
             out.append((ANTI_CSRF_HEADER, tokens.anti_csrf_token.value.encode()))
         if self.settings.speaks_supertokens:

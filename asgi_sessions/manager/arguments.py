@@ -3,12 +3,14 @@
 Otherwise a token in the wrong wrapping would pass for an expired one, and a handle for a session that has ended.
 """
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from asgi_sessions.manager.records import IssuedToken, SessionRecord
 from asgi_sessions.manager.session import IssuedSession, Session
+from asgi_sessions.settings.origins import read_origin
 
-__all__ = ["flag", "handles", "instance", "text", "text_or_none"]
+__all__ = ["flag", "handles", "instance", "origins", "text", "text_or_none"]
 
 T = TypeVar("T")
 
@@ -53,6 +55,26 @@ def handles(values: Any, name: str) -> list[str]:
     except TypeError:
         raise mistake from None
     return [text(value, name) for value in items]
+
+
+def origins(value: Any, name: str) -> tuple[str, ...]:
+    """One origin, several, or for None none, as browsers write them; ``null`` is one.
+
+    Raises:
+        TypeError: It is no `str` and no collection of them.
+        ValueError: One of them is not an exact origin.
+    """
+    if value is None:
+        return ()
+    several = value if isinstance(value, Collection) and not isinstance(value, str | bytes) else [value]
+    found = []
+    for each in several:
+        origin = text(each, name)
+        try:
+            found.append(origin if origin == "null" else read_origin(origin))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return tuple(found)
 
 
 def flag(value: Any, name: str) -> bool:

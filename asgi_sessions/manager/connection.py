@@ -1,6 +1,6 @@
 """Where the manager meets a request: what the middleware leaves in the ASGI scope, and how it is found again."""
 
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from enum import Enum, auto
 from typing import Any, Final, Protocol
 
@@ -79,8 +79,10 @@ class SessionConnection(Protocol):
     def manager(self) -> ConnectionManager:
         """The manager that the middleware was given."""
 
-    async def create(self, owner: UserId, jwt_payload: Any, session_info: Any) -> Session[Any, Any]:
-        """Log in."""
+    async def create(
+        self, owner: UserId, jwt_payload: Any, session_info: Any, *, allowed: Collection[str] = ()
+    ) -> Session[Any, Any]:
+        """Log in; pages of the allowed origins may bring the login by a form."""
 
     def recognise(
         self, required: bool, csrf: bool | None, check_database: bool

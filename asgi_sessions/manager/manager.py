@@ -6,7 +6,7 @@ The file is longer than others because it holds the public docstrings.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any, Literal, TypeVar, overload
 
@@ -60,6 +60,7 @@ class SessionManager(StartedOnLoops):
         *,
         jwt_payload: Any = None,
         session_info: Any = None,
+        allow_origin: str | Collection[str] | None = None,
     ) -> Session[UserT, Any]:
         """Log a user in: begin a session and set its cookies on the response.
 
@@ -71,15 +72,20 @@ class SessionManager(StartedOnLoops):
             user_id: `str`, `int` or `uuid.UUID`; the session keeps the type.
             jwt_payload: A JSON value that travels in the access token, where its user can read it.
             session_info: A JSON value that stays in the database.
+            allow_origin: Whose pages may bring this login by a form that the browser follows, beside those that may
+                make any request: an identity provider's, such as ``https://appleid.apple.com``. Check its ``state``
+                first, which says that this browser has asked for it.
 
         Raises:
             CsrfRejected: A page of another site tried to log the user in.
-            TypeError, ValueError: The id or a value cannot be stored exactly. Nothing was stored.
+            TypeError, ValueError: The id or a value cannot be stored exactly, or an origin is not exact. Nothing was
+                stored.
             PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.
             SessionLimitReached: With ``max_sessions_action="reject"``.
             StoreUnavailable: The database did not answer.
         """
-        return await self._of(connection).create(user_id, jwt_payload, session_info)
+        allowed = arguments.origins(allow_origin, "allow_origin")
+        return await self._of(connection).create(user_id, jwt_payload, session_info, allowed=allowed)
 
     @overload
     async def get_session(

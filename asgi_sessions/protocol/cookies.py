@@ -182,6 +182,8 @@ class CookieSpec:
         secure: Whether it is sent over https only.
         samesite: ``lax``, ``strict`` or ``none``.
         http_only: Whether scripts cannot read it.
+        partitioned: Whether browsers keep it apart for each site in whose pages this one is embedded (CHIPS). One of
+            the same name without that is another cookie.
 
     Raises:
         ValueError: A browser would refuse the cookie, or an attribute could break out of the header.
@@ -193,6 +195,7 @@ class CookieSpec:
     secure: bool = True
     samesite: SameSite = "lax"
     http_only: bool = True
+    partitioned: bool = False
     _middle: str = field(init=False, repr=False, compare=False)
     _end: str = field(init=False, repr=False, compare=False)
 
@@ -207,11 +210,14 @@ class CookieSpec:
             raise ValueError(f"cookie {self.name!r}: samesite must be lax, strict or none")
         if self.samesite == "none" and not self.secure:
             raise ValueError(f"cookie {self.name!r}: samesite none requires Secure")
+        if self.partitioned and not self.secure:
+            raise ValueError(f"cookie {self.name!r}: Partitioned requires Secure")
         _check_prefix(self.name, secure=self.secure, domain=self.domain, path=self.path)
         domain = "" if self.domain is None else f"; Domain={self.domain}"
         flags = ("; HttpOnly" if self.http_only else "") + ("; Secure" if self.secure else "")
+        apart = "; Partitioned" if self.partitioned else ""
         object.__setattr__(self, "_middle", f"{domain}; Path={self.path}; Expires=")
-        object.__setattr__(self, "_end", f"{flags}; SameSite={self.samesite.capitalize()}")
+        object.__setattr__(self, "_end", f"{flags}; SameSite={self.samesite.capitalize()}{apart}")
 
     def set_header(self, value: str, now: int, expires_at: int) -> bytes:
         """The value of a ``Set-Cookie`` header.

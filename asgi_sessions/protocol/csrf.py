@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from asgi_sessions.errors import CsrfRejected
 from asgi_sessions.protocol.origin import split_origin
 
-__all__ = ["BROWSER_HEADERS", "EXEMPT", "Headers", "check", "refresh_allowed"]
+__all__ = ["BROWSER_HEADERS", "EXEMPT", "Headers", "check", "is_form_of", "refresh_allowed"]
 
 Text: TypeAlias = str | bytes
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[Text, Text]]
@@ -73,7 +73,28 @@ def check(
         raise CsrfRejected()
 
 
-def refresh_allowed(*, scheme: str, host: Text | None, headers: Headers, trusted_origins: Collection[str]) -> bool:
+def is_form_of(origins: Collection[str], *, method: str, headers: Headers) -> bool:
+    """Whether a page of one of these origins has sent the browser here by a form, as identity providers do.
+
+    The browser goes to the answer (OAuth 2.0 Form Post Response Mode, SAML's HTTP POST binding); a script's fetch, with
+    which a page would act behind the user's back, is none. Without ``Sec-Fetch-Mode`` (old browsers, plain http) the
+    origin decides alone. ``null`` is the origin of any page that wishes so, and counts only where it is named.
+
+    Args:
+        origins: As browsers write them, or ``null``.
+        method: The request's method, upper case; empty for a WebSocket.
+        headers: All headers, as a mapping or as pairs; names in any case.
+    """
+    if method != "POST" or not origins:
+        return False
+    found = _browser_headers(headers)
+    named = found["origin"]
+    return len(named) == 1 and named[0] in origins and found["sec-fetch-mode"] in ([], ["navigate"])
+
+
+def refresh_allowed(
+    *, scheme: str, host: Text | None, headers: Headers, trusted_origins: Collection[str], embedded: bool = False
+) -> bool:
     """Whether a request may renew the tokens by the way: never for an image, frame or fetch of another site.
 
     Such a request may lack the newer cookies or lose the answer's, and another site would decide when tokens
@@ -84,6 +105,8 @@ def refresh_allowed(*, scheme: str, host: Text | None, headers: Headers, trusted
         host: The ``Host`` header, with the port if there is one.
         headers: All headers, as a mapping or as pairs; names in any case.
         trusted_origins: Other origins that may send requests.
+        embedded: Whether the cookies are partitioned, so that a frame in another site's page has its own, and keeps
+            what its answer sets: then its navigation may as well.
     """
     found = _browser_headers(headers)
     sites, origins = found["sec-fetch-site"], found["origin"]
@@ -94,7 +117,8 @@ def refresh_allowed(*, scheme: str, host: Text | None, headers: Headers, trusted
         return not origins or _is_own(origins, scheme, host)
     if sites in (*_OWN_SITES, ["same-site"]):
         return True
-    return found["sec-fetch-mode"] == ["navigate"] and found["sec-fetch-dest"] == ["document"]
+    goes_to = (["document"], ["iframe"]) if embedded else (["document"],)
+    return found["sec-fetch-mode"] == ["navigate"] and found["sec-fetch-dest"] in goes_to
 
 
 def _browser_headers(headers: Headers) -> dict[str, list[str]]:

@@ -23,11 +23,13 @@ class Settings(Protocol):
     revocation_max_staleness: timedelta
     access_token_path: str
     cookie_secure: bool
+    cookie_partitioned: bool
     cookie_domain: str | None
     cookie_prefix: str | None
     older_cookie_domains: tuple[str | None, ...]
     older_cookie_prefixes: tuple[str | None, ...]
     older_cookie_paths: tuple[str, ...]
+    older_cookie_partitioned: bool | None
 
     @property
     def database_url_text(self) -> str: ...
@@ -96,6 +98,16 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
         '"none" needs cookie_secure: browsers drop such a cookie otherwise',
     ),
     (
+        ("cookie_partitioned", "cookie_samesite"),
+        lambda s: s.cookie_partitioned and s.cookie_samesite != "none",
+        'needs cookie_samesite "none": browsers send no others to pages that another site embeds',
+    ),
+    (
+        ("cookie_partitioned", "cookie_secure"),
+        lambda s: s.cookie_partitioned and not s.cookie_secure,
+        "needs cookie_secure: browsers drop such a cookie otherwise",
+    ),
+    (
         ("cookie_prefix", "cookie_secure"),
         lambda s: not s.cookie_secure and begins_with(s.cookie_prefix, SECURE_PREFIXES),
         "needs cookie_secure: browsers drop a cookie of that name otherwise",
@@ -134,5 +146,15 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
         ("older_cookie_paths", "access_token_path", "refresh", "refresh_path"),
         lambda s: any(path == s.access_token_path == s.refresh_cookie_path for path in s.older_cookie_paths),
         "must not name the present path of both cookies",
+    ),
+    (
+        ("older_cookie_partitioned", "cookie_partitioned"),
+        lambda s: s.older_cookie_partitioned is s.cookie_partitioned,
+        "must not be the present cookie_partitioned; leave it out where that has never been another",
+    ),
+    (
+        ("older_cookie_partitioned", "cookie_secure"),
+        lambda s: bool(s.older_cookie_partitioned) and not s.cookie_secure,
+        "needs cookie_secure: without it browsers do not let go of such cookies",
     ),
 )

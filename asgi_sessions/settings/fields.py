@@ -6,12 +6,10 @@ Every error says what would be right and never repeats the value, which may be a
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from ipaddress import AddressValueError, IPv6Address
 from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, SecretStr
 
-from asgi_sessions.protocol.origin import split_origin
 from asgi_sessions.settings.channel_url import read_channel_url
 from asgi_sessions.settings.cookie_values import (
     read_domain,
@@ -22,11 +20,11 @@ from asgi_sessions.settings.cookie_values import (
     read_prefix,
 )
 from asgi_sessions.settings.database_url import read_database_url
+from asgi_sessions.settings.origins import read_origin
 from asgi_sessions.settings.secret_key import read_secrets
 from asgi_sessions.settings.values import optional, read_list, read_switch, whole_number
 
 _LONGEST_TABLE_PREFIX = 40  # PostgreSQL cuts names at 63 characters, and index names add to ours
-_LONGEST_HOST = 253  # RFC 1035, section 2.3.4
 
 
 def _close_code(value: object) -> int:
@@ -38,23 +36,6 @@ def _close_code(value: object) -> int:
         return whole_number(3000, 4999)(value)
     except ValueError:
         raise ValueError("must be 1008 or a whole number, from 3000 to 4999") from None
-
-
-def _origin(value: object) -> str:
-    found = split_origin(value.strip().lower()) if isinstance(value, str) else None
-    wanted = (
-        'each must be an exact origin such as "https://app.example.com" or "http://localhost:3000": '
-        "http or https, no path (not even a slash), no wildcard, international names as xn--"
-    )
-    if found is None or len(found.host) > _LONGEST_HOST or found.port == "" or not 0 < found.number < 65_536:
-        raise ValueError(wanted)
-    host = found.host
-    if host.startswith("["):
-        try:
-            host = f"[{IPv6Address(host[1:-1]).compressed}]"  # as browsers write it
-        except AddressValueError:
-            raise ValueError(wanted) from None
-    return f"{found.scheme}://{host}" if found.has_default_port else f"{found.scheme}://{host}:{found.number}"
 
 
 def _table_prefix(value: object) -> str:
@@ -91,11 +72,12 @@ OlderPrefixes: TypeAlias = Annotated[
     tuple[str | None, ...], BeforeValidator(lambda value: read_list(value, read_older_prefix))
 ]
 OlderPaths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: read_list(value, read_older_path))]
-Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: read_list(value, _origin))]
+Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: read_list(value, read_origin))]
 CookiePrefix: TypeAlias = Annotated[str | None, BeforeValidator(read_prefix)]
 TablePrefix: TypeAlias = Annotated[str, BeforeValidator(_table_prefix)]
 Audience: TypeAlias = Annotated[str | None, optional(_audience)]
 Switch: TypeAlias = Annotated[bool, BeforeValidator(read_switch)]
+OptionalSwitch: TypeAlias = Annotated[bool | None, optional(read_switch)]
 StatusCode: TypeAlias = Annotated[int, BeforeValidator(whole_number(400, 499))]
 CloseCode: TypeAlias = Annotated[int, BeforeValidator(_close_code)]
 OptionalCount: TypeAlias = Annotated[int | None, optional(whole_number(1))]

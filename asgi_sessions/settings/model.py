@@ -1,4 +1,7 @@
-"""``SessionSettings``: every setting, its default and how it is read."""
+"""``SessionSettings``: every setting, its default and how it is read.
+
+The file is longer than others, because each setting has its description here.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -131,6 +134,9 @@ class SessionSettings(BaseSettings):
     """Whether cookies travel over https only. Turn it off only for development over plain http."""
     cookie_samesite: Annotated[choices.SameSite, values.one_of(choices.SameSite)] = "lax"
     """The cookies' SameSite attribute. ``none`` needs ``cookie_secure``."""
+    cookie_partitioned: fields.Switch = False
+    """Whether the cookies are ``Partitioned``, for pages that other sites embed (CHIPS): browsers keep a jar for each
+    of these sites. Needs ``cookie_samesite="none"``."""
     cookie_domain: fields.Domain = None
     """Shares the cookies with all subdomains of this domain; None keeps them with the one host."""
     cookie_prefix: fields.CookiePrefix = None
@@ -145,11 +151,14 @@ class SessionSettings(BaseSettings):
     older_cookie_paths: fields.OlderPaths = ()
     """Earlier paths of the cookies: values of ``access_token_path`` and ``refresh_path``, and ``/`` if ``refresh`` was
     ``inline``."""
+    older_cookie_partitioned: fields.OptionalSwitch = None
+    """The earlier value of ``cookie_partitioned``; None where it has always been the present one."""
 
     csrf: Annotated[choices.Csrf, values.one_of(choices.Csrf)] = "fetch-metadata"
     """How requests of other sites' pages are recognised: by Fetch Metadata and Origin, a token, both, or not at all."""
     trusted_origins: fields.Origins = ()
-    """Other origins that may make requests with the session: ``scheme://host[:port]``, no wildcards."""
+    """Other origins that may make requests with the session: ``scheme://host[:port]``, no wildcards; also those of
+    applications with a scheme of their own (``capacitor://localhost``)."""
     require_origin: fields.Switch = False
     """Whether to refuse unsafe requests that name no origin at all. Scripts send such requests, browsers do not."""
     token_transport: Annotated[choices.TokenTransport, values.one_of(choices.TokenTransport)] = "cookie"

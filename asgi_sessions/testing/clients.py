@@ -235,7 +235,8 @@ class _Login(Generic[UserT]):
         jar = self._client.cookies.jar
         asked = UrllibRequest(str(self._request("POST").url))  # noqa: S310 - for the jar's eyes, never opened
         jar.extract_cookies(_SetCookies(set_cookies), asked)
-        name = set_cookies[0].partition("=")[0]
+        # Those of earlier settings are cleared first.
+        name = next(cookie for cookie in set_cookies if "; Max-Age=0;" not in cookie).partition("=")[0]
         sent = cast("str", self._request("GET").headers.get("cookie", ""))
         if not any(cookie.strip().startswith(f"{name}=") for cookie in sent.split(";")):
             raise ConfigurationError(

@@ -161,11 +161,10 @@ def test_two_sessions_in_one_jar_clear_the_older_domains_and_nothing_else(
 ) -> None:
     client = open_client(application(new_manager(clock, **OLDER)))
     name = "__Secure-sAccessToken"
-    texts = [
-        client.post("/login", headers={"cookie": "none=1"}).headers.get_list("set-cookie")[0].partition(";")[0]
-        for _ in range(2)
-    ]
-    assert all(text.startswith(name) for text in texts)
+    answers = [client.post("/login", headers={"cookie": "none=1"}).headers.get_list("set-cookie") for _ in range(2)]
+    set_ones = [cookie.partition(";")[0] for answer in answers for cookie in answer if "Max-Age=0" not in cookie]
+    texts = [text for text in set_ones if text.startswith(name)]
+    assert len(texts) == 2
     response = client.get("/me", headers={"cookie": "; ".join(texts)})
     assert response.status_code == 401
     assert domains_cleared(response) == {"example"}  # of the host alone is __Host-, which did not come

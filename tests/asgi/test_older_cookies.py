@@ -19,6 +19,7 @@ from tests.clocks import MovableClock
 HOST = "https://app.shop.example"
 DOMAIN = {"cookie_domain": "shop.example"}
 ENDPOINT: dict[str, Any] = {"refresh": "endpoint"}
+PARTITIONED: dict[str, Any] = {"cookie_samesite": "none", "cookie_partitioned": True}
 REFRESH_PATH = "/auth/session/refresh"
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "shared with subdomains": ({}, DOMAIN | {"older_cookie_domains": "host-only"}),
@@ -45,6 +46,15 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "from the endpoint, no prefix": (
         ENDPOINT | {"cookie_prefix": "none"},
         {"cookie_prefix": "none", "older_cookie_paths": REFRESH_PATH},
+    ),
+    "to partitioned": (
+        {"cookie_samesite": "none"},
+        PARTITIONED | {"older_cookie_partitioned": False},
+    ),
+    "from partitioned": (PARTITIONED, {"older_cookie_partitioned": True}),
+    "to partitioned, with a domain": (
+        DOMAIN,
+        DOMAIN | PARTITIONED | {"older_cookie_partitioned": False},
     ),
     "supertokens": (
         {"client_protocol": "supertokens"},
@@ -126,6 +136,21 @@ def test_the_next_refresh_moves_all_cookies_over(changed: Deployment, clock: Mov
     clock.advance(LIFETIME)
     assert changed.new.post(REFRESH_PATH).status_code == 200
     assert changed.new.get("/a/me").status_code == 200
+
+
+@pytest.mark.parametrize("way", ["refresh", "login"])
+def test_what_is_cleared_comes_before_what_is_set(
+    way: str, deploy: Callable[..., Deployment], clock: MovableClock
+) -> None:
+    # To a browser that does not know Partitioned both are one cookie, and the last header counts.
+    changed = deploy({"cookie_samesite": "none"}, PARTITIONED | {"older_cookie_partitioned": False})
+    changed.old.post("/a/login")
+    clock.advance(LIFETIME)
+    answer = changed.new.get("/a/me") if way == "refresh" else changed.new.post("/a/login")
+    assert answer.status_code == 200
+    cookies = answer.headers.get_list("set-cookie")
+    assert ["Max-Age=0" in cookie for cookie in cookies] == [True, True, False, False]
+    assert ["Partitioned" in cookie for cookie in cookies] == [False, False, True, True]
 
 
 def test_a_page_is_refreshed_inline_or_told_where_to_ask(

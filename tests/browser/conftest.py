@@ -1,6 +1,6 @@
 """Chromium without a window, by Selenium: each browser a new profile, all of them one running example."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
@@ -33,11 +33,12 @@ def new_browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """Opens browsers, each with a profile of its own."""
     browsers: list[Chrome] = []
 
-    def start(*flags: str) -> Chrome:
+    def start(*flags: str, preferences: Mapping[str, object] | None = None) -> Chrome:
         options = ChromeOptions()
         options.binary_location = chromium
         for flag in (*FLAGS, *flags, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
             options.add_argument(flag)
+        options.add_experimental_option("prefs", dict(preferences or {}))
         browsers.append(Chrome(options=options, service=ChromeService(find_program("chromedriver"))))
         return browsers[-1]
 

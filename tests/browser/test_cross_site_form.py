@@ -1,8 +1,6 @@
 """Another site's page posts a form to ours, or links to it: the user stays logged in (real cookie rules)."""
 
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from asgi_sessions import SessionSettings
 from asgi_sessions.testing import MovableClock
+from tests.browser.another_site import AnotherSite
 from tests.patience import PATIENCE
 from tests.reference.http_app import Server
 from tests.reference.profiles import REFERENCE
@@ -24,32 +23,8 @@ fetch("/login", {method: "POST", headers: {"Content-Type": "application/json"}, 
 """
 
 
-class _EvilSite:
-    """Pages of another site: a form that posts itself to an address, and a link to it."""
-
-    def __init__(self, target: str) -> None:
-        page = f"""<!DOCTYPE html><title>evil</title><a id=link href="{target}">here</a>
-            <form id=form method=post action="{target}"></form>""".encode()
-
-        class Page(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html")
-                self.end_headers()
-                self.wfile.write(page)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
+PAGE = """<!DOCTYPE html><title>evil</title><a id=link href="{target}">here</a>
+    <form id=form method=post action="{target}"></form>"""
 CASES: dict[str, dict[str, Any]] = {
     "reference, lax": {**REFERENCE.values},
     "reference, strict": {**REFERENCE.values, "cookie_samesite": "strict"},
@@ -78,10 +53,9 @@ def test_another_sites_page_leaves_the_jar_as_it_was(shop: Server, new_browser: 
     assert browser.execute_async_script(LOG_IN) == 200
     before = jar(browser)
     assert len(before) >= 2
-    evil = _EvilSite(f"{ours}/me")
-    try:
+    with AnotherSite({"/": PAGE.format(target=f"{ours}/me")}) as evil:
         for way in ("form", "link"):
-            browser.get(evil.url)
+            browser.get(evil.address("127.0.0.1"))
             if way == "form":
                 browser.execute_script("document.getElementById('form').submit()")
             else:
@@ -91,5 +65,3 @@ def test_another_sites_page_leaves_the_jar_as_it_was(shop: Server, new_browser: 
             expected = "try_refresh_token" if came else "unauthorised"  # a link sends no anti-csrf header
             assert expected in browser.find_element(By.TAG_NAME, "body").text
             assert jar(browser) == before
-    finally:
-        evil.close()

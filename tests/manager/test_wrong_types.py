@@ -58,7 +58,13 @@ def but_none(values: list[Any]) -> list[Any]:
 
 # name -> the arguments that are right; argument -> what is wrong for it
 METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
-    "create_new_session": ({"connection": None, "user_id": "alice"}, {"connection": CONNECTIONS}),
+    "create_new_session": (
+        {"connection": None, "user_id": "alice"},
+        {
+            "connection": CONNECTIONS,
+            "allow_origin": [0, True, 1.5, b"https://a.example", [None], [b""], object(), A_SESSION],
+        },
+    ),
     "get_session": ({}, {"connection": CONNECTIONS}),
     "refresh_session": ({}, {"connection": CONNECTIONS}),
     "revoke_session_using_session_handle": (

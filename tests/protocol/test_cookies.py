@@ -164,6 +164,7 @@ def test_values_with_other_characters_are_refused(value: str) -> None:
         {"domain": "a..b"},
         {"samesite": "Lax; x"},
         {"samesite": "none", "secure": False},
+        {"partitioned": True, "secure": False},
         {"name": "__Host-a", "path": "/x"},
         {"name": "__Host-a", "domain": "example.com"},
         {"name": "__host-a", "secure": False},

@@ -170,6 +170,23 @@ def test_a_trusted_origin_is_trusted_exactly(origin: str) -> None:
     assert not passes({"Origin": origin})
 
 
+@pytest.mark.parametrize("websocket", [False, True])
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "cross-site"}])
+def test_an_application_with_a_scheme_of_its_own_is_trusted_exactly(headers: dict[str, str], websocket: bool) -> None:
+    trusted = ["capacitor://localhost", "app://."]
+    for origin in trusted:
+        assert passes({**headers, "Origin": origin}, trusted_origins=trusted, websocket=websocket)
+    for origin in (
+        "capacitor://localhost:80",
+        "capacitor://localhost.",
+        "http://localhost",
+        "app://",
+        "app://x",
+        "x://.",
+    ):
+        assert not passes({**headers, "Origin": origin}, trusted_origins=trusted, websocket=websocket)
+
+
 def test_null_is_not_even_trusted_by_a_list_that_names_it() -> None:
     assert not passes({"Origin": "null"}, trusted_origins=["null"])
 
@@ -191,6 +208,28 @@ def test_headers_of_every_form_are_read(headers: Any) -> None:
     assert not passes(headers)
 
 
+FORM = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "expected"),
+    [
+        ("POST", {**FORM, "Origin": TRUSTED}, True),
+        ("POST", {**FORM, "Sec-Fetch-Dest": "iframe", "Origin": TRUSTED}, True),
+        ("POST", {"Origin": TRUSTED}, True),
+        ("POST", {**FORM, "Origin": "null"}, False),
+        ("POST", {**FORM, "Origin": OTHER}, False),
+        ("POST", FORM, False),
+        ("POST", {**FORM, "Sec-Fetch-Mode": "cors", "Origin": TRUSTED}, False),
+        ("GET", {**FORM, "Origin": TRUSTED}, False),
+        ("", {"Origin": TRUSTED}, False),
+    ],
+)
+def test_a_form_comes_from_a_page_of_a_named_origin(method: str, headers: dict[str, str], expected: bool) -> None:
+    assert csrf.is_form_of([TRUSTED], method=method, headers=headers) is expected
+    assert not csrf.is_form_of([], method=method, headers=headers)
+
+
 anything = st.text(st.characters()) | st.binary()
 names = st.sampled_from(["origin", b"Origin", "sec-fetch-site", b"SEC-FETCH-SITE", "sec-fetch-mode"]) | anything
 garbage = st.lists(st.tuples(names, st.sampled_from([OWN, b"none", "cross-site", b"navigate"]) | anything))
@@ -203,6 +242,7 @@ def test_garbage_passes_or_is_refused_and_nothing_else(
     passes(headers, method, scheme=scheme, host=host, websocket=websocket)
     allowed = csrf.refresh_allowed(scheme=scheme, host=host, headers=headers, trusted_origins=[])
     assert isinstance(allowed, bool)
+    assert isinstance(csrf.is_form_of([TRUSTED, "null"], method=method, headers=headers), bool)
 
 
 NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -214,20 +254,22 @@ FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 @pytest.mark.parametrize("kind", [NAVIGATION, FRAME, IMAGE, FETCH, {}])
 @pytest.mark.parametrize("sites", SITES)
 @pytest.mark.parametrize("origins", ORIGINS)
+@pytest.mark.parametrize("embedded", [False, True])
 def test_the_whole_table_of_inline_refresh(
-    kind: dict[str, str], sites: tuple[str, ...], origins: tuple[str, ...]
+    kind: dict[str, str], sites: tuple[str, ...], origins: tuple[str, ...], embedded: bool
 ) -> None:
     if origins == (TRUSTED,) or sites in (("same-origin",), ("none",), ("same-site",)):
         expected = True
     elif sites == ():
         expected = origins in ((), (OWN,))
     else:
-        expected = kind is NAVIGATION
+        expected = kind is NAVIGATION or (embedded and kind is FRAME)
     allowed = csrf.refresh_allowed(
         scheme="https",
         host="shop.example",
         headers=[*kind.items(), *pairs(sites, origins)],
         trusted_origins=[TRUSTED],
+        embedded=embedded,
     )
     assert allowed is expected
 

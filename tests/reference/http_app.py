@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import uvicorn
@@ -104,10 +105,21 @@ class Server:
         url: Its address.
     """
 
-    def __init__(self, settings: SessionSettings, clock: MovableClock, *, cors: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        clock: MovableClock,
+        *,
+        cors: str | None = None,
+        more: Callable[[FastAPI, SessionManager], None] | None = None,
+    ) -> None:
+        """Serve `build_app`, to which a function may add routes."""
         self.settings = settings
         self.clock = clock
-        app = build_app(SessionManager(settings, clock=clock), cors=cors)
+        manager = SessionManager(settings, clock=clock)
+        app = build_app(manager, cors=cors)
+        if more is not None:
+            more(app, manager)
         config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="on", ws="none", log_config=None)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

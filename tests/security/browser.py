@@ -171,9 +171,12 @@ class Browser:
         }
 
     def _keep(self, answer: Answer) -> None:
-        self.cookies |= answer.set_values
-        for name in answer.cleared:
-            self.cookies.pop(name, None)
+        for cookie in answer.set_cookies:  # in their order, as browsers do
+            name, _, value = cookie.partition(";")[0].partition("=")
+            if value:
+                self.cookies[name] = value
+            elif "; Max-Age=0;" in cookie:
+                self.cookies.pop(name, None)
 
 
 async def call(app: ASGIApp, scope: MutableMapping[str, Any], messages: Sequence[dict[str, Any]]) -> Answer:

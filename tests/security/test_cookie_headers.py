@@ -43,6 +43,16 @@ GOLDEN: list[tuple[dict[str, Any], str, str]] = [
         f"__Host-sRefreshToken=…; Path=/; {UNTIL}; HttpOnly; Secure; SameSite=None",
     ),
     (
+        {"cookie_samesite": "none", "cookie_partitioned": True},
+        f"__Host-sAccessToken=…; Path=/; {UNTIL}; HttpOnly; Secure; SameSite=None; Partitioned",
+        f"__Host-sRefreshToken=…; Path=/; {UNTIL}; HttpOnly; Secure; SameSite=None; Partitioned",
+    ),
+    (
+        {"cookie_samesite": "none", "cookie_partitioned": True, "cookie_domain": "shop.example"},
+        f"__Secure-sAccessToken=…; Domain=shop.example; Path=/; {UNTIL}; HttpOnly; Secure; SameSite=None; Partitioned",
+        f"__Secure-sRefreshToken=…; Domain=shop.example; Path=/; {UNTIL}; HttpOnly; Secure; SameSite=None; Partitioned",
+    ),
+    (
         {"refresh": "endpoint"},
         f"__Host-sAccessToken=…; Path=/; {UNTIL}; HttpOnly; Secure; SameSite=Lax",
         f"__Secure-sRefreshToken=…; Path=/auth/session/refresh; {UNTIL}; HttpOnly; Secure; SameSite=Lax",

@@ -336,6 +336,32 @@ async def test_3_5_rule_6_a_link_that_the_user_has_followed_does_refresh(shop: S
     assert set((await browser.get("/me", headers)).set_values) == {ACCESS, REFRESH}
 
 
+PARTITIONED = {"cookie_samesite": "none", "cookie_partitioned": True}
+
+
+@pytest.mark.parametrize(
+    ("settings", "refreshes"),
+    [
+        ({"cookie_samesite": "none"}, False),
+        (PARTITIONED, True),
+        # The cookies of before are those of the whole browser, which another site's frame must not move to its jar.
+        (PARTITIONED | {"older_cookie_partitioned": False}, False),
+    ],
+)
+async def test_3_5_rule_6_a_frame_refreshes_only_where_it_has_cookies_of_its_own(
+    settings: dict[str, Any], refreshes: bool, opening: OpenShop
+) -> None:
+    async with opening(**settings) as shop:
+        browser = await shop.login()
+        shop.clock.forward(minutes=6)
+        cross = ("sec-fetch-site", "cross-site")
+        for mode, dest in (("no-cors", "image"), ("cors", "empty"), ("navigate", "object"), ("cors", "iframe")):
+            answer = await browser.get("/me", [cross, ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)])
+            assert (answer.code, answer.set_cookies) == ("try_refresh_token", [])
+        answer = await browser.get("/me", [cross, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")])
+        assert set(answer.set_values) == ({ACCESS, REFRESH} if refreshes else set())
+
+
 async def test_3_5_rule_6_a_refusal_clears_nothing_whatever_state_the_session_is_in(shop: Shop) -> None:
     states = {}
     states["fresh"] = await shop.login()

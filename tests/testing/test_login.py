@@ -100,6 +100,12 @@ def test_logging_out_through_the_application_empties_the_jar(app: FastAPI) -> No
         assert client.get("/me").status_code == 401
 
 
+def test_cookies_of_earlier_settings_are_no_hindrance(new_manager: NewManager) -> None:
+    with TestClient(application(new_manager(older_cookie_prefixes="none", older_cookie_paths="/earlier"))) as client:
+        login(client, "42")
+        assert client.get("/me").status_code == 200
+
+
 def test_a_second_login_ends_the_session_before(app: FastAPI, sessions: SessionManager) -> None:
     with TestClient(app) as client:
         first = login(client, "42")

@@ -1,0 +1,110 @@
+"""An identity provider's page posts the user back to us (form_post, SAML): real origins, real cookie rules."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+from starlette.responses import Response
+
+from asgi_sessions import SessionManager, SessionSettings
+from asgi_sessions.testing import MovableClock
+from tests.browser.another_site import AnotherSite
+from tests.patience import PATIENCE
+from tests.reference.http_app import Server
+
+OURS, PROVIDER, EVIL = "shop.localhost", "provider.localhost", "evil.localhost"
+STATE = "__Host-login-state"
+FORM = """<!DOCTYPE html><title>provider</title>
+    <form id=form method=post action="{target}"><input name=state value="{state}"><input name=user value=bob></form>"""
+FETCH = """
+const done = arguments[arguments.length - 1];
+fetch(arguments[0], {method: "POST", mode: "no-cors", credentials: "include", body: new URLSearchParams("user=bob")})
+  .then(() => done("answered"), () => done("failed"));
+"""
+LOG_IN = """
+const done = arguments[arguments.length - 1];
+fetch("/login", {method: "POST", headers: {"Content-Type": "application/json"}, body: '{"user_id": "alice"}'})
+  .then(answer => done(answer.status));
+"""
+
+
+def callbacks(origins: dict[str, str]) -> Callable[[FastAPI, SessionManager], None]:
+    """The routes of a login by form; which origin they name is known only when the provider has its port."""
+
+    def add(app: FastAPI, sessions: SessionManager) -> None:
+        @app.get("/start")
+        async def start() -> Response:
+            answer = Response("")
+            answer.set_cookie(STATE, "s3cret", max_age=600, secure=True, httponly=True, samesite="none")
+            return answer
+
+        @app.post("/callback")
+        async def callback(request: Request) -> Response:
+            form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+            came = request.cookies.get(STATE) == form.get("state")
+            await sessions.create_new_session(request, form["user"], allow_origin=origins["allowed"])
+            return RedirectResponse(f"/me?state={came}", 303)
+
+    return add
+
+
+@pytest.fixture
+def origins() -> dict[str, str]:
+    return {}
+
+
+@pytest.fixture(params=["lax", "strict"])
+def shop(request: pytest.FixtureRequest, origins: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    address = f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}"
+    settings = SessionSettings(database_url=address, cookie_samesite=request.param)
+    server = Server(settings, MovableClock(), more=callbacks(origins))
+    yield server
+    server.close()
+
+
+def submitted(browser: Chrome, page: str) -> str:
+    """What the browser shows after the form of a page was sent."""
+    browser.get(page)
+    browser.execute_script("document.getElementById('form').submit()")
+    WebDriverWait(browser, PATIENCE).until(lambda driver: urlsplit(driver.current_url).hostname == OURS)
+    return str(browser.find_element(By.TAG_NAME, "body").text)
+
+
+@pytest.mark.parametrize("policy", ["strict-origin-when-cross-origin", "no-referrer"])
+def test_the_form_of_the_named_origin_logs_in_and_no_other_sites_does(
+    policy: str, shop: Server, origins: dict[str, str], new_browser: Callable[..., Chrome]
+) -> None:
+    ours = shop.url.replace("127.0.0.1", OURS)
+    browser = new_browser()
+    browser.get(f"{ours}/start")
+    assert browser.execute_async_script(LOG_IN) == 200
+    form = FORM.format(target=f"{ours}/callback", state="s3cret")
+    with AnotherSite({"/": form}, {"Referrer-Policy": policy}) as site:
+        origins["allowed"] = site.address(PROVIDER, "")
+        # Another site's form, and a script of the very provider: refused, and alice is still logged in.
+        assert "csrf_rejected" in submitted(browser, site.address(EVIL))
+        browser.get(site.address(PROVIDER))
+        assert browser.execute_async_script(FETCH, f"{ours}/callback") == "answered"
+        browser.get(f"{ours}/me")
+        assert '"user_id":"alice"' in browser.find_element(By.TAG_NAME, "body").text
+        # The provider's form. Where its pages tell no referrer, their origin is null and has to be named so.
+        if policy == "no-referrer":
+            assert "csrf_rejected" in submitted(browser, site.address(PROVIDER))
+            origins["allowed"] = "null"
+        shown = submitted(browser, site.address(PROVIDER))
+        assert browser.current_url.endswith("state=True")  # a cookie with SameSite=None came, ours did not
+        if shop.settings.cookie_samesite == "strict":
+            assert "unauthorised" in shown  # the redirect belongs to what another site began: no Strict cookies
+            browser.get(f"{ours}/me")
+            shown = browser.find_element(By.TAG_NAME, "body").text
+        assert '"user_id":"bob"' in shown
+        assert {cookie["name"] for cookie in browser.get_cookies()} == {
+            *("__Host-sAccessToken", "__Host-sRefreshToken"),
+            STATE,
+        }
