@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from asgi_sessions.manager.audit import Event, SessionEvent, record
 from asgi_sessions.manager.hook_lane import HookLane
 
-__all__ = ["Events", "Hook", "HookT"]
+__all__ = ["Events", "Hook", "HookT", "is_async"]
 
 SETTLE_SECONDS = 5.0
 """For so long a stop waits for hooks that are still at work."""
@@ -23,6 +23,11 @@ _log = logging.getLogger(__name__)
 
 Hook: TypeAlias = Callable[[SessionEvent], Awaitable[None]]
 HookT = TypeVar("HookT", bound=Hook)
+
+
+def is_async(function: Any) -> bool:
+    """Whether what a function, or an object that can be called, returns has to be awaited."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 class Events:
@@ -40,7 +45,7 @@ class Events:
         Raises:
             TypeError: It is no async function.
         """
-        if not (inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__)):
+        if not is_async(hook):
             raise TypeError(f'a hook of {event.value} must be async: define it with "async def"')
         self._hooks.setdefault(event, []).append(hook)
         return hook

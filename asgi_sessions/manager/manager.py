@@ -6,8 +6,9 @@ The file is longer than others because it holds the public docstrings.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal, TypeVar, overload
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
@@ -206,6 +207,38 @@ class SessionManager(StartedOnLoops):
             StoreUnavailable: Some sessions may have ended all the same, and stay ended: call again for the rest.
         """
         return await self.lifecycle.revoker.revoke_many(arguments.handles(session_handles, "session_handles"))
+
+    async def revoke_sessions(
+        self,
+        *,
+        before: datetime | None = None,
+        except_handle: str | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """End everybody's sessions: after a breach, or a mistake that let the wrong people in. Touches no cookie.
+
+        What stands when the call begins is over when it returns. About two thousand sessions end at a time, and other
+        workers refuse them within a second of that. Whoever logs in meanwhile may have to do so once more.
+
+        Args:
+            before: Only sessions that began before this, by the clock of the worker that began them; aware.
+            except_handle: A session to keep, such as the caller's own.
+            progress: Called after each part with how many sessions have ended so far; must not block. What it raises
+                ends the call.
+
+        Returns:
+            How many sessions were ended.
+
+        Raises:
+            TypeError, ValueError: An argument of another type, a naive `before`, or `except_handle` is no session
+                handle. Nothing was ended.
+            StoreUnavailable: Some may have ended all the same, and stay ended: call again for the rest.
+        """
+        return await self.lifecycle.revoker.revoke_everybody(
+            begun_before=arguments.moment_or_none(before, "before"),
+            except_handle=arguments.text_or_none(except_handle, "except_handle"),
+            progress=arguments.plain_function_or_none(progress, "progress"),
+        )
 
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
         """Return the handles of a user's live sessions; `1` and `"1"` are different users."""

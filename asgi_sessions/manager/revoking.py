@@ -1,7 +1,7 @@
 """Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.audit import Event
@@ -15,6 +15,11 @@ from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, REVOKE_BATCH, SessionRepository, SessionRow
 
 LOGOUT_ALL = "logout_all"
+LOGOUT_EVERYBODY = "logout_everybody"
+"""The reasons in the tombstones of all of a user's sessions, and of everybody's."""
+
+Progress: TypeAlias = Callable[[int], object]
+"""Told how many sessions have ended so far."""
 
 
 class Revoker:
@@ -86,8 +91,7 @@ class Revoker:
             ValueError: `except_handle` is no session handle.
             StoreUnavailable: Some of many sessions may have ended.
         """
-        if except_handle is not None and not is_handle(except_handle):
-            raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")
+        _require_handle(except_handle)
         stored = user_id.storable(owner)
         if stored is None:
             return 0
@@ -102,7 +106,49 @@ class Revoker:
             if count:
                 self._announce()
                 self._events.happened(Event.REVOKED, user_id=owner, reason=LOGOUT_ALL, count=count)
-        await self._notify_listeners_of(stored, except_handle)
+        await self._notify_listeners(self._listeners.handles_of(stored), except_handle)
+        return count
+
+    async def revoke_everybody(
+        self, *, begun_before: int | None = None, except_handle: str | None = None, progress: Progress | None = None
+    ) -> int:
+        """End everybody's sessions, part by part; returns how many.
+
+        Args:
+            begun_before: Only those that were created before this, ms. What stands when the call begins is over when
+                it returns, whatever the clocks say, so that without it there is no bound at all.
+            except_handle: A session to keep.
+            progress: Called after each part.
+
+        Raises:
+            ValueError: `except_handle` is no session handle.
+            StoreUnavailable: Some may have ended.
+        """
+        _require_handle(except_handle)
+        count, done = 0, False
+        try:
+            parts = await self._sessions.parts_of_all()
+            for part in range(parts):
+                ended = await self._sessions.revoke_any_part(
+                    LOGOUT_EVERYBODY,
+                    self._ended_before(),
+                    part,
+                    parts,
+                    begun_before=begun_before,
+                    except_handle=except_handle,
+                )
+                count += ended
+                if ended:
+                    self._announce()  # the others need not wait for the last part
+                if progress is not None:
+                    progress(count)
+            done = True
+        finally:  # what has ended stays ended, whatever becomes of the rest
+            if self._feed is not None and (count or done):
+                self._feed.expect_tombstones_of(None)
+            if count:
+                self._events.happened(Event.REVOKED, reason=LOGOUT_EVERYBODY, count=count)
+        await self._notify_listeners(self._listeners.handles(), except_handle)
         return count
 
     async def _all_of(self, owner: bytes, except_handle: str | None) -> AsyncIterator[int]:
@@ -157,9 +203,9 @@ class Revoker:
             return True  # it is not alive, or it would have been ended
         return row is not None and row.revoked_at is not None
 
-    async def _notify_listeners_of(self, owner: bytes, except_handle: str | None) -> None:
-        """Call the listeners of a user's sessions on this worker. Without listeners no statement is sent."""
-        watched = [handle for handle in self._listeners.handles_of(owner) if handle != except_handle]
+    async def _notify_listeners(self, handles: Iterable[str], except_handle: str | None) -> None:
+        """Call the listeners of these sessions on this worker, if they have ended. Without any no statement is sent."""
+        watched = [handle for handle in handles if handle != except_handle]
         for start in range(0, len(watched), LIVING_BATCH):
             batch = watched[start : start + LIVING_BATCH]
             try:
@@ -171,3 +217,8 @@ class Revoker:
     def _ended_before(self) -> int:
         """What has expired before this is over on every worker's clock; the rest another one might still refresh."""
         return self._clock() - self._workers_apart
+
+
+def _require_handle(except_handle: str | None) -> None:
+    if except_handle is not None and not is_handle(except_handle):
+        raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")

@@ -168,6 +168,9 @@ class EndingStatements:
         # MySQL lets a statement read the table that it changes where it has put the outcome aside.
         few = select(number.subquery("counted").c.number).scalar_subquery() <= _integer("few")
         part = end.where(which.of_user, which.not_kept, which.live, s.handle >= bindparam("first"))
+        any_part = end.where(
+            which.not_kept, which.live, s.created_at < _integer("begun_before"), s.handle >= bindparam("first")
+        )
 
         self.revoke = prepared(end.where(which.of_handle, which.live))
         self.revoke_own = prepared(end.where(which.of_handle, which.of_user, which.live))
@@ -176,6 +179,9 @@ class EndingStatements:
         self.revoke_others = prepared(end.where(which.of_user, which.not_kept, which.live, few))
         self.revoke_part = prepared(part.where(s.handle < bindparam("beyond")))
         self.revoke_last_part = prepared(part)
+        self.revoke_any_part = prepared(any_part.where(s.handle < bindparam("beyond")))
+        self.revoke_last_any_part = prepared(any_part)
+        self.handle_in_order = prepared(select(s.handle).order_by(s.handle).limit(1).offset(_integer("place")))
         other = select(s.handle).where(which.of_user, which.not_kept, which.live)
         self.count_of = prepared(number.where(other.exists()))
 

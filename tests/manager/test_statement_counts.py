@@ -120,6 +120,23 @@ async def test_revoking_very_many_is_one_update_more_for_each_so_many(
     assert log.verbs() == ["UPDATE", "SELECT", "UPDATE", "UPDATE", "UPDATE"]
 
 
+async def test_revoking_everybodys_is_one_select_and_one_update_for_each_so_many(
+    running: SessionManager, log: ServerLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        await running.create_new_session_without_request(f"user {number}")
+    log.clear()
+    assert await running.revoke_sessions() == 30
+    assert log.verbs() == ["SELECT", "UPDATE"]
+    monkeypatch.setattr(running.lifecycle._sessions, "at_once", 10)
+    log.clear()
+    assert await running.revoke_sessions() == 0
+    select, *updates = log.verbs()
+    assert select == "SELECT"
+    assert set(updates) == {"UPDATE"}
+    assert 1 < len(updates) < 15, "about three, as far as the first ten handles tell"
+
+
 async def test_session_info_is_one_statement_each(running: SessionManager, issued: Any, log: ServerLog) -> None:
     log.clear()
     await issued.session.update_session_info(1)

@@ -1,5 +1,6 @@
 """An argument of the wrong type is a mistake that is named, never a session that is not found or a check not made."""
 
+import asyncio
 import inspect
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -79,6 +80,14 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
                 [HANDLE, HANDLE.encode()],
                 Wrong(lambda issued: [issued.session], "not Session: give its .session_handle"),
             ]
+        },
+    ),
+    "revoke_sessions": (
+        {},
+        {
+            "before": [*(value for value in ANYTHING if value is not None), A_SESSION, "2026-01-31T12:00:00Z"],
+            "except_handle": but_none(HANDLES),
+            "progress": [*(value for value in ANYTHING if value is not None), asyncio.sleep],
         },
     ),
     "get_all_session_handles_for_user": ({}, {"user_id": USERS}),

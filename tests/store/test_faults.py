@@ -58,6 +58,7 @@ REPEATABLE: dict[str, Callable[[Database], Awaitable[object]]] = {
     "revoke many": lambda db: SessionRepository(db, build_tables()).revoke_many(["h1"], "logout", NOW),
     "revoke all": lambda db: SessionRepository(db, build_tables()).revoke_all(ALICE, "logout", NOW),
     "revoke a part": lambda db: SessionRepository(db, build_tables()).revoke_part(ALICE, "logout", NOW, 0, 1),
+    "revoke any part": lambda db: SessionRepository(db, build_tables()).revoke_any_part("logout", NOW, 0, 1),
     "set info": lambda db: SessionRepository(db, build_tables()).set_info("h1", "1", NOW),
     "list": lambda db: SessionRepository(db, build_tables()).list_of(ALICE, NOW),
     "purge": lambda db: SessionRepository(db, build_tables()).purge(NOW + 20 * HOUR, NOW),
