@@ -6,12 +6,11 @@ Otherwise a token in the wrong wrapping would pass for an expired one, and a han
 from datetime import datetime
 from typing import Any, TypeVar
 
-from asgi_sessions.manager.events import is_async
 from asgi_sessions.manager.records import IssuedToken, SessionRecord
 from asgi_sessions.manager.session import IssuedSession, Session
 from asgi_sessions.protocol.durations import datetime_to_ms
 
-__all__ = ["flag", "handles", "instance", "moment_or_none", "plain_function_or_none", "text", "text_or_none"]
+__all__ = ["flag", "handles", "instance", "moment_or_none", "text", "text_or_none"]
 
 T = TypeVar("T")
 
@@ -57,17 +56,6 @@ def moment_or_none(value: Any, name: str) -> int | None:
         return datetime_to_ms(value)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-
-
-def plain_function_or_none(value: Any, name: str) -> Any:
-    """A function that is called and not awaited; None stays None.
-
-    Raises:
-        TypeError: It is none, or an async one, of which nothing would come.
-    """
-    if value is None or (callable(value) and not is_async(value)):
-        return value
-    raise TypeError(f"{name} must be a plain function, not {'async' if callable(value) else type(value).__name__}")
 
 
 def handles(values: Any, name: str) -> list[str]:

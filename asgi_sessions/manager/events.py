@@ -1,7 +1,6 @@
 """What happened to sessions: one stable event each, for the audit log and for the application's own hooks."""
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from types import MappingProxyType
@@ -9,9 +8,10 @@ from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.manager.audit import Event, SessionEvent, record
+from asgi_sessions.manager.functions import is_async
 from asgi_sessions.manager.hook_lane import HookLane
 
-__all__ = ["Events", "Hook", "HookT", "is_async"]
+__all__ = ["Events", "Hook", "HookT"]
 
 SETTLE_SECONDS = 5.0
 """For so long a stop waits for hooks that are still at work."""
@@ -23,11 +23,6 @@ _log = logging.getLogger(__name__)
 
 Hook: TypeAlias = Callable[[SessionEvent], Awaitable[None]]
 HookT = TypeVar("HookT", bound=Hook)
-
-
-def is_async(function: Any) -> bool:
-    """Whether what a function, or an object that can be called, returns has to be awaited."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 class Events:

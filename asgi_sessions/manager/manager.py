@@ -16,6 +16,7 @@ from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.events import HookT
+from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.records import Device, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import already_rotated
@@ -237,7 +238,7 @@ class SessionManager(StartedOnLoops):
         return await self.lifecycle.revoker.revoke_everybody(
             begun_before=arguments.moment_or_none(before, "before"),
             except_handle=arguments.text_or_none(except_handle, "except_handle"),
-            progress=arguments.plain_function_or_none(progress, "progress"),
+            progress=None if progress is None else plain_function(progress, "progress"),
         )
 
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
@@ -274,8 +275,28 @@ class SessionManager(StartedOnLoops):
         """
         return await self.lifecycle.data.get_info(arguments.text(session_handle, "session_handle"))
 
+    async def change_session_info(self, session_handle: str, change: Callable[[Any], Any]) -> Any:
+        """Replace the server-side data of a session by what a function makes of it. No change of others is lost.
+
+        Args:
+            session_handle: Which one.
+            change: A plain function: given the info, a fresh object, it returns the new one. It is called again where
+                somebody else has changed the info meanwhile, so that it should do nothing else.
+
+        Returns:
+            The new info, as `change` returned it.
+
+        Raises:
+            Unauthorised: The session is gone. No cookie is touched.
+            TypeError, ValueError: An argument of another type, or `change` returned no JSON value, or None (which
+                `update_session_info` stores). Nothing has changed; nor where `change` raises.
+            StoreUnavailable: The change may have been made all the same, or not.
+        """
+        handle = arguments.text(session_handle, "session_handle")
+        return await self.lifecycle.data.change_info(handle, plain_function(change, "change"))
+
     async def update_session_info(self, session_handle: str, info: Any) -> None:
-        """Replace the server-side data of a session.
+        """Replace the server-side data of a session, whatever it is by now; see `change_session_info`.
 
         Raises:
             Unauthorised: The session is gone. No cookie is touched.

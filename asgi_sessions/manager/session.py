@@ -1,5 +1,6 @@
 """`Session`, and `IssuedSession` for applications that carry the tokens to the client themselves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NoReturn, Protocol
@@ -7,6 +8,7 @@ from typing import Any, Generic, NoReturn, Protocol
 from typing_extensions import TypeVar, deprecated
 
 from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.records import IssuedToken, UserIdT
 from asgi_sessions.protocol.access_token import AccessToken
@@ -134,8 +136,30 @@ class Session(Generic[UserIdT, PayloadT]):
         except Unauthorised as error:
             self._refuse(error)
 
+    async def change_session_info(self, change: Callable[[Any], Any]) -> Any:
+        """Replace the server-side data of this session by what a function makes of it. No change of others is lost.
+
+        Args:
+            change: A plain function: given the info, a fresh object, it returns the new one. It is called again where
+                another request has changed the info meanwhile, so that it should do nothing else.
+
+        Returns:
+            The new info, as `change` returned it.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+            TypeError, ValueError: `change` is no plain function, or returned no JSON value, or None (which
+                `update_session_info` stores). Nothing has changed; nor where `change` raises.
+            StoreUnavailable: The change may have been made all the same, or not.
+        """
+        plain_function(change, "change")
+        try:
+            return await self._lifecycle.here().data.change_info(self.session_handle, change)
+        except Unauthorised as error:
+            self._refuse(error)
+
     async def update_session_info(self, info: Any) -> None:
-        """Replace the server-side data of this session.
+        """Replace the server-side data of this session, whatever it is by now; see `change_session_info`.
 
         Args:
             info: Any JSON value.

@@ -89,6 +89,10 @@ class ChangeStatements:
 
         self.insert = prepared(insert(sessions).values({name: bindparam(name) for name in COLUMNS}))
         self.set_info = prepared(changed.values(session_info=bindparam("text")))
+        # The value itself tells whether somebody has replaced it: also a worker of a version that counts no changes.
+        self.swap_info = prepared(
+            changed.where(s.session_info == bindparam("replaced")).values(session_info=bindparam("text"))
+        )
         self.set_payload = prepared(new_payload)
         self.swap_payload = prepared(new_payload.where(s.payload_version == _integer("version")))
         self.touch = prepared(

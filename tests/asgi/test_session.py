@@ -113,6 +113,10 @@ async def write(session: Session) -> None:
     await session.update_session_info(1)
 
 
+async def change_info(session: Session) -> None:
+    await session.change_session_info(lambda info: [info])
+
+
 async def change(session: Session) -> None:
     await session.update_jwt_payload(1)
 
@@ -121,7 +125,9 @@ async def check(session: Session) -> None:
     await session.check()
 
 
-@pytest.mark.parametrize("operation", [read, write, change, check], ids=lambda operation: operation.__name__)
+@pytest.mark.parametrize(
+    "operation", [read, write, change_info, change, check], ids=lambda operation: operation.__name__
+)
 def test_an_operation_that_finds_the_session_gone_clears_the_cookies(
     operation: Any, open_client: OpenClient, clock: MovableClock
 ) -> None:
@@ -149,6 +155,8 @@ def test_the_manager_by_handle_touches_no_cookie_when_the_session_is_gone(
             await sessions.get_session_info(session.session_handle)
         with pytest.raises(Unauthorised):
             await sessions.update_session_info(session.session_handle, 1)
+        with pytest.raises(Unauthorised):
+            await sessions.change_session_info(session.session_handle, lambda info: [info])
         return JSONResponse({})
 
     client = client_with(open_client, sessions, Route("/gone", endpoint))

@@ -145,6 +145,14 @@ async def test_session_info_is_one_statement_each(running: SessionManager, issue
     assert log.verbs() == ["UPDATE", "SELECT", "UPDATE"]
 
 
+async def test_a_change_of_the_session_info_is_two_statements(
+    running: SessionManager, issued: Any, log: ServerLog
+) -> None:
+    log.clear()
+    await issued.session.change_session_info(lambda info: [info])
+    assert log.verbs() == ["SELECT", "UPDATE"]
+
+
 async def test_a_payload_that_somebody_else_has_replaced_takes_two_statements_more(
     running: SessionManager, issued: Any, log: ServerLog
 ) -> None:

@@ -100,6 +100,10 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"session_handle": HANDLE, "info": {}},
         {"session_handle": HANDLES, "info": [object(), b""]},
     ),
+    "change_session_info": (
+        {"session_handle": HANDLE, "change": dict},
+        {"session_handle": HANDLES, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
+    ),
     "purge_expired_sessions": ({}, {"limit": NUMBERS}),
     "on_session_created": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_refreshed": ({}, {"hook": [None, "hook", print, object()]}),

@@ -149,6 +149,7 @@ async def test_16_5_every_call_without_a_request_says_so(without_tables: tuple[S
         manager.list_sessions_for_user("alice"),
         manager.get_session_info("0" * 32),
         manager.update_session_info("0" * 32, {}),
+        manager.change_session_info("0" * 32, lambda info: info),
         manager.purge_expired_sessions(),
     ):
         with pytest.raises(StoreUnavailable):

@@ -125,6 +125,16 @@ async def test_a_promotion_that_was_done_before_the_cut_is_found_by_reading_agai
     assert row.gen == 1
 
 
+async def test_a_change_of_the_info_that_was_done_before_the_cut_is_not_made_twice(
+    sessions: SessionRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sessions.insert(session_row(session_info="1"))
+    cut_after_the_first_statement(monkeypatch)
+    with pytest.raises(StatementInterrupted):
+        await sessions.swap_info("h1", "2", NOW, replaced="1")
+    assert await sessions.get_info("h1", NOW) == "2"
+
+
 def cut_after_the_first_statement(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next statement is done, but its answer does not come back."""
     real = attempt.Attempt._execute

@@ -45,6 +45,7 @@ ONE_STATEMENT: dict[str, tuple[str, Operation]] = {
     "revoke own": ("UPDATE", lambda sessions: sessions.revoke("h1", "logout", NOW, user_id=ALICE)),
     "get info": ("SELECT", lambda sessions: sessions.get_info("h1", NOW)),
     "set info": ("UPDATE", lambda sessions: sessions.set_info("h1", "1", NOW)),
+    "swap info": ("UPDATE", lambda sessions: sessions.swap_info("h1", "1", NOW, replaced="null")),
     "set payload": ("UPDATE", lambda sessions: sessions.set_payload("h1", "1", NOW)),
     "swap payload": ("UPDATE", lambda sessions: sessions.set_payload("h1", "1", NOW, version=0)),
 }
