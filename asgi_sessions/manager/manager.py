@@ -17,10 +17,11 @@ from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.events import HookT
 from asgi_sessions.manager.functions import plain_function
+from asgi_sessions.manager.limit_function import LimitFunctionT
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.records import Device, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.session import IssuedSession, Session
+from asgi_sessions.manager.session import IssuedSession, Session, after_login
 from asgi_sessions.manager.starting import StartedOnLoops
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
@@ -338,6 +339,23 @@ class SessionManager(StartedOnLoops):
         """Call `hook` when this worker has ended a session because its refresh token was stolen."""
         return self._events.add(Event.THEFT, hook)
 
+    def limit_sessions_per_user(self, function: LimitFunctionT) -> LimitFunctionT:
+        """Let `function` say at each login how many sessions its user may have: by plan, role, kind. Also a decorator.
+
+        Its answer replaces ``max_sessions_per_user``. If it raises, takes longer than two seconds or returns no such
+        number, the setting counts, and the log says so. The sessions beyond the limit end before the login returns;
+        `Session.evicted_sessions` lists them. With ``max_sessions_action="reject"`` the login is refused instead.
+
+        Args:
+            function: Async. It gets the user's id, of the type given at login, and the payload of the new session, and
+                returns a whole number from 1, or None for any number of sessions.
+
+        Raises:
+            TypeError: It is no async function.
+            ValueError: There is one already.
+        """
+        return self._limit_by_user.set(function)
+
     # -- without a request: for applications that carry the tokens themselves
 
     async def create_new_session_without_request(
@@ -403,7 +421,7 @@ class SessionManager(StartedOnLoops):
 
     def _issued(self, tokens: TokenSet) -> IssuedSession[Any, Any]:
         return IssuedSession(
-            session=Session(tokens.access, self.lifecycle),
+            session=after_login(Session(tokens.access, self.lifecycle), tokens),
             access_token=tokens.access_token,
             refresh_token=tokens.refresh_token,
             anti_csrf_token=tokens.anti_csrf_token,

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
@@ -14,6 +15,8 @@ from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, REVOKE_BATCH, SessionRepository, SessionRow
 
+EVICTED = "evicted"
+"""The reason in the tombstone of a session that was one too many."""
 LOGOUT_ALL = "logout_all"
 LOGOUT_EVERYBODY = "logout_everybody"
 """The reasons in the tombstones of all of a user's sessions, and of everybody's."""
@@ -63,8 +66,32 @@ class Revoker:
             self._events.happened(Event.REVOKED, session_handle=session_handle, user_id=owner, reason=reason)
         return revoked
 
-    async def revoke_many(self, session_handles: Iterable[Any], *, reason: str = "logout") -> int:
+    async def evict(self, records: Sequence[SessionRecord]) -> Sequence[SessionRecord]:
+        """End a user's sessions that are too many; returns them, or none where they had ended already."""
+        if len(records) > 1:
+            handles = [record.session_handle for record in records]
+            return records if await self.revoke_many(handles, reason=EVICTED, of_one_user=records) else ()
+        for record in records:
+            if not await self._end(record.session_handle, EVICTED):
+                return ()
+            self._events.happened(
+                Event.REVOKED,
+                session_handle=record.session_handle,
+                user_id=record.user_id,
+                reason=EVICTED,
+                device=record.device_label,
+            )
+        return records
+
+    async def revoke_many(
+        self, session_handles: Iterable[Any], *, reason: str = "logout", of_one_user: Sequence[SessionRecord] = ()
+    ) -> int:
         """End several sessions, batch by batch; returns how many of them were still alive.
+
+        Args:
+            session_handles: Which ones.
+            reason: Why.
+            of_one_user: More about them, for those who are told.
 
         Raises:
             StoreUnavailable: The batches before have ended.
@@ -81,7 +108,11 @@ class Revoker:
         finally:  # what has ended stays ended
             if count:
                 self._announce()
-                self._events.happened(Event.REVOKED, reason=reason, count=count, session_handles=over)
+                more: dict[str, Any] = {"session_handles": over}
+                if of_one_user:
+                    more["user_id"] = of_one_user[0].user_id
+                    more["devices"] = [record.device_label for record in of_one_user[: len(over)]]
+                self._events.happened(Event.REVOKED, reason=reason, count=count, **more)
         return count
 
     async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:

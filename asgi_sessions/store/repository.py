@@ -38,10 +38,10 @@ from asgi_sessions.store.ending import REVOKE_BATCH, SessionEnding
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
 from asgi_sessions.store.schema import Tables
-from asgi_sessions.store.session_row import COLUMNS, SessionRow, is_storable
+from asgi_sessions.store.session_row import COLUMNS, ListedSession, SessionRow, is_storable
 from asgi_sessions.store.session_statements import ChangeStatements, ReadStatements, RotationStatements
 
-__all__ = ["LIVING_BATCH", "REVOKE_BATCH", "SessionRepository", "SessionRow"]
+__all__ = ["LIVING_BATCH", "REVOKE_BATCH", "ListedSession", "SessionRepository", "SessionRow"]
 
 LIVING_BATCH = 500
 PAGE = 100
@@ -107,8 +107,8 @@ class SessionRepository(SessionEnding):
             outcome = await self._run(self._read.list_older, values | {"created_at": after[0], "p_after": after[1]})
         return [SessionRow(*row) for row in outcome.rows]
 
-    async def newest_of(self, user_id: bytes, now: int, *, limit: int, by_use: bool = False) -> list[tuple[str, int]]:
-        """Return handles and times of creation of a user's newest live sessions, newest first.
+    async def newest_of(self, user_id: bytes, now: int, *, limit: int, by_use: bool = False) -> list[ListedSession]:
+        """Return what a list shows of a user's newest live sessions, newest first.
 
         Args:
             user_id: The user's id in its stored form.
@@ -118,7 +118,7 @@ class SessionRepository(SessionEnding):
         """
         statement = self._read.last_used_of if by_use else self._read.newest_of
         outcome = await self._run(statement, {"p_user_id": user_id, "now": now, "size": limit})
-        return [(handle, created_at) for handle, created_at in outcome.rows]
+        return [ListedSession(*row) for row in outcome.rows]
 
     async def handles_of(self, user_id: bytes, now: int) -> list[str]:
         """Return the handles of a user's live sessions, newest first."""

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
-from asgi_sessions.store.session_row import COLUMNS, READ_COLUMNS
+from asgi_sessions.store.session_row import COLUMNS, READ_COLUMNS, ListedSession
 from asgi_sessions.store.tombstones import revocation_clock
 
 __all__ = ["ChangeStatements", "EndingStatements", "ReadStatements", "RotationStatements"]
@@ -73,7 +73,7 @@ class ReadStatements:
         self.list_of = prepared(page)
         self.list_older = prepared(page.where(older))
         self.handles_of = prepared(select(s.handle).where(which.of_user, which.live).order_by(*which.newest_first))
-        named = select(s.handle, s.created_at).where(which.of_user, which.live)
+        named = select(*(s[name] for name in ListedSession._fields)).where(which.of_user, which.live)
         self.newest_of = prepared(named.order_by(*which.newest_first).limit(size))
         self.last_used_of = prepared(named.order_by(s.last_active_at.desc(), *which.newest_first).limit(size))
 

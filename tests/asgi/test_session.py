@@ -280,3 +280,24 @@ def test_the_documented_spellings_of_the_dependency_mean_the_same(
     client = open_client(app)
     client.post("/login")
     assert [client.get(path).json() for path in ("/annotated", "/default", "/typed")] == ["alice"] * 3
+
+
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def test_a_login_names_the_devices_that_it_has_logged_out(open_client: OpenClient, clock: MovableClock) -> None:
+    sessions = new_manager(clock, max_sessions_per_user=1)
+
+    async def login(request: Request) -> Response:
+        session = await sessions.create_new_session(request, "alice")
+        ended = [record.device_label for record in session.evicted_sessions]
+        asked_again = await get_session(request)
+        return JSONResponse([ended, len(asked_again.evicted_sessions)])
+
+    client = open_client(application(sessions, Route("/log-in", login, methods=["POST"])))
+    assert client.post("/log-in", headers={"user-agent": FIREFOX}).json() == [[], 0]
+    client.cookies.clear()  # another device
+    clock.advance(1)
+    assert client.post("/log-in").json() == [["Firefox on Windows"], 1]
+    clock.advance(1)
+    assert client.post("/log-in").json() == [[], 0], "the same device: its session was replaced"

@@ -56,6 +56,18 @@ async def test_login_is_one_insert(running: SessionManager, log: ServerLog) -> N
     assert log.verbs() == ["INSERT"]
 
 
+async def test_a_login_whose_limit_a_function_says_is_two_selects_more(running: SessionManager, log: ServerLog) -> None:
+    @running.limit_sessions_per_user
+    async def limit(user_id: Any, jwt_payload: Any) -> int:
+        return 1
+
+    await running.create_new_session_without_request("alice")
+    log.clear()
+    ended = (await running.create_new_session_without_request("alice")).session.evicted_sessions
+    assert log.verbs() == ["SELECT", "UPDATE", "INSERT", "SELECT"]
+    assert len(ended) == 1
+
+
 async def test_a_verified_request_is_none(running: SessionManager, issued: Any, log: ServerLog) -> None:
     log.clear()
     for _ in range(3):

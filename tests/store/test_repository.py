@@ -10,7 +10,7 @@ import pytest
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.rotation import Chain
 from asgi_sessions.store.ending import MOST_PARTS
-from asgi_sessions.store.repository import REVOKE_BATCH, SessionRepository
+from asgi_sessions.store.repository import REVOKE_BATCH, ListedSession, SessionRepository
 from tests.store.rows import ALICE, BOB, HOUR, NOW, child_of, session_row, stored
 
 NEVER_ISSUED = [
@@ -147,7 +147,10 @@ async def test_the_newest_are_listed_with_their_times_and_no_more_than_asked_for
     for number in range(4):
         await sessions.insert(session_row(f"h{number}", created_at=NOW + number))
     await sessions.revoke("h3", "logout", NOW)
-    assert await sessions.newest_of(ALICE, NOW, limit=2) == [("h2", NOW + 2), ("h1", NOW + 1)]
+    newest = await sessions.newest_of(ALICE, NOW, limit=2)
+    assert [(session.handle, session.created_at) for session in newest] == [("h2", NOW + 2), ("h1", NOW + 1)]
+    row = await sessions.find("h2")
+    assert newest[0] == ListedSession(*(getattr(row, name) for name in ListedSession._fields))
 
 
 async def test_a_session_can_be_ended_only_if_it_is_a_certain_users(sessions: SessionRepository) -> None:
