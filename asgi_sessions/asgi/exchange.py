@@ -21,7 +21,7 @@ from asgi_sessions.errors import (
     Unauthorised,
 )
 from asgi_sessions.manager.lifecycle import Lifecycle
-from asgi_sessions.manager.session import Session
+from asgi_sessions.manager.session import Session, after_login
 from asgi_sessions.protocol.user_id import UserId
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Exchange(Authentication):
             self._renewal = Renewal.LOGIN
             if not self.answer.in_headers:
                 self._transport.plain_http.look(self._scope)
-            return self._take(tokens.access, lifecycle)
+            return after_login(self._take(tokens.access, lifecycle), tokens)
 
     async def refresh(self) -> Session[Any, Any]:
         """Rotate; see `SessionManager.refresh_session`."""

@@ -3,6 +3,7 @@
 import argparse
 import re
 import uuid
+from datetime import datetime
 
 from asgi_sessions.cli.printing import shown
 from asgi_sessions.manager import records
@@ -53,6 +54,17 @@ def read_handle(text: str) -> str:
         # The manager would take it for "keep none".
         raise argparse.ArgumentTypeError(f"{shown(text)} is no session handle, 32 of the characters 0-9 and a-f")
     return text
+
+
+def read_moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() is None:
+        example = "such as 2026-01-31T12:00:00Z"
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no time with its zone, {example}")
+    return moment
 
 
 def read_page_size(text: str) -> int:

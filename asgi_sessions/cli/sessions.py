@@ -1,4 +1,4 @@
-"""The commands about sessions: list, revoke, revoke-user."""
+"""The commands about sessions: list, revoke, revoke-user, revoke-all."""
 
 import argparse
 import json
@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from asgi_sessions.cli.arguments import add_user, read_cursor, read_handle, read_page_size
+from asgi_sessions.cli.arguments import add_user, read_cursor, read_handle, read_moment, read_page_size
 from asgi_sessions.cli.command import AddCommand
-from asgi_sessions.cli.exit_codes import DONE, NOTHING_FOUND
+from asgi_sessions.cli.exit_codes import DONE, NOTHING_FOUND, WRONG_USE
 from asgi_sessions.cli.printing import number_of_sessions, say, say_table, shown
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager import SessionManager, SessionRecord
@@ -17,6 +17,8 @@ from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.user_id import UserId
 
 _PAGE = 100
+_TOLD_EACH = 10_000
+"""Sessions of everybody's that have ended."""
 _HEADINGS = ("SESSION HANDLE", "DEVICE", "IP ADDRESS", "CREATED", "LAST ACTIVE", "EXPIRES")
 
 
@@ -37,6 +39,15 @@ def add_commands(add: AddCommand) -> None:
     revoking_user.add_argument(
         "--except", dest="except_handle", type=read_handle, metavar="HANDLE", help="a session to keep"
     )
+
+    revoking_all = add("revoke-all", _revoke_all, "End everybody's sessions.")
+    revoking_all.add_argument(
+        "--before", type=read_moment, metavar="TIME", help="only those that began before, e.g. 2026-01-31T12:00:00Z"
+    )
+    revoking_all.add_argument(
+        "--except", dest="except_handle", type=read_handle, metavar="HANDLE", help="a session to keep"
+    )
+    revoking_all.add_argument("--yes", action="store_true", help="it is meant")
 
 
 async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
@@ -85,6 +96,29 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
         say(f"User {shown(user)} has {other} live session.", sys.stderr)
     _tell_of(namesakes, user)
     return DONE if count else NOTHING_FOUND
+
+
+async def _revoke_all(manager: SessionManager, arguments: argparse.Namespace) -> int:
+    if not arguments.yes:
+        say("This ends the sessions of all users on every device: add --yes if it is meant.", sys.stderr)
+        return WRONG_USE
+    told = 0
+
+    def tell(count: int) -> None:
+        nonlocal told
+        if count >= told + _TOLD_EACH:
+            told = count
+            say(f"{number_of_sessions(count)} so far.", sys.stderr)
+
+    async with manager:
+        count = await manager.revoke_sessions(
+            before=arguments.before, except_handle=arguments.except_handle, progress=tell
+        )
+    if not count:
+        say("There is no such live session.", sys.stderr)
+        return NOTHING_FOUND
+    say(f"Revoked {number_of_sessions(count)}.")
+    return DONE
 
 
 async def _namesakes(manager: SessionManager, user: UserId) -> Sequence[tuple[UserId, int]]:

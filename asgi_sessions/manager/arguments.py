@@ -4,13 +4,15 @@ Otherwise a token in the wrong wrapping would pass for an expired one, and a han
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any, TypeVar
 
 from asgi_sessions.manager.records import IssuedToken, SessionRecord
 from asgi_sessions.manager.session import IssuedSession, Session
+from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.settings.origins import read_origin
 
-__all__ = ["flag", "handles", "instance", "origins", "text", "text_or_none"]
+__all__ = ["flag", "handles", "instance", "moment_or_none", "origins", "text", "text_or_none"]
 
 T = TypeVar("T")
 
@@ -39,6 +41,23 @@ def text(value: Any, name: str) -> str:
 def text_or_none(value: Any, name: str) -> str | None:
     """As `text`; None stays None."""
     return None if value is None else text(value, name)
+
+
+def moment_or_none(value: Any, name: str) -> int | None:
+    """An aware `datetime` in ms; None stays None.
+
+    Raises:
+        TypeError: It is no `datetime`.
+        ValueError: It is naive.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        raise TypeError(f"{name} must be datetime, not {type(value).__name__}")
+    try:
+        return datetime_to_ms(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def handles(values: Any, name: str) -> list[str]:

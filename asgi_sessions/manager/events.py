@@ -1,7 +1,6 @@
 """What happened to sessions: one stable event each, for the audit log and for the application's own hooks."""
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from types import MappingProxyType
@@ -9,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.manager.audit import Event, SessionEvent, record
+from asgi_sessions.manager.functions import is_async
 from asgi_sessions.manager.hook_lane import HookLane
 
 __all__ = ["Events", "Hook", "HookT"]
@@ -40,7 +40,7 @@ class Events:
         Raises:
             TypeError: It is no async function.
         """
-        if not (inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__)):
+        if not is_async(hook):
             raise TypeError(f'a hook of {event.value} must be async: define it with "async def"')
         self._hooks.setdefault(event, []).append(hook)
         return hook

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from asgi_sessions.errors import Unauthorised
@@ -12,11 +13,12 @@ from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import Installation
 from asgi_sessions.manager.issuing import Issuer
+from asgi_sessions.manager.limit_function import LimitByUser
 from asgi_sessions.manager.limiting import SessionLimit
 from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
 from asgi_sessions.manager.pending_termination import PendingTermination
-from asgi_sessions.manager.records import Device, TokenSet
+from asgi_sessions.manager.records import Device, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.rotating import Rotation
@@ -70,6 +72,7 @@ class Lifecycle:
         times: TokenTimes,
         announce: Callable[[], None],
         installation: Installation,
+        limit_by_user: LimitByUser,
     ) -> None:
         self.settings = settings
         self._loop = asyncio.get_running_loop()
@@ -84,7 +87,7 @@ class Lifecycle:
         self.revoker = Revoker(settings, sessions, feed, listeners, events, clock, announce)
         self._beside = Beside()
         self._unclaimed = UnclaimedSessions(self.revoker, self._beside)
-        self._limit = SessionLimit(settings, installation, sessions, self.revoker, clock, self._beside)
+        self._limit = SessionLimit(settings, installation, sessions, self.revoker, clock, self._beside, limit_by_user)
         self._liveness = LivenessCheck(settings, sessions, feed, clock)
         self.lists = SessionLists(sessions, clock)
         self.data = SessionData(sessions, self.issuer, self._liveness, clock)
@@ -150,19 +153,21 @@ class Lifecycle:
             session_info=info_json(session_info),
         )
         tokens = await self.issuer.issue(row, first)
-        await self._unclaimed.whole(self._begin(row, frozenset(replaces)), row.handle)
+        evicted: list[SessionRecord] = []
+        await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted), row.handle)
         self._events.happened(
             Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label
         )
-        return tokens
+        return replace(tokens, evicted=tuple(evicted)) if evicted else tokens
 
-    async def _begin(self, row: SessionRow, replaced: frozenset[str]) -> None:
-        """Store a new session, within the limit, and end those that it replaces."""
-        row = await self._limit.before(row, replaced)
+    async def _begin(self, row: SessionRow, replaced: frozenset[str], evicted: list[SessionRecord]) -> None:
+        """Store a new session, within the limit, and end those that it replaces, or that are too many."""
+        allowed = await self._limit.of(row)
+        row = await self._limit.before(row, replaced, allowed, evicted)
         for handle in replaced:
             await self.revoker.revoke(handle, reason=REPLACED)
         await self._sessions.insert(row)
-        await self._limit.after(row)
+        await self._limit.after(row, allowed, evicted)
 
     def abandon(self, session_handle: str) -> None:
         """End a session whose tokens have never left, without waiting for it: nobody holds it."""

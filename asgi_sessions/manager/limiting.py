@@ -8,16 +8,20 @@ are, and near the limit at each further login. A login is one statement until th
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from asgi_sessions.errors import SessionLimitReached, StoreUnavailable
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.installation import Installation
+from asgi_sessions.manager.limit_function import LimitByUser
+from asgi_sessions.manager.listing import record_of
+from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.revoking import Revoker
+from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.repository import SessionRepository, SessionRow
+from asgi_sessions.store.repository import ListedSession, SessionRepository, SessionRow
 
 LEAVING_SECONDS = 0.02
 """What logins that race for the last places give each other to leave."""
@@ -31,6 +35,19 @@ MOST_REMEMBERED = 1_000
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a user is allowed at a login.
+
+    Attributes:
+        limit: How many sessions at once; None for any number.
+        at_once: Whether that is kept by the time the login returns.
+    """
+
+    limit: int | None
+    at_once: bool
+
+
 class SessionLimit:
     """Keeps users within the limit.
 
@@ -41,6 +58,7 @@ class SessionLimit:
         revoker: Ends the sessions beyond the limit.
         clock: The time, ms.
         beside: Runs tasks for which no login waits.
+        by_user: Asks the application's own function.
     """
 
     def __init__(
@@ -51,6 +69,7 @@ class SessionLimit:
         revoker: Revoker,
         clock: Clock,
         beside: Beside,
+        by_user: LimitByUser,
     ) -> None:
         is_set = "max_sessions_per_user" in settings.model_fields_set
         self._limit = settings.max_sessions_per_user if is_set or installation.is_new else None
@@ -60,55 +79,70 @@ class SessionLimit:
         self._revoker = revoker
         self._clock = clock
         self._beside = beside
+        self._by_user = by_user
         self._until_look: OrderedDict[bytes, int] = OrderedDict()
 
-    async def before(self, row: SessionRow, replaced: Iterable[str]) -> SessionRow:
+    async def of(self, row: SessionRow) -> "Allowed":
+        """What the user of a new session is allowed. Costs nothing where the application has no say of its own."""
+        limit, by_user = await self._by_user.of(row, self._limit)
+        return Allowed(limit, by_user or self._at_once)
+
+    async def before(
+        self, row: SessionRow, replaced: Iterable[str], allowed: "Allowed", evicted: list[SessionRecord]
+    ) -> SessionRow:
         """End what is too many before a new session is stored, and return its row as the newest of its user's.
 
         Args:
             row: The new session.
             replaced: Sessions that are about to end because of it.
+            allowed: What `of` has said.
+            evicted: To which those are added that have ended.
 
         Raises:
             SessionLimitReached: With the action ``reject``.
         """
-        limit = self._limit
-        if limit is None or not self._at_once:
+        limit = allowed.limit
+        if limit is None or not allowed.at_once:
             return row
         leaving = frozenset(replaced)
         newest = await self._newest(row.user_id, limit + len(leaving))
-        staying = [handle for handle, _ in newest if handle not in leaving]
+        staying = [other for other in newest if other.handle not in leaving]
         too_many = staying[limit - 1 :]
         if too_many and self._rejects:
             raise SessionLimitReached
-        await self._evict(too_many)
+        evicted += await self._evict(row.user_id, too_many)
         # The order of logins decides who goes, so no clock that is behind may put this one before the others.
-        latest = max((created_at for handle, created_at in newest if handle not in leaving), default=None)
+        latest = max((other.created_at for other in staying), default=None)
         return row if latest is None else replace(row, created_at=max(row.created_at, latest + 1))
 
-    async def after(self, row: SessionRow) -> None:
+    async def after(self, row: SessionRow, allowed: "Allowed", evicted: list[SessionRecord]) -> None:
         """Look once more after the insert: of logins that race, each sees the others' rows or is seen by them.
+
+        Args:
+            row: The new session.
+            allowed: What `of` has said.
+            evicted: To which those are added that have ended; none that end beside the login.
 
         Raises:
             SessionLimitReached: With the action ``reject``; the new session has been ended.
         """
-        limit = self._limit
+        limit = allowed.limit
         if limit is None:
             return
-        if not self._at_once:
+        if not allowed.at_once:
             if self._is_time_to_look(row.user_id):
                 self._beside.start(self._look(row.user_id, limit))
         elif self._rejects:
             await self._leave_if_too_many(row, limit)
         else:
-            await self._evict([handle for handle, _ in (await self._newest(row.user_id, limit))[limit:]])
+            evicted += await self._evict(row.user_id, (await self._newest(row.user_id, limit))[limit:])
 
     async def _leave_if_too_many(self, row: SessionRow, limit: int) -> None:
         # A login stays once it sees no more than the limit: of all that stay, the last one to look saw the others.
         # While there are too many the last in order leave first, one more place at each look, so that not all do.
         for place_to_leave in range(limit, -1, -1):
             newest = await self._newest(row.user_id, limit)
-            oldest_first = [handle for handle, _ in reversed(newest)]
+            oldest_first = [other.handle for other in reversed(newest)]
             if len(oldest_first) <= limit:
                 return
             if row.handle in oldest_first[place_to_leave:]:
@@ -127,18 +161,16 @@ class SessionLimit:
         try:
             # The default limit ends the sessions that were not used for longest, whenever they were logged in.
             newest = await self._newest(owner, limit, by_use=True)
-            await self._evict([handle for handle, _ in newest[limit:]])
+            await self._evict(owner, newest[limit:])
         except StoreUnavailable:
             _log.info("How many sessions a user has could not be looked up; a later login does.")
         else:
             # Far from the limit there is no hurry. Near it each login looks, whatever other workers do.
             self._until_look[owner] = max(1, (limit - len(newest)) // 4)
 
-    async def _evict(self, handles: list[str]) -> None:
-        if len(handles) == 1:
-            await self._revoker.revoke(handles[0], reason="evicted")
-        elif handles:
-            await self._revoker.revoke_many(handles, reason="evicted")
+    async def _evict(self, owner: bytes, too_many: Sequence[ListedSession]) -> Sequence[SessionRecord]:
+        user = user_id.decode(owner)
+        return await self._revoker.evict([record_of(each, user) for each in too_many])
 
-    async def _newest(self, owner: bytes, limit: int, *, by_use: bool = False) -> list[tuple[str, int]]:
+    async def _newest(self, owner: bytes, limit: int, *, by_use: bool = False) -> list[ListedSession]:
         return await self._sessions.newest_of(owner, now=self._clock(), limit=limit + MOST_AT_ONCE, by_use=by_use)

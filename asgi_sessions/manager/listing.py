@@ -4,7 +4,7 @@ from asgi_sessions.manager.records import SessionRecord, read_cursor
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.durations import from_ms
-from asgi_sessions.store.repository import PAGE, SessionRepository, SessionRow
+from asgi_sessions.store.repository import PAGE, ListedSession, SessionRepository, SessionRow
 
 MAX_PAGE = 1000
 """Sessions that one call lists."""
@@ -33,7 +33,7 @@ class SessionLists:
         if stored is None:
             return []
         rows = await self._sessions.list_of(stored, now=self._clock(), limit=limit, after=position)
-        return [_record(row) for row in rows]
+        return [record_of(row, user_id.decode(row.user_id)) for row in rows]
 
     async def handles_of(self, owner: user_id.UserId) -> list[str]:
         """The handles of a user's live sessions, newest first."""
@@ -48,10 +48,11 @@ class SessionLists:
         return [(other, count) for other, count in counts if count]
 
 
-def _record(row: SessionRow) -> SessionRecord:
+def record_of(row: SessionRow | ListedSession, owner: user_id.UserId) -> SessionRecord:
+    """What an application is told of one of a user's sessions."""
     return SessionRecord(
         session_handle=row.handle,
-        user_id=user_id.decode(row.user_id),
+        user_id=owner,
         created_at=from_ms(row.created_at),
         last_active_at=from_ms(row.last_active_at),
         expires_at=from_ms(row.idle_expires_at),

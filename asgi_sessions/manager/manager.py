@@ -6,8 +6,9 @@ The file is longer than others because it holds the public docstrings.
 """
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal, TypeVar, overload
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
@@ -15,10 +16,12 @@ from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.events import HookT
+from asgi_sessions.manager.functions import plain_function
+from asgi_sessions.manager.limit_function import LimitFunctionT
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.records import Device, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.session import IssuedSession, Session
+from asgi_sessions.manager.session import IssuedSession, Session, after_login
 from asgi_sessions.manager.starting import StartedOnLoops
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
@@ -213,6 +216,38 @@ class SessionManager(StartedOnLoops):
         """
         return await self.lifecycle.revoker.revoke_many(arguments.handles(session_handles, "session_handles"))
 
+    async def revoke_sessions(
+        self,
+        *,
+        before: datetime | None = None,
+        except_handle: str | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """End everybody's sessions: after a breach, or a mistake that let the wrong people in. Touches no cookie.
+
+        What stands when the call begins is over when it returns. About two thousand sessions end at a time, and other
+        workers refuse them within a second of that. Whoever logs in meanwhile may have to do so once more.
+
+        Args:
+            before: Only sessions that began before this, by the clock of the worker that began them; aware.
+            except_handle: A session to keep, such as the caller's own.
+            progress: Called after each part with how many sessions have ended so far; must not block. What it raises
+                ends the call.
+
+        Returns:
+            How many sessions were ended.
+
+        Raises:
+            TypeError, ValueError: An argument of another type, a naive `before`, or `except_handle` is no session
+                handle. Nothing was ended.
+            StoreUnavailable: Some may have ended all the same, and stay ended: call again for the rest.
+        """
+        return await self.lifecycle.revoker.revoke_everybody(
+            begun_before=arguments.moment_or_none(before, "before"),
+            except_handle=arguments.text_or_none(except_handle, "except_handle"),
+            progress=None if progress is None else plain_function(progress, "progress"),
+        )
+
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
         """Return the handles of a user's live sessions; `1` and `"1"` are different users."""
         return await self.lifecycle.lists.handles_of(user_id)
@@ -247,8 +282,28 @@ class SessionManager(StartedOnLoops):
         """
         return await self.lifecycle.data.get_info(arguments.text(session_handle, "session_handle"))
 
+    async def change_session_info(self, session_handle: str, change: Callable[[Any], Any]) -> Any:
+        """Replace the server-side data of a session by what a function makes of it. No change of others is lost.
+
+        Args:
+            session_handle: Which one.
+            change: A plain function: given the info, a fresh object, it returns the new one. It is called again where
+                somebody else has changed the info meanwhile, so that it should do nothing else.
+
+        Returns:
+            The new info, as `change` returned it.
+
+        Raises:
+            Unauthorised: The session is gone. No cookie is touched.
+            TypeError, ValueError: An argument of another type, or `change` returned no JSON value, or None (which
+                `update_session_info` stores). Nothing has changed; nor where `change` raises.
+            StoreUnavailable: The change may have been made all the same, or not.
+        """
+        handle = arguments.text(session_handle, "session_handle")
+        return await self.lifecycle.data.change_info(handle, plain_function(change, "change"))
+
     async def update_session_info(self, session_handle: str, info: Any) -> None:
-        """Replace the server-side data of a session.
+        """Replace the server-side data of a session, whatever it is by now; see `change_session_info`.
 
         Raises:
             Unauthorised: The session is gone. No cookie is touched.
@@ -289,6 +344,23 @@ class SessionManager(StartedOnLoops):
     def on_session_theft(self, hook: HookT) -> HookT:
         """Call `hook` when this worker has ended a session because its refresh token was stolen."""
         return self._events.add(Event.THEFT, hook)
+
+    def limit_sessions_per_user(self, function: LimitFunctionT) -> LimitFunctionT:
+        """Let `function` say at each login how many sessions its user may have: by plan, role, kind. Also a decorator.
+
+        Its answer replaces ``max_sessions_per_user``. If it raises, takes longer than two seconds or returns no such
+        number, the setting counts, and the log says so. The sessions beyond the limit end before the login returns;
+        `Session.evicted_sessions` lists them. With ``max_sessions_action="reject"`` the login is refused instead.
+
+        Args:
+            function: Async. It gets the user's id, of the type given at login, and the payload of the new session, and
+                returns a whole number from 1, or None for any number of sessions.
+
+        Raises:
+            TypeError: It is no async function.
+            ValueError: There is one already.
+        """
+        return self._limit_by_user.set(function)
 
     # -- without a request: for applications that carry the tokens themselves
 
@@ -355,7 +427,7 @@ class SessionManager(StartedOnLoops):
 
     def _issued(self, tokens: TokenSet) -> IssuedSession[Any, Any]:
         return IssuedSession(
-            session=Session(tokens.access, self.lifecycle),
+            session=after_login(Session(tokens.access, self.lifecycle), tokens),
             access_token=tokens.access_token,
             refresh_token=tokens.refresh_token,
             anti_csrf_token=tokens.anti_csrf_token,

@@ -1,6 +1,7 @@
 """Values that the files of this package hand each other and the application. They know no store and no clock."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic
@@ -43,6 +44,7 @@ class TokenSet:
         refresh_token: The refresh token as the client gets it.
         anti_csrf_token: The anti-CSRF token as the client gets it, None if the settings use none.
         id_refresh_token: The third cookie of the protocol of `supertokens-website`, else None.
+        evicted: The sessions that a login has ended because of the limit of sessions.
     """
 
     access: AccessToken
@@ -52,6 +54,7 @@ class TokenSet:
     refresh_token: IssuedToken
     anti_csrf_token: IssuedToken | None
     id_refresh_token: IssuedToken | None
+    evicted: Sequence["SessionRecord[Any]"] = ()
 
     def with_access(self, token: IssuedToken, access: AccessToken) -> "TokenSet":
         """The same pair with another access token."""

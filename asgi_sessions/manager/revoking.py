@@ -1,11 +1,12 @@
 """Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
@@ -14,7 +15,14 @@ from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import LIVING_BATCH, REVOKE_BATCH, SessionRepository, SessionRow
 
+EVICTED = "evicted"
+"""The reason in the tombstone of a session that was one too many."""
 LOGOUT_ALL = "logout_all"
+LOGOUT_EVERYBODY = "logout_everybody"
+"""The reasons in the tombstones of all of a user's sessions, and of everybody's."""
+
+Progress: TypeAlias = Callable[[int], object]
+"""Told how many sessions have ended so far."""
 
 
 class Revoker:
@@ -58,8 +66,32 @@ class Revoker:
             self._events.happened(Event.REVOKED, session_handle=session_handle, user_id=owner, reason=reason)
         return revoked
 
-    async def revoke_many(self, session_handles: Iterable[Any], *, reason: str = "logout") -> int:
+    async def evict(self, records: Sequence[SessionRecord]) -> Sequence[SessionRecord]:
+        """End a user's sessions that are too many; returns them, or none where they had ended already."""
+        if len(records) > 1:
+            handles = [record.session_handle for record in records]
+            return records if await self.revoke_many(handles, reason=EVICTED, of_one_user=records) else ()
+        for record in records:
+            if not await self._end(record.session_handle, EVICTED):
+                return ()
+            self._events.happened(
+                Event.REVOKED,
+                session_handle=record.session_handle,
+                user_id=record.user_id,
+                reason=EVICTED,
+                device=record.device_label,
+            )
+        return records
+
+    async def revoke_many(
+        self, session_handles: Iterable[Any], *, reason: str = "logout", of_one_user: Sequence[SessionRecord] = ()
+    ) -> int:
         """End several sessions, batch by batch; returns how many of them were still alive.
+
+        Args:
+            session_handles: Which ones.
+            reason: Why.
+            of_one_user: More about them, for those who are told.
 
         Raises:
             StoreUnavailable: The batches before have ended.
@@ -76,7 +108,11 @@ class Revoker:
         finally:  # what has ended stays ended
             if count:
                 self._announce()
-                self._events.happened(Event.REVOKED, reason=reason, count=count, session_handles=over)
+                more: dict[str, Any] = {"session_handles": over}
+                if of_one_user:
+                    more["user_id"] = of_one_user[0].user_id
+                    more["devices"] = [record.device_label for record in of_one_user[: len(over)]]
+                self._events.happened(Event.REVOKED, reason=reason, count=count, **more)
         return count
 
     async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
@@ -86,8 +122,7 @@ class Revoker:
             ValueError: `except_handle` is no session handle.
             StoreUnavailable: Some of many sessions may have ended.
         """
-        if except_handle is not None and not is_handle(except_handle):
-            raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")
+        _require_handle(except_handle)
         stored = user_id.storable(owner)
         if stored is None:
             return 0
@@ -102,7 +137,49 @@ class Revoker:
             if count:
                 self._announce()
                 self._events.happened(Event.REVOKED, user_id=owner, reason=LOGOUT_ALL, count=count)
-        await self._notify_listeners_of(stored, except_handle)
+        await self._notify_listeners(self._listeners.handles_of(stored), except_handle)
+        return count
+
+    async def revoke_everybody(
+        self, *, begun_before: int | None = None, except_handle: str | None = None, progress: Progress | None = None
+    ) -> int:
+        """End everybody's sessions, part by part; returns how many.
+
+        Args:
+            begun_before: Only those that were created before this, ms. What stands when the call begins is over when
+                it returns, whatever the clocks say, so that without it there is no bound at all.
+            except_handle: A session to keep.
+            progress: Called after each part.
+
+        Raises:
+            ValueError: `except_handle` is no session handle.
+            StoreUnavailable: Some may have ended.
+        """
+        _require_handle(except_handle)
+        count, done = 0, False
+        try:
+            parts = await self._sessions.parts_of_all()
+            for part in range(parts):
+                ended = await self._sessions.revoke_any_part(
+                    LOGOUT_EVERYBODY,
+                    self._ended_before(),
+                    part,
+                    parts,
+                    begun_before=begun_before,
+                    except_handle=except_handle,
+                )
+                count += ended
+                if ended:
+                    self._announce()  # the others need not wait for the last part
+                if progress is not None:
+                    progress(count)
+            done = True
+        finally:  # what has ended stays ended, whatever becomes of the rest
+            if self._feed is not None and (count or done):
+                self._feed.expect_tombstones_of(None)
+            if count:
+                self._events.happened(Event.REVOKED, reason=LOGOUT_EVERYBODY, count=count)
+        await self._notify_listeners(self._listeners.handles(), except_handle)
         return count
 
     async def _all_of(self, owner: bytes, except_handle: str | None) -> AsyncIterator[int]:
@@ -157,9 +234,9 @@ class Revoker:
             return True  # it is not alive, or it would have been ended
         return row is not None and row.revoked_at is not None
 
-    async def _notify_listeners_of(self, owner: bytes, except_handle: str | None) -> None:
-        """Call the listeners of a user's sessions on this worker. Without listeners no statement is sent."""
-        watched = [handle for handle in self._listeners.handles_of(owner) if handle != except_handle]
+    async def _notify_listeners(self, handles: Iterable[str], except_handle: str | None) -> None:
+        """Call the listeners of these sessions on this worker, if they have ended. Without any no statement is sent."""
+        watched = [handle for handle in handles if handle != except_handle]
         for start in range(0, len(watched), LIVING_BATCH):
             batch = watched[start : start + LIVING_BATCH]
             try:
@@ -171,3 +248,8 @@ class Revoker:
     def _ended_before(self) -> int:
         """What has expired before this is over on every worker's clock; the rest another one might still refresh."""
         return self._clock() - self._workers_apart
+
+
+def _require_handle(except_handle: str | None) -> None:
+    if except_handle is not None and not is_handle(except_handle):
+        raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")

@@ -13,6 +13,7 @@ from asgi_sessions.manager.clocks import Clocks, TimedTombstones
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import look_at_installation
 from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.limit_function import LimitByUser
 from asgi_sessions.manager.resealing import reseal_older_keys
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.token_times import TokenTimes
@@ -52,6 +53,7 @@ class Runtime:
         settings: The manager's.
         events: The manager's.
         clock: The time, ms.
+        limit_by_user: The manager's.
         takes_any_clock: Whether to start also where the machine's clock is too far off the database's, by whose time
             everything then goes, and nothing is purged.
 
@@ -64,12 +66,19 @@ class Runtime:
     lifecycle: Lifecycle
 
     def __init__(
-        self, settings: SessionSettings, events: Events, clock: Clock, *, takes_any_clock: bool = False
+        self,
+        settings: SessionSettings,
+        events: Events,
+        clock: Clock,
+        limit_by_user: LimitByUser,
+        *,
+        takes_any_clock: bool = False,
     ) -> None:
         self._settings = settings
         self._takes_any_clock = takes_any_clock
         self._events = events
         self._clock = clock
+        self._limit_by_user = limit_by_user
         self._name = secrets.token_hex(8)
         self.loop = asyncio.get_running_loop()
         self._database: Database | None = None
@@ -139,6 +148,7 @@ class Runtime:
                 self._times,
                 announce,
                 self._installation,
+                self._limit_by_user,
             )
             opened.push_async_callback(self.lifecycle.close)
             if settings.purge_interval_ms:

@@ -1,5 +1,6 @@
 """`Session`, and `IssuedSession` for applications that carry the tokens to the client themselves."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NoReturn, Protocol
@@ -7,8 +8,9 @@ from typing import Any, Generic, NoReturn, Protocol
 from typing_extensions import TypeVar, deprecated
 
 from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.lifecycle import Lifecycle
-from asgi_sessions.manager.records import IssuedToken, UserIdT
+from asgi_sessions.manager.records import IssuedToken, SessionRecord, TokenSet, UserIdT
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.durations import from_ms
 
@@ -60,10 +62,20 @@ class Session(Generic[UserIdT, PayloadT]):
         auth_time: When the user logged in. Aware, UTC.
     """
 
-    __slots__ = ("__weakref__", "_access", "_connection", "_lifecycle", "_payload", "session_handle", "user_id")
+    __slots__ = (
+        "__weakref__",
+        "_access",
+        "_connection",
+        "_evicted",
+        "_lifecycle",
+        "_payload",
+        "session_handle",
+        "user_id",
+    )
 
     session_handle: str
     user_id: UserIdT
+    _evicted: Sequence[SessionRecord[UserIdT]]
 
     def __init__(self, access: AccessToken, lifecycle: Lifecycle, connection: Connection | None = None) -> None:
         self.session_handle = access.handle
@@ -88,6 +100,15 @@ class Session(Generic[UserIdT, PayloadT]):
     @property
     def auth_time(self) -> datetime:
         return from_ms(self._access.auth_time)
+
+    @property
+    def evicted_sessions(self) -> Sequence[SessionRecord[UserIdT]]:
+        """The user's sessions that this login, being one too many, has ended: to tell which devices were logged out.
+
+        Where it was no login that returned this Session, there are none. Nor are there any where nobody has set a
+        limit: what is beyond the default ends beside the logins.
+        """
+        return getattr(self, "_evicted", ())  # set at a login alone
 
     async def revoke_session(self) -> None:
         """Log out here: revoke the session, and clear its cookies with whatever response goes out.
@@ -134,8 +155,30 @@ class Session(Generic[UserIdT, PayloadT]):
         except Unauthorised as error:
             self._refuse(error)
 
+    async def change_session_info(self, change: Callable[[Any], Any]) -> Any:
+        """Replace the server-side data of this session by what a function makes of it. No change of others is lost.
+
+        Args:
+            change: A plain function: given the info, a fresh object, it returns the new one. It is called again where
+                another request has changed the info meanwhile, so that it should do nothing else.
+
+        Returns:
+            The new info, as `change` returned it.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+            TypeError, ValueError: `change` is no plain function, or returned no JSON value, or None (which
+                `update_session_info` stores). Nothing has changed; nor where `change` raises.
+            StoreUnavailable: The change may have been made all the same, or not.
+        """
+        plain_function(change, "change")
+        try:
+            return await self._lifecycle.here().data.change_info(self.session_handle, change)
+        except Unauthorised as error:
+            self._refuse(error)
+
     async def update_session_info(self, info: Any) -> None:
-        """Replace the server-side data of this session.
+        """Replace the server-side data of this session, whatever it is by now; see `change_session_info`.
 
         Args:
             info: Any JSON value.
@@ -222,6 +265,13 @@ class Session(Generic[UserIdT, PayloadT]):
     @classmethod
     def __get_pydantic_core_schema__(cls, *_: Any) -> NoReturn:
         raise TypeError(_NOT_A_RESPONSE)
+
+
+def after_login(session: Session[UserIdT, PayloadT], tokens: TokenSet) -> Session[UserIdT, PayloadT]:
+    """The same Session, which knows what its login has ended."""
+    if tokens.evicted:
+        session._evicted = tokens.evicted
+    return session
 
 
 _NOT_A_RESPONSE = (

@@ -1,7 +1,11 @@
 """What a session carries for the application: its info, which stays in the database, and its payload."""
 
+import asyncio
+import random
+from collections.abc import Callable
 from typing import Any
 
+from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.records import IssuedToken
@@ -13,6 +17,11 @@ from asgi_sessions.store.repository import SessionRepository
 
 MAX_INFO_BYTES = 1024 * 1024
 """Session info is read and written whole; what is larger belongs into the application's own tables."""
+MOST_TRIES = 100
+"""Of a change that others overtake: at each try one of them has made theirs."""
+LONGEST_PAUSE_SECONDS = 0.1
+NO_INFO = "change must return the new session_info, and returned None; update_session_info stores None"
+"""The mistake of a function that changes what it is given, and returns nothing."""
 
 
 class SessionData:
@@ -57,6 +66,33 @@ class SessionData:
         text = info_json(info)
         if not is_handle(session_handle) or not await self._sessions.set_info(session_handle, text, now=self._clock()):
             raise await self._liveness.gone(session_handle)
+
+    async def change_info(self, session_handle: Any, change: Callable[[Any], Any]) -> Any:
+        """Replace the session's server-side data by what a function makes of it; returns that.
+
+        Compare-and-set: where somebody else has replaced it meanwhile, the function is asked again.
+
+        Raises:
+            Unauthorised: The session is gone.
+            TypeError, ValueError: What cannot be kept exactly; nothing has changed. So with what the function raises.
+            StoreUnavailable: Others were faster each time, nothing has changed; or the database failed, and it may.
+        """
+        if not is_handle(session_handle):
+            raise await self._liveness.gone(session_handle)
+        for tried in range(MOST_TRIES):
+            # What a node that lags says would be refused for ever.
+            text = await self._sessions.get_info(session_handle, now=self._clock(), fresh=tried > 0)
+            if text is not None:
+                info = change(json_value.loads(text))
+                if info is None:
+                    raise TypeError(NO_INFO)
+                new = info_json(info)
+                if await self._sessions.swap_info(session_handle, new, now=self._clock(), replaced=text):
+                    return info
+            elif tried:
+                raise await self._liveness.gone(session_handle)
+            await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, tried / 100)))  # noqa: S311 - no secret
+        raise StoreUnavailable("The session's info is being changed all the time.")
 
     async def set_payload(self, access: AccessToken, payload: Any) -> tuple[IssuedToken, AccessToken]:
         """Replace the payload in the row and in a new access token.

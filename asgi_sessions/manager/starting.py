@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.limit_function import LimitByUser
 from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
@@ -50,6 +51,7 @@ class StartedOnLoops:
         self.settings = SessionSettings() if settings is None else settings
         self.clock = clock
         self._events = Events()
+        self._limit_by_user = LimitByUser(clock)
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
         self._latest: Runtime | None = None  # of the loop that asked last: most processes have but one
 
@@ -68,7 +70,7 @@ class StartedOnLoops:
             runtime = self._runtimes.get(loop)
             if runtime is None:
                 runtime = self._runtimes[loop] = Runtime(
-                    self.settings, self._events, self.clock, takes_any_clock=self._takes_any_clock
+                    self.settings, self._events, self.clock, self._limit_by_user, takes_any_clock=self._takes_any_clock
                 )
             async with runtime.opening:
                 if self._runtimes.get(loop) is not runtime:

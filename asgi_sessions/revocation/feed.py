@@ -10,8 +10,8 @@ database, since a thawed process runs all timers that are due before it reads wh
 made again at once.
 
 *A session that this worker has ended itself counts as revoked at once*: see `own_revocations`. If a statement has ended
-some of a user's sessions, the worker does not know which. It asks the database for each session of that user until a
-poll that has begun since has read the tombstones.
+some of a user's sessions, or of everybody's, the worker does not know which. It asks the database for each session of
+that user, or for each session, until a poll that has begun since has read the tombstones.
 
 *No tombstone is forgotten too early.* An access token that was issued before the revocation is good for one lifetime.
 One that a stale read has let through is good for another. And a worker may be behind by the staleness that is allowed.
@@ -151,15 +151,18 @@ class RevocationFeed:
         self._revoked.add(handle)
         self._own.add(handle)
 
-    def expect_tombstones_of(self, owner: bytes) -> None:
+    def expect_tombstones_of(self, owner: bytes | None) -> None:
         """This worker has ended some of a user's sessions, without knowing which. It counts at once.
 
         Until a poll that has begun since is through, each session of the user is asked for (`expects_tombstones_of`).
 
         Args:
-            owner: The stored form of the user's id.
+            owner: The stored form of the user's id; None for sessions of anybody.
         """
-        self._own.add_user(owner, found_by=self._polls.begun + 1)
+        if owner is None:
+            self._own.add_everybody(found_by=self._polls.begun + 1)
+        else:
+            self._own.add_user(owner, found_by=self._polls.begun + 1)
         self._freshness.expect(True)
         self.poll_soon()
 

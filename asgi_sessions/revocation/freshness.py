@@ -13,9 +13,9 @@ current      the loop runs, and polls come to their end           are answered f
 thawed       the loop has stood still (`pulse`), or the news has  wait for a poll that has begun since
              become too old, and no poll has failed since
 failing      polls fail, or were waited for in vain               go on for ``revocation_max_staleness``, then get 503
-expecting    all of a user's sessions were ended here, and no     of that user ask the database, each for its own
-             poll that has begun since is through yet; it reads   session; all others as before
-             what is known as well
+expecting    all of a user's sessions were ended here, or         of that user ask the database, each for its own
+             everybody's, and no poll that has begun since is     session; all others as before
+             through yet; it reads what is known as well
 ===========  ===================================================  ====================================================
 
 `Freshness.answers_until` says all of that in one number, which each request compares with the time: the beat of the

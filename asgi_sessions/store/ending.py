@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from asgi_sessions.protocol.session_handle import HANDLE_DIGITS
+from asgi_sessions.protocol.session_handle import HANDLE_DIGITS, is_handle
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.schema import Tables
 from asgi_sessions.store.session_row import is_storable
@@ -20,6 +20,9 @@ AT_ONCE = 2_000
 look up each as it was before: past a hundred thousand in a second and a half."""
 AT_ONCE_SQLITE = 50_000
 """SQLite ends so many in a quarter of a second, and goes past all of the user's for each part."""
+MOST_PARTS = 1_000_000
+"""Of two thousand million sessions."""
+_NEVER = 2**63 - 1
 
 
 class SessionEnding:
@@ -94,6 +97,45 @@ class SessionEnding:
         if part == parts - 1:
             return (await self._run(self._ending.revoke_last_part, values)).rowcount
         return (await self._run(self._ending.revoke_part, values | {"beyond": _boundary(part + 1, parts)})).rowcount
+
+    async def parts_of_all(self) -> int:
+        """Into how many parts everybody's sessions, ended ones too, are to be divided; see `revoke_any_part`.
+
+        Nobody counts millions of rows within the time of a statement. Handles are random: by how far in their order
+        the first `at_once` of them reach, all are about so many.
+        """
+        outcome = await self._run(self._ending.handle_in_order, {"place": self.at_once - 1}, strong=True)
+        if not outcome.rows:
+            return 1
+        reached: str = outcome.rows[0][0]
+        return min(MOST_PARTS, -(-(16**HANDLE_DIGITS) // (int(reached, 16) + 1))) if is_handle(reached) else 1
+
+    async def revoke_any_part(
+        self,
+        reason: str,
+        now: int,
+        part: int,
+        parts: int,
+        *,
+        begun_before: int | None = None,
+        except_handle: str | None = None,
+    ) -> int:
+        """End one part of everybody's sessions; return how many were live.
+
+        Args:
+            reason: Why.
+            now: ms.
+            part: Which one, from 0, as in `revoke_part`.
+            parts: Of how many.
+            begun_before: Only those that were created before this, ms.
+            except_handle: A session to keep.
+        """
+        values: dict[str, Any] = {"reason": reason, "now": now, "except_handle": except_handle or ""}
+        values["begun_before"] = _NEVER if begun_before is None else begun_before
+        values["first"] = _boundary(part, parts) if part else ""
+        if part == parts - 1:
+            return (await self._run(self._ending.revoke_last_any_part, values)).rowcount
+        return (await self._run(self._ending.revoke_any_part, values | {"beyond": _boundary(part + 1, parts)})).rowcount
 
     async def purge(self, now: int, tombstones_before: int, limit: int | None = None) -> int:
         """Delete sessions that ended by time, and tombstones that nobody needs. Never a live session.

@@ -4,8 +4,8 @@ The contract
 ============
 
 *One operation is one autocommit statement*; ``find(fresh=True)`` adds two on a cluster, ``purge`` goes in batches.
-Nothing is read in order to be written: compare-and-swap decides every race. No statement ends more than about
-`AT_ONCE` sessions: what it changes is in everybody's way until it is committed.
+Nothing is read in order to be written but for a compare-and-swap, which decides every race. No statement ends more
+than about `AT_ONCE` sessions: what it changes is in everybody's way until it is committed.
 
 *Live* means: not revoked, and ``expires_at`` and ``idle_expires_at`` both later than ``now``. ``now`` is the
 caller's clock in ms; ``revoked_at`` is the database's, since the workers that read the tombstones share no
@@ -23,8 +23,8 @@ session revoked.
 *The caller caps* ``idle_expires_at`` at ``expires_at``: finding the dead by index relies on it.
 
 *Failures* (``store/failures.py``): lock conflicts and lost connections are dealt with here as far as that is
-safe. What is left is ``StoreUnavailable``: nothing was decided. Only ``promote`` and ``serve`` raise its
-subclass ``StatementInterrupted``: it may have been done, so read the row again. When a connection is lost in
+safe. What is left is ``StoreUnavailable``: nothing was decided. Only ``promote``, ``serve`` and ``swap_info`` raise
+its subclass ``StatementInterrupted``: it may have been done, so read the row again. When a connection is lost in
 mid-statement, the answer of a ``revoke…`` may leave out what the lost statement did; the effect is the same.
 No error carries a value.
 """
@@ -38,10 +38,10 @@ from asgi_sessions.store.ending import REVOKE_BATCH, SessionEnding
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
 from asgi_sessions.store.schema import Tables
-from asgi_sessions.store.session_row import COLUMNS, SessionRow, is_storable
+from asgi_sessions.store.session_row import COLUMNS, ListedSession, SessionRow, is_storable
 from asgi_sessions.store.session_statements import ChangeStatements, ReadStatements, RotationStatements
 
-__all__ = ["LIVING_BATCH", "REVOKE_BATCH", "SessionRepository", "SessionRow"]
+__all__ = ["LIVING_BATCH", "REVOKE_BATCH", "ListedSession", "SessionRepository", "SessionRow"]
 
 LIVING_BATCH = 500
 PAGE = 100
@@ -107,8 +107,8 @@ class SessionRepository(SessionEnding):
             outcome = await self._run(self._read.list_older, values | {"created_at": after[0], "p_after": after[1]})
         return [SessionRow(*row) for row in outcome.rows]
 
-    async def newest_of(self, user_id: bytes, now: int, *, limit: int, by_use: bool = False) -> list[tuple[str, int]]:
-        """Return handles and times of creation of a user's newest live sessions, newest first.
+    async def newest_of(self, user_id: bytes, now: int, *, limit: int, by_use: bool = False) -> list[ListedSession]:
+        """Return what a list shows of a user's newest live sessions, newest first.
 
         Args:
             user_id: The user's id in its stored form.
@@ -118,7 +118,7 @@ class SessionRepository(SessionEnding):
         """
         statement = self._read.last_used_of if by_use else self._read.newest_of
         outcome = await self._run(statement, {"p_user_id": user_id, "now": now, "size": limit})
-        return [(handle, created_at) for handle, created_at in outcome.rows]
+        return [ListedSession(*row) for row in outcome.rows]
 
     async def handles_of(self, user_id: bytes, now: int) -> list[str]:
         """Return the handles of a user's live sessions, newest first."""
@@ -130,11 +130,17 @@ class SessionRepository(SessionEnding):
         outcome = await self._run(self._read.living, {"handles": list(handles), "now": now}, strong=True)
         return {handle for (handle,) in outcome.rows}
 
-    async def get_info(self, handle: str, now: int) -> str | None:
-        """Return a live session's info as it was stored; None if there is no such session."""
+    async def get_info(self, handle: str, now: int, *, fresh: bool = False) -> str | None:
+        """Return a live session's info as it was stored; None if there is no such session.
+
+        Args:
+            handle: The session.
+            now: ms.
+            fresh: Read at the strongest consistency that the engine offers.
+        """
         if not is_storable(handle):
             return None
-        outcome = await self._run(self._read.get_info, {"p_handle": handle, "now": now})
+        outcome = await self._run(self._read.get_info, {"p_handle": handle, "now": now}, strong=fresh)
         return str(outcome.rows[0][0]) if outcome.rows else None
 
     async def set_info(self, handle: str, text: str, now: int) -> bool:
@@ -142,6 +148,23 @@ class SessionRepository(SessionEnding):
         if not is_storable(handle):
             return False
         return (await self._run(self._change.set_info, {"p_handle": handle, "text": text, "now": now})).rowcount == 1
+
+    async def swap_info(self, handle: str, text: str, now: int, *, replaced: str) -> bool:
+        """Replace a live session's info where it still is the one that was read. False where it is not.
+
+        Args:
+            handle: The session.
+            text: The new info.
+            now: ms.
+            replaced: The info as it was read, byte by byte.
+
+        Raises:
+            StatementInterrupted: It may have been done, and nobody can tell: others may have made the same change.
+        """
+        if not is_storable(handle):
+            return False
+        values = {"p_handle": handle, "text": text, "now": now, "replaced": replaced}
+        return (await self._run(self._change.swap_info, values, swap=True)).rowcount == 1
 
     async def set_payload(self, handle: str, text: str, now: int, *, version: int | None = None) -> bool:
         """Replace a live session's payload; its version grows by one. False if there is no such session.

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 from asgi_sessions.protocol.rotation import Chain, Served
 from asgi_sessions.protocol.timeouts import is_expired
 
-__all__ = ["COLUMNS", "READ_COLUMNS", "SessionRow", "is_storable"]
+__all__ = ["COLUMNS", "READ_COLUMNS", "ListedSession", "SessionRow", "is_storable"]
 
 _HANDLE = re.compile(r"[!-~]{1,32}\Z")
 
@@ -76,6 +77,17 @@ class SessionRow:
     def is_expired(self, now: int) -> bool:
         """Whether one of the session's timeouts has come at ``now`` (ms)."""
         return is_expired(now, expires_at=self.expires_at, idle_expires_at=self.idle_expires_at)
+
+
+class ListedSession(NamedTuple):
+    """What a list of sessions shows of a row; see `SessionRow`."""
+
+    handle: str
+    created_at: int
+    last_active_at: int
+    idle_expires_at: int
+    device_label: str
+    ip_address: str | None
 
 
 COLUMNS = tuple(field.name for field in fields(SessionRow))

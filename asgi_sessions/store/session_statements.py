@@ -19,7 +19,7 @@ from sqlalchemy import (
 from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
-from asgi_sessions.store.session_row import COLUMNS, READ_COLUMNS
+from asgi_sessions.store.session_row import COLUMNS, READ_COLUMNS, ListedSession
 from asgi_sessions.store.tombstones import revocation_clock
 
 __all__ = ["ChangeStatements", "EndingStatements", "ReadStatements", "RotationStatements"]
@@ -73,7 +73,7 @@ class ReadStatements:
         self.list_of = prepared(page)
         self.list_older = prepared(page.where(older))
         self.handles_of = prepared(select(s.handle).where(which.of_user, which.live).order_by(*which.newest_first))
-        named = select(s.handle, s.created_at).where(which.of_user, which.live)
+        named = select(*(s[name] for name in ListedSession._fields)).where(which.of_user, which.live)
         self.newest_of = prepared(named.order_by(*which.newest_first).limit(size))
         self.last_used_of = prepared(named.order_by(s.last_active_at.desc(), *which.newest_first).limit(size))
 
@@ -89,6 +89,10 @@ class ChangeStatements:
 
         self.insert = prepared(insert(sessions).values({name: bindparam(name) for name in COLUMNS}))
         self.set_info = prepared(changed.values(session_info=bindparam("text")))
+        # The value itself tells whether somebody has replaced it: also a worker of a version that counts no changes.
+        self.swap_info = prepared(
+            changed.where(s.session_info == bindparam("replaced")).values(session_info=bindparam("text"))
+        )
         self.set_payload = prepared(new_payload)
         self.swap_payload = prepared(new_payload.where(s.payload_version == _integer("version")))
         self.touch = prepared(
@@ -168,6 +172,9 @@ class EndingStatements:
         # MySQL lets a statement read the table that it changes where it has put the outcome aside.
         few = select(number.subquery("counted").c.number).scalar_subquery() <= _integer("few")
         part = end.where(which.of_user, which.not_kept, which.live, s.handle >= bindparam("first"))
+        any_part = end.where(
+            which.not_kept, which.live, s.created_at < _integer("begun_before"), s.handle >= bindparam("first")
+        )
 
         self.revoke = prepared(end.where(which.of_handle, which.live))
         self.revoke_own = prepared(end.where(which.of_handle, which.of_user, which.live))
@@ -176,6 +183,9 @@ class EndingStatements:
         self.revoke_others = prepared(end.where(which.of_user, which.not_kept, which.live, few))
         self.revoke_part = prepared(part.where(s.handle < bindparam("beyond")))
         self.revoke_last_part = prepared(part)
+        self.revoke_any_part = prepared(any_part.where(s.handle < bindparam("beyond")))
+        self.revoke_last_any_part = prepared(any_part)
+        self.handle_in_order = prepared(select(s.handle).order_by(s.handle).limit(1).offset(_integer("place")))
         other = select(s.handle).where(which.of_user, which.not_kept, which.live)
         self.count_of = prepared(number.where(other.exists()))
 

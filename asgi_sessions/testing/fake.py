@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -13,6 +14,7 @@ from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.records import IssuedToken
 from asgi_sessions.manager.session import Session
+from asgi_sessions.manager.session_data import NO_INFO
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import system_clock
@@ -153,6 +155,13 @@ class _Memory:
     async def get_info(self, session_handle: str) -> Any:
         self.stands()
         return json_value.loads(self._info)
+
+    async def change_info(self, session_handle: str, change: Callable[[Any], Any]) -> Any:
+        info = change(await self.get_info(session_handle))
+        if info is None:
+            raise TypeError(NO_INFO)
+        await self.set_info(session_handle, info)
+        return info
 
     async def set_info(self, session_handle: str, info: Any) -> None:
         text = json_value.dumps(info, "session_info")

@@ -113,6 +113,10 @@ async def write(session: Session) -> None:
     await session.update_session_info(1)
 
 
+async def change_info(session: Session) -> None:
+    await session.change_session_info(lambda info: [info])
+
+
 async def change(session: Session) -> None:
     await session.update_jwt_payload(1)
 
@@ -121,7 +125,9 @@ async def check(session: Session) -> None:
     await session.check()
 
 
-@pytest.mark.parametrize("operation", [read, write, change, check], ids=lambda operation: operation.__name__)
+@pytest.mark.parametrize(
+    "operation", [read, write, change_info, change, check], ids=lambda operation: operation.__name__
+)
 def test_an_operation_that_finds_the_session_gone_clears_the_cookies(
     operation: Any, open_client: OpenClient, clock: MovableClock
 ) -> None:
@@ -149,6 +155,8 @@ def test_the_manager_by_handle_touches_no_cookie_when_the_session_is_gone(
             await sessions.get_session_info(session.session_handle)
         with pytest.raises(Unauthorised):
             await sessions.update_session_info(session.session_handle, 1)
+        with pytest.raises(Unauthorised):
+            await sessions.change_session_info(session.session_handle, lambda info: [info])
         return JSONResponse({})
 
     client = client_with(open_client, sessions, Route("/gone", endpoint))
@@ -272,3 +280,24 @@ def test_the_documented_spellings_of_the_dependency_mean_the_same(
     client = open_client(app)
     client.post("/login")
     assert [client.get(path).json() for path in ("/annotated", "/default", "/typed")] == ["alice"] * 3
+
+
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def test_a_login_names_the_devices_that_it_has_logged_out(open_client: OpenClient, clock: MovableClock) -> None:
+    sessions = new_manager(clock, max_sessions_per_user=1)
+
+    async def login(request: Request) -> Response:
+        session = await sessions.create_new_session(request, "alice")
+        ended = [record.device_label for record in session.evicted_sessions]
+        asked_again = await get_session(request)
+        return JSONResponse([ended, len(asked_again.evicted_sessions)])
+
+    client = open_client(application(sessions, Route("/log-in", login, methods=["POST"])))
+    assert client.post("/log-in", headers={"user-agent": FIREFOX}).json() == [[], 0]
+    client.cookies.clear()  # another device
+    clock.advance(1)
+    assert client.post("/log-in").json() == [["Firefox on Windows"], 1]
+    clock.advance(1)
+    assert client.post("/log-in").json() == [[], 0], "the same device: its session was replaced"

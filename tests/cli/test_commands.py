@@ -1,9 +1,10 @@
 """What an administrator can do, on every engine."""
 
+import itertools
 import json
 import time
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -181,6 +182,37 @@ def test_revoke_user_finds_nothing_for_a_user_without_sessions(database: str, sh
     assert shell("revoke-user", "42").code == 1
 
 
+def test_revoke_all_ends_everybodys_sessions(database: str, shell: Shell) -> None:
+    keep, *_ = log_in("42", "42", 42, "43")
+    done = shell("revoke-all", "--yes", "--except", keep)
+    assert (done.code, done.out, done.err) == (0, "Revoked 3 sessions.\n", "")
+    assert live("42", 42, "43") == [keep]
+    assert shell("revoke-all", "--yes").out == "Revoked 1 session.\n"
+    done = shell("revoke-all", "--yes")
+    assert (done.code, done.out, done.err) == (1, "", "There is no such live session.\n")
+
+
+def test_revoke_all_before_a_time_ends_those_that_began_earlier(database: str, shell: Shell) -> None:
+    now = time.time_ns() // 1_000_000
+    log_in("42", clock=lambda: now - 120_000)
+    (late,) = log_in("42", clock=lambda: now)
+    moment = datetime.fromtimestamp(now / 1000 - 60, timezone(timedelta(hours=5))).isoformat()
+    assert shell("revoke-all", "--yes", "--before", moment).out == "Revoked 1 session.\n"
+    assert live("42") == [late]
+
+
+def test_revoke_all_tells_how_far_it_has_come(database: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    log_in(*(f"{number}" for number in range(40)))
+    monkeypatch.setattr("asgi_sessions.store.ending.AT_ONCE", 10)
+    monkeypatch.setattr("asgi_sessions.store.ending.AT_ONCE_SQLITE", 10)
+    monkeypatch.setattr("asgi_sessions.cli.sessions._TOLD_EACH", 10)
+    done = shell("revoke-all", "--yes")
+    assert (done.code, done.out) == (0, "Revoked 40 sessions.\n")
+    told = [int(line.removesuffix(" sessions so far.")) for line in done.err.splitlines()]
+    assert told
+    assert all(later - earlier >= 10 for earlier, later in itertools.pairwise([0, *told]))
+
+
 def test_purge_deletes_what_has_ended_and_nothing_else(database: str, shell: Shell) -> None:
     log_in("42", "42", clock=lambda: LONG_AGO)
     (alive,) = log_in("42")
@@ -207,20 +239,21 @@ def test_purge_on_a_machine_whose_clock_is_wrong_deletes_nothing_and_says_why(
 def test_a_logout_need_not_wait_for_a_clock_to_be_mended(
     days: int, database: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, _, other = log_in("42", "42", "43")
+    one, _, other, _ = log_in("42", "42", "43", "44")
     with monkeypatch.context() as patched:
         patched.setattr("asgi_sessions.protocol.clock.time_ns", lambda: time.time_ns() + days * 86_400 * 10**9)
         for command, arguments, out in (
             ("list", ["42", "--json"], one),
             ("revoke", [one], "Revoked 1 session.\n"),
             ("revoke-user", ["42"], "Revoked 1 session of user '42'.\n"),
+            ("revoke-all", ["--except", other, "--yes"], "Revoked 1 session.\n"),
         ):
             done = shell(command, *arguments)
             assert done.code == 0
             assert out in done.out
             assert done.err.startswith("warning: this machine's clock says ")
             assert done.err.endswith("are allowed. Going by the database's time.\n")
-    assert live("42", "43") == [other]
+    assert live("42", "43", "44") == [other]
 
 
 def test_migrate_makes_the_tables_for_those_who_do_not_migrate_at_start(

@@ -32,6 +32,11 @@ from tests.servers import free_port
         ["revoke"],
         ["revoke-user", "42", "--except", "laptop"],
         ["revoke-user", "42", "--except", ""],
+        ["revoke-all", "--yes", "--except", "laptop"],
+        ["revoke-all", "--yes", "--before", "yesterday"],
+        ["revoke-all", "--yes", "--before", "2026-01-31"],
+        ["revoke-all", "--yes", "--before", "2026-01-31T12:00:00"],
+        ["revoke-all", "--yes", "42"],
         ["purge", "--limit", "0"],
         ["purge", "--limit", "-1"],
         ["purge", "--limit", "many"],
@@ -52,6 +57,14 @@ def test_wrong_arguments_are_told_shortly_and_end_with_2(arguments: list[str], s
 def test_a_mistyped_session_to_keep_ends_nothing(sqlite: str, shell: Shell) -> None:
     handles = log_in("42")
     assert shell("revoke-user", "42", "--except", handles[0].upper()).code == 2
+    assert live("42") == handles
+
+
+def test_everybodys_sessions_end_only_where_it_is_said_that_it_is_meant(sqlite: str, shell: Shell) -> None:
+    handles = log_in("42")
+    done = shell("revoke-all")
+    assert (done.code, done.out) == (2, "")
+    assert "add --yes if it is meant" in done.err
     assert live("42") == handles
 
 
@@ -105,7 +118,8 @@ def test_a_wrong_secret_key_is_a_wrong_setting(sqlite: str, environment: Callabl
 
 
 @pytest.mark.parametrize(
-    "command", [["list", "42"], ["revoke", "a" * 32], ["revoke-user", "42"], ["purge"], ["migrate"]]
+    "command",
+    [["list", "42"], ["revoke", "a" * 32], ["revoke-user", "42"], ["revoke-all", "--yes"], ["purge"], ["migrate"]],
 )
 def test_a_database_that_is_down_ends_with_3(
     command: list[str], environment: Callable[..., None], shell: Shell, caplog: pytest.LogCaptureFixture

@@ -56,6 +56,18 @@ async def test_login_is_one_insert(running: SessionManager, log: ServerLog) -> N
     assert log.verbs() == ["INSERT"]
 
 
+async def test_a_login_whose_limit_a_function_says_is_two_selects_more(running: SessionManager, log: ServerLog) -> None:
+    @running.limit_sessions_per_user
+    async def limit(user_id: Any, jwt_payload: Any) -> int:
+        return 1
+
+    await running.create_new_session_without_request("alice")
+    log.clear()
+    ended = (await running.create_new_session_without_request("alice")).session.evicted_sessions
+    assert log.verbs() == ["SELECT", "UPDATE", "INSERT", "SELECT"]
+    assert len(ended) == 1
+
+
 async def test_a_verified_request_is_none(running: SessionManager, issued: Any, log: ServerLog) -> None:
     log.clear()
     for _ in range(3):
@@ -120,12 +132,37 @@ async def test_revoking_very_many_is_one_update_more_for_each_so_many(
     assert log.verbs() == ["UPDATE", "SELECT", "UPDATE", "UPDATE", "UPDATE"]
 
 
+async def test_revoking_everybodys_is_one_select_and_one_update_for_each_so_many(
+    running: SessionManager, log: ServerLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        await running.create_new_session_without_request(f"user {number}")
+    log.clear()
+    assert await running.revoke_sessions() == 30
+    assert log.verbs() == ["SELECT", "UPDATE"]
+    monkeypatch.setattr(running.lifecycle._sessions, "at_once", 10)
+    log.clear()
+    assert await running.revoke_sessions() == 0
+    select, *updates = log.verbs()
+    assert select == "SELECT"
+    assert set(updates) == {"UPDATE"}
+    assert 1 < len(updates) < 15, "about three, as far as the first ten handles tell"
+
+
 async def test_session_info_is_one_statement_each(running: SessionManager, issued: Any, log: ServerLog) -> None:
     log.clear()
     await issued.session.update_session_info(1)
     await issued.session.get_session_info()
     await issued.session.update_jwt_payload(1)
     assert log.verbs() == ["UPDATE", "SELECT", "UPDATE"]
+
+
+async def test_a_change_of_the_session_info_is_two_statements(
+    running: SessionManager, issued: Any, log: ServerLog
+) -> None:
+    log.clear()
+    await issued.session.change_session_info(lambda info: [info])
+    assert log.verbs() == ["SELECT", "UPDATE"]
 
 
 async def test_a_payload_that_somebody_else_has_replaced_takes_two_statements_more(

@@ -1,5 +1,6 @@
 """An argument of the wrong type is a mistake that is named, never a session that is not found or a check not made."""
 
+import asyncio
 import inspect
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -87,6 +88,14 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
             ]
         },
     ),
+    "revoke_sessions": (
+        {},
+        {
+            "before": [*(value for value in ANYTHING if value is not None), A_SESSION, "2026-01-31T12:00:00Z"],
+            "except_handle": but_none(HANDLES),
+            "progress": [*(value for value in ANYTHING if value is not None), asyncio.sleep],
+        },
+    ),
     "get_all_session_handles_for_user": ({}, {"user_id": USERS}),
     "list_sessions_for_user": (
         {"user_id": "alice"},
@@ -97,11 +106,16 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"session_handle": HANDLE, "info": {}},
         {"session_handle": HANDLES, "info": [object(), b""]},
     ),
+    "change_session_info": (
+        {"session_handle": HANDLE, "change": dict},
+        {"session_handle": HANDLES, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
+    ),
     "purge_expired_sessions": ({}, {"limit": NUMBERS}),
     "on_session_created": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_refreshed": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_revoked": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_theft": ({}, {"hook": [None, "hook", print, object()]}),
+    "limit_sessions_per_user": ({}, {"function": [None, 5, print, object()]}),
     "create_new_session_without_request": (
         {"user_id": "alice"},
         {"user_id": USERS, "jwt_payload": [object(), b""], "session_info": [object(), b""]},

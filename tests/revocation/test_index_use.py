@@ -101,6 +101,62 @@ async def test_mariadb_ends_a_part_of_a_users_sessions_without_reading_the_other
     assert read < 3 * LIVE / 16, "a sixteenth of the other user's at most"
 
 
+async def test_mariadb_ends_a_part_of_everybodys_sessions_without_reading_the_others(on_mariadb: Database) -> None:
+    cemetery, sessions = Cemetery(on_mariadb), SessionRepository(on_mariadb, build_tables())
+    now = await cemetery.now()
+    await cemetery.fill(LIVE, ending_at=now, live=True)
+    await cemetery.fill(TOMBSTONES, ending_at=now)
+    async with on_mariadb.engine.connect() as connection:
+        for values, statement in _part_of_all(sessions, now):
+            await connection.exec_driver_sql("FLUSH STATUS")
+            ended = (await connection.execute(statement, values)).rowcount
+            shown: Any = await connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
+            assert LIVE / 16 * 0.8 < ended < LIVE / 16 * 1.2
+            read = sum(int(value) for _, value in shown.all())
+            assert read < 3 * (LIVE + TOMBSTONES) / 16, "a sixteenth of all"
+    sessions.at_once = 100
+    await sessions.parts_of_all()
+    async with on_mariadb.engine.connect() as connection:
+        await connection.exec_driver_sql("FLUSH STATUS")
+        await connection.execute(sessions._ending.handle_in_order, {"place": 99})
+        shown = await connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'")
+        assert sum(int(value) for _, value in shown.all()) <= 110
+
+
+def _part_of_all(sessions: SessionRepository, now: int) -> Iterator[tuple[dict[str, Any], Any]]:
+    """A sixteenth in the middle, and the last one."""
+    values = {"reason": "logout_everybody", "now": now, "except_handle": "", "begun_before": 2**63 - 1}
+    first, beyond, last = ("4" + "0" * 31, "5" + "0" * 31, "f" + "0" * 31)
+    yield values | {"first": first, "beyond": beyond}, sessions._ending.revoke_any_part
+    yield values | {"first": last}, sessions._ending.revoke_last_any_part
+
+
+@pytest.mark.parametrize("analysed", [True, False], ids=["as usual", "before its statistics know of them"])
+async def test_postgresql_ends_a_part_of_everybodys_sessions_along_the_primary_key(
+    on_postgresql: Database, analysed: bool
+) -> None:
+    cemetery, sessions = Cemetery(on_postgresql), SessionRepository(on_postgresql, build_tables())
+    now = await cemetery.now()
+    await cemetery.fill(LIVE, ending_at=now, live=True, analysed=analysed)
+    for values, statement in _part_of_all(sessions, now):
+        compiled = statement.compile(dialect=on_postgresql.engine.dialect)
+        given = [compiled.construct_params(values)[name] for name in compiled.positiontup or ()]
+        literals = ", ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in given)
+        async with on_postgresql.engine.connect() as connection:
+            await connection.exec_driver_sql(f"PREPARE part AS {compiled}")
+            try:
+                ((found,),) = (
+                    await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) EXECUTE part({literals})")
+                ).all()
+            finally:
+                await connection.exec_driver_sql("DEALLOCATE part")
+        plan = json.loads(found) if isinstance(found, str) else found
+        nodes = list(nodes_in(plan[0]["Plan"]))
+        assert "asgi_sessions_sessions_pkey" in {node.get("Index Name") for node in nodes}, plan
+        scanned = [node["Node Type"] for node in nodes if node.get("Relation Name") == "asgi_sessions_sessions"]
+        assert "Seq Scan" not in scanned, plan
+
+
 def nodes_in(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for part in plan.get("Plans", ()):

@@ -144,10 +144,12 @@ async def test_16_5_every_call_without_a_request_says_so(without_tables: tuple[S
         manager.revoke_session_using_session_handle("0" * 32),
         manager.revoke_all_sessions_for_user("alice"),
         manager.revoke_multiple_sessions(["0" * 32]),
+        manager.revoke_sessions(),
         manager.get_all_session_handles_for_user("alice"),
         manager.list_sessions_for_user("alice"),
         manager.get_session_info("0" * 32),
         manager.update_session_info("0" * 32, {}),
+        manager.change_session_info("0" * 32, lambda info: info),
         manager.purge_expired_sessions(),
     ):
         with pytest.raises(StoreUnavailable):

@@ -58,6 +58,7 @@ REPEATABLE: dict[str, Callable[[Database], Awaitable[object]]] = {
     "revoke many": lambda db: SessionRepository(db, build_tables()).revoke_many(["h1"], "logout", NOW),
     "revoke all": lambda db: SessionRepository(db, build_tables()).revoke_all(ALICE, "logout", NOW),
     "revoke a part": lambda db: SessionRepository(db, build_tables()).revoke_part(ALICE, "logout", NOW, 0, 1),
+    "revoke any part": lambda db: SessionRepository(db, build_tables()).revoke_any_part("logout", NOW, 0, 1),
     "set info": lambda db: SessionRepository(db, build_tables()).set_info("h1", "1", NOW),
     "list": lambda db: SessionRepository(db, build_tables()).list_of(ALICE, NOW),
     "purge": lambda db: SessionRepository(db, build_tables()).purge(NOW + 20 * HOUR, NOW),
@@ -122,6 +123,16 @@ async def test_a_promotion_that_was_done_before_the_cut_is_found_by_reading_agai
     row = await sessions.find("h1", fresh=True)
     assert row is not None
     assert row.gen == 1
+
+
+async def test_a_change_of_the_info_that_was_done_before_the_cut_is_not_made_twice(
+    sessions: SessionRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sessions.insert(session_row(session_info="1"))
+    cut_after_the_first_statement(monkeypatch)
+    with pytest.raises(StatementInterrupted):
+        await sessions.swap_info("h1", "2", NOW, replaced="1")
+    assert await sessions.get_info("h1", NOW) == "2"
 
 
 def cut_after_the_first_statement(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.rotation import Chain
-from asgi_sessions.store.repository import REVOKE_BATCH, SessionRepository
+from asgi_sessions.store.ending import MOST_PARTS
+from asgi_sessions.store.repository import REVOKE_BATCH, ListedSession, SessionRepository
 from tests.store.rows import ALICE, BOB, HOUR, NOW, child_of, session_row, stored
 
 NEVER_ISSUED = [
@@ -146,7 +147,10 @@ async def test_the_newest_are_listed_with_their_times_and_no_more_than_asked_for
     for number in range(4):
         await sessions.insert(session_row(f"h{number}", created_at=NOW + number))
     await sessions.revoke("h3", "logout", NOW)
-    assert await sessions.newest_of(ALICE, NOW, limit=2) == [("h2", NOW + 2), ("h1", NOW + 1)]
+    newest = await sessions.newest_of(ALICE, NOW, limit=2)
+    assert [(session.handle, session.created_at) for session in newest] == [("h2", NOW + 2), ("h1", NOW + 1)]
+    row = await sessions.find("h2")
+    assert newest[0] == ListedSession(*(getattr(row, name) for name in ListedSession._fields))
 
 
 async def test_a_session_can_be_ended_only_if_it_is_a_certain_users(sessions: SessionRepository) -> None:
@@ -299,3 +303,31 @@ async def test_each_session_is_in_one_part_whatever_its_handle(sessions: Session
     row = await sessions.find("!")
     assert row is not None
     assert row.revoked_reason == "logout_all"
+    for part in range(parts):
+        ended += await sessions.revoke_any_part("logout", NOW, part, parts, except_handle="9" * 32)
+    assert ended == len(handles), "all but the one that is kept, and Bob's"
+    assert [await sessions.handles_of(user, NOW) for user in (ALICE, BOB)] == [["9" * 32], []]
+
+
+async def test_only_those_created_before_a_time_end(sessions: SessionRepository) -> None:
+    for number in range(4):
+        await sessions.insert(session_row(f"h{number}", created_at=NOW + number))
+    assert await sessions.revoke_any_part("logout", NOW, 0, 1, begun_before=NOW + 2) == 2
+    assert await sessions.handles_of(ALICE, NOW) == ["h3", "h2"]
+
+
+async def test_the_first_handles_tell_into_how_many_parts_all_are_divided(sessions: SessionRepository) -> None:
+    assert await sessions.parts_of_all() == 1
+    sessions.at_once = 10
+    for number in range(9):
+        await sessions.insert(session_row(f"{number:032x}"))
+    assert await sessions.parts_of_all() == 1
+    await sessions.insert(session_row("8" + "0" * 31))
+    assert await sessions.parts_of_all() == 2
+    await sessions.insert(session_row("0f" + "f" * 30))
+    assert await sessions.parts_of_all() == 16
+    await sessions.insert(session_row("0" * 31 + "9"))
+    assert await sessions.parts_of_all() == MOST_PARTS, "no handle that was drawn lies there"
+    await sessions.insert(session_row("!"))
+    sessions.at_once = 1
+    assert await sessions.parts_of_all() == 1, "no handle at all"

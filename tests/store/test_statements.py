@@ -35,6 +35,9 @@ ONE_STATEMENT: dict[str, tuple[str, Operation]] = {
     "count": ("SELECT", lambda sessions: sessions.count_of(ALICE, NOW)),
     "revoke a part": ("UPDATE", lambda sessions: sessions.revoke_part(ALICE, "logout", NOW, 0, 2)),
     "revoke the last part": ("UPDATE", lambda sessions: sessions.revoke_part(ALICE, "logout", NOW, 1, 2)),
+    "parts of all": ("SELECT", lambda sessions: sessions.parts_of_all()),
+    "revoke any part": ("UPDATE", lambda sessions: sessions.revoke_any_part("logout", NOW, 0, 2)),
+    "revoke the last of any": ("UPDATE", lambda sessions: sessions.revoke_any_part("logout", NOW, 1, 2)),
     "handles": ("SELECT", lambda sessions: sessions.handles_of(ALICE, NOW)),
     "list": ("SELECT", lambda sessions: sessions.list_of(ALICE, NOW)),
     "a later page": ("SELECT", lambda sessions: sessions.list_of(ALICE, NOW, limit=1, after=(NOW, "h2"))),
@@ -42,6 +45,7 @@ ONE_STATEMENT: dict[str, tuple[str, Operation]] = {
     "revoke own": ("UPDATE", lambda sessions: sessions.revoke("h1", "logout", NOW, user_id=ALICE)),
     "get info": ("SELECT", lambda sessions: sessions.get_info("h1", NOW)),
     "set info": ("UPDATE", lambda sessions: sessions.set_info("h1", "1", NOW)),
+    "swap info": ("UPDATE", lambda sessions: sessions.swap_info("h1", "1", NOW, replaced="null")),
     "set payload": ("UPDATE", lambda sessions: sessions.set_payload("h1", "1", NOW)),
     "swap payload": ("UPDATE", lambda sessions: sessions.set_payload("h1", "1", NOW, version=0)),
 }

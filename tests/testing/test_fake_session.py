@@ -123,6 +123,15 @@ def test_the_info_is_kept_between_requests(app: FastAPI, client: TestClient) -> 
     assert client.get("/info").json() == {"basket": [1]}
 
 
+async def test_the_info_can_be_changed_by_a_function() -> None:
+    session = fake_session("42")
+    assert await session.change_session_info(lambda info: [info]) == [None]
+    assert await session().change_session_info(lambda info: [*info, 1]) == [None, 1]
+    assert await session.get_session_info() == [None, 1]
+    with pytest.raises(TypeError, match="change must return the new session_info"):
+        await session.change_session_info(list.clear)
+
+
 async def test_it_has_no_other_sessions() -> None:
     assert await fake_session("42").revoke_other_sessions() == 0
 
@@ -136,6 +145,7 @@ async def test_a_revoked_one_refuses_everything() -> None:
         session.check(),
         session.get_session_info(),
         session.update_session_info({}),
+        session.change_session_info(lambda info: []),
         session.update_jwt_payload({}),
     ):
         with pytest.raises(Unauthorised):
