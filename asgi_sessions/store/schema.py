@@ -12,6 +12,7 @@ __all__ = ["DEFAULT_TABLE_PREFIX", "Tables", "build_tables", "sessions_metadata"
 DEFAULT_TABLE_PREFIX = "asgi_sessions_"
 HANDLE_LENGTH = 32
 USER_ID_LENGTH = 260
+METHODS_LENGTH = 500
 
 
 def _ascii(length: int) -> TypeEngine[str]:
@@ -38,6 +39,7 @@ class Tables:
     signing_keys: Table
     leases: Table
     state: Table
+    payload_changes: Table
 
 
 def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | None = None) -> Tables:
@@ -78,6 +80,10 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | 
         Column("late_gen", BigInteger),
         Column("late_at", BigInteger),
         Column("late_count", BigInteger, nullable=False, server_default="0"),
+        Column("idle_timeout", BigInteger),
+        Column("persistent", Integer, nullable=False, server_default="1"),
+        Column("actor", _binary(USER_ID_LENGTH)),
+        Column("methods", _ascii(METHODS_LENGTH), nullable=False, server_default="{}"),
         Index(f"ix_{table_prefix}sessions_user_id", "user_id"),
         # One index for both kinds of dead rows: tombstones by age, and the never revoked by the time they
         # went idle (idle_expires_at never exceeds expires_at). On its own, an index of revoked_at alone would
@@ -114,7 +120,17 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | 
         Column("value", BigInteger, nullable=False),
         **options,
     )
-    return Tables(sessions, signing_keys, leases, state)
+    # Apart from the sessions: few rows, and no index more to write at each refresh.
+    payload_changes = Table(
+        f"{table_prefix}payload_changes",
+        metadata,
+        Column("handle", _ascii(HANDLE_LENGTH), primary_key=True),
+        Column("changed_at", BigInteger, nullable=False),
+        Column("payload_version", BigInteger, nullable=False),
+        Index(f"ix_{table_prefix}payload_changes_changed_at", "changed_at"),
+        **options,
+    )
+    return Tables(sessions, signing_keys, leases, state, payload_changes)
 
 
 def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:

@@ -38,6 +38,10 @@ class SessionRow:
         late_gen: The generation at which the session was last served without new tokens; None if it never was.
         late_at: When that began, ms.
         late_count: At how many generations an overtaken parent was served so.
+        idle_timeout: This session's own idle timeout, ms, which the setting can shorten; None for the setting.
+        persistent: Whether its cookies outlive the browser: 1 or 0.
+        actor: The stored form of the id of the user who acts as this one; None if nobody does.
+        methods: How the user has been authenticated, as JSON: a name (RFC 8176) and the time, ms.
         session_info: For ``insert``; None in rows that were read: it may be large, see ``get_info``.
     """
 
@@ -62,6 +66,10 @@ class SessionRow:
     late_gen: int | None = None
     late_at: int | None = None
     late_count: int = 0
+    idle_timeout: int | None = None
+    persistent: int = 1
+    actor: bytes | None = None
+    methods: str = "{}"
     session_info: str | None = field(default=None, repr=False)
 
     @property

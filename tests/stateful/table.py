@@ -140,6 +140,10 @@ def _columns(row: Row) -> dict[str, Any]:
         "late_gen": row.late_generation,
         "late_at": row.late_at,
         "late_count": row.late_parents,
+        "idle_timeout": None,
+        "persistent": 1,
+        "actor": None,
+        "methods": "{}",
     }
 
 

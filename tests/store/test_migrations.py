@@ -87,8 +87,9 @@ async def test_a_second_start_changes_nothing(bare: Database) -> None:
     assert await sessions.find("h1") is not None
 
 
-async def test_sessions_of_the_first_revision_go_on_and_their_workers_too(bare: Database) -> None:
-    await run.migrate(bare, DEFAULT_TABLE_PREFIX, revision="0001")
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+async def test_sessions_of_earlier_revisions_go_on_and_their_workers_too(bare: Database, revision: str) -> None:
+    await run.migrate(bare, DEFAULT_TABLE_PREFIX, revision=revision)
     older = Table("asgi_sessions_sessions", MetaData())
     async with bare.engine.connect() as connection:
         await connection.run_sync(lambda sync: inspect(sync).reflect_table(older, None))
@@ -105,9 +106,8 @@ async def test_sessions_of_the_first_revision_go_on_and_their_workers_too(bare: 
 async def test_every_name_begins_with_the_prefix_and_two_prefixes_do_not_meet(bare: Database) -> None:
     await upgrade(bare, "one_")
     await upgrade(bare, "Two_")
-    names = {
-        f"{prefix}{name}" for prefix in ("one_", "Two_") for name in ("sessions", "signing_keys", "leases", "state")
-    }
+    tables = ("sessions", "signing_keys", "leases", "state", "payload_changes")
+    names = {f"{prefix}{name}" for prefix in ("one_", "Two_") for name in tables}
     found = {name.lower() for name in await table_names(bare)}
     assert found == {name.lower() for name in names | {"one_alembic_version", "Two_alembic_version"}}
     await SessionRepository(bare, build_tables("one_")).insert(session_row())
