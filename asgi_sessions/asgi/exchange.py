@@ -21,8 +21,8 @@ from asgi_sessions.errors import (
     Unauthorised,
 )
 from asgi_sessions.manager.lifecycle import Lifecycle
+from asgi_sessions.manager.records import Login
 from asgi_sessions.manager.session import Session, after_login
-from asgi_sessions.protocol.user_id import UserId
 
 _log = logging.getLogger(__name__)
 
@@ -37,9 +37,7 @@ class Exchange(Authentication):
 
     # -- operations
 
-    async def create(
-        self, owner: UserId, jwt_payload: Any, session_info: Any, *, allowed: Collection[str] = ()
-    ) -> Session[Any, Any]:
+    async def create(self, login: Login, *, allowed: Collection[str] = ()) -> Session[Any, Any]:
         """Log in; see `SessionManager.create_new_session`."""
         lifecycle = self.manager.lifecycle
         if self.answer.started:
@@ -51,7 +49,7 @@ class Exchange(Authentication):
         async with self._one_at_a_time:
             replaces = await self._handles_in(lifecycle, carried)
             device = device_of(self._scope)
-            tokens = await lifecycle.create(owner, jwt_payload, session_info, device=device, replaces=replaces)
+            tokens = await lifecycle.create(login, device=device, replaces=replaces)
             self.answer.issued(tokens, **self._now(lifecycle))
             self._renewal = Renewal.LOGIN
             if not self.answer.in_headers:

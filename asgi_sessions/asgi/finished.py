@@ -16,10 +16,9 @@ from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.errors import ConfigurationError, Unauthorised
 from asgi_sessions.manager.connection import UNRESOLVED, SessionConnection, Unresolved, reopened
 from asgi_sessions.manager.manager import SessionManager
-from asgi_sessions.manager.records import IssuedToken
+from asgi_sessions.manager.records import IssuedToken, Login
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.access_token import AccessToken
-from asgi_sessions.protocol.user_id import UserId
 
 _OVER = (
     "This request is over, so that its answer can carry no cookies: log in, refresh and sign out while it runs. "
@@ -76,9 +75,7 @@ class FinishedConnection:
         self.outer = outer
         self._connection = connection
 
-    async def create(
-        self, owner: UserId, jwt_payload: Any, session_info: Any, *, allowed: Collection[str] = ()
-    ) -> Session[Any, Any]:
+    async def create(self, login: Login, *, allowed: Collection[str] = ()) -> Session[Any, Any]:
         """Refuse to log in."""
         raise ConfigurationError(_OVER)
 

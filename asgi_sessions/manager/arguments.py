@@ -7,8 +7,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, TypeVar
 
+from asgi_sessions.manager.issued_session import IssuedSession
 from asgi_sessions.manager.records import IssuedToken, SessionRecord
-from asgi_sessions.manager.session import IssuedSession, Session
+from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.settings.origins import read_origin
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager.lifecycle import Lifecycle
-from asgi_sessions.manager.records import SessionRecord
+from asgi_sessions.manager.records import Login, SessionRecord
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.user_id import UserId
 from asgi_sessions.settings import SessionSettings
@@ -79,9 +79,7 @@ class SessionConnection(Protocol):
     def manager(self) -> ConnectionManager:
         """The manager that the middleware was given."""
 
-    async def create(
-        self, owner: UserId, jwt_payload: Any, session_info: Any, *, allowed: Collection[str] = ()
-    ) -> Session[Any, Any]:
+    async def create(self, login: Login, *, allowed: Collection[str] = ()) -> Session[Any, Any]:
         """Log in; pages of the allowed origins may bring the login by a form."""
 
     def recognise(

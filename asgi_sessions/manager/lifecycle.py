@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.audit import Event
@@ -18,7 +17,7 @@ from asgi_sessions.manager.limiting import SessionLimit
 from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
 from asgi_sessions.manager.pending_termination import PendingTermination
-from asgi_sessions.manager.records import Device, SessionRecord, TokenSet
+from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.rotating import Rotation
@@ -107,9 +106,7 @@ class Lifecycle:
 
     async def create(
         self,
-        owner: user_id.UserId,
-        jwt_payload: Any,
-        session_info: Any,
+        login: Login,
         *,
         device: Device,
         replaces: Iterable[str] = (),
@@ -117,9 +114,7 @@ class Lifecycle:
         """Begin a session.
 
         Args:
-            owner: The session's user.
-            jwt_payload: A JSON value, readable by the client, in every access token.
-            session_info: A JSON value that stays in the database.
+            login: What the application says of it.
             device: The device of the login.
             replaces: Handles of sessions that the same jar held until now; they end.
 
@@ -134,7 +129,7 @@ class Lifecycle:
         expires_at = now + self.settings.absolute_timeout_ms
         row = SessionRow(
             handle=first.handle,
-            user_id=user_id.encode(owner),
+            user_id=user_id.encode(login.user_id),
             gen=first.generation,
             cur=first.lineage.token_hash,
             cur_iat=first.issued_at,
@@ -147,10 +142,10 @@ class Lifecycle:
             idle_expires_at=idle_expiry(now, idle_timeout=self.settings.idle_timeout_ms, expires_at=expires_at),
             revoked_at=None,
             revoked_reason=None,
-            jwt_payload=json_value.dumps(jwt_payload, "jwt_payload"),
+            jwt_payload=json_value.dumps(login.jwt_payload, "jwt_payload"),
             device_label=device.label,
             ip_address=device.ip_address,
-            session_info=info_json(session_info),
+            session_info=info_json(login.session_info),
         )
         tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []

@@ -17,11 +17,12 @@ from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.events import HookT
 from asgi_sessions.manager.functions import plain_function
+from asgi_sessions.manager.issued_session import IssuedSession
 from asgi_sessions.manager.limit_function import LimitFunctionT
 from asgi_sessions.manager.once_per_minute import OncePerMinute
-from asgi_sessions.manager.records import Device, SessionRecord, TokenSet
+from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.session import IssuedSession, Session, after_login
+from asgi_sessions.manager.session import Session, after_login
 from asgi_sessions.manager.starting import StartedOnLoops
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
@@ -88,7 +89,8 @@ class SessionManager(StartedOnLoops):
             StoreUnavailable: The database did not answer.
         """
         allowed = arguments.origins(allow_origin, "allow_origin")
-        return await self._of(connection).create(user_id, jwt_payload, session_info, allowed=allowed)
+        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info)
+        return await self._of(connection).create(login, allowed=allowed)
 
     @overload
     async def get_session(
@@ -368,8 +370,8 @@ class SessionManager(StartedOnLoops):
         self, user_id: UserT, *, jwt_payload: Any = None, session_info: Any = None
     ) -> IssuedSession[UserT, Any]:
         """Begin a session and return its tokens. The arguments and errors are those of `create_new_session`."""
-        device = Device("Unknown device", None)
-        return self._issued(await self.lifecycle.create(user_id, jwt_payload, session_info, device=device))
+        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info)
+        return self._issued(await self.lifecycle.create(login, device=Device("Unknown device", None)))
 
     async def get_session_without_request(
         self,

@@ -14,7 +14,7 @@ from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import HANDLE_PATTERN
 from asgi_sessions.protocol.user_id import UserId
 
-__all__ = ["CURSOR", "Device", "IssuedToken", "SessionRecord", "TokenSet", "UserIdT", "read_cursor"]
+__all__ = ["CURSOR", "Device", "IssuedToken", "Login", "SessionRecord", "TokenSet", "UserIdT", "read_cursor"]
 
 UserIdT = TypeVar("UserIdT", bound=UserId, default=Any)
 
@@ -72,6 +72,21 @@ class Device:
 
     label: str
     ip_address: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What the application says of a session that it begins.
+
+    Attributes:
+        user_id: The session's user.
+        jwt_payload: A JSON value, readable by the client, in every access token.
+        session_info: A JSON value that stays in the database.
+    """
+
+    user_id: UserId
+    jwt_payload: Any = field(default=None, repr=False)
+    session_info: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
-"""`Session`, and `IssuedSession` for applications that carry the tokens to the client themselves."""
+"""`Session`: what the application holds of a verified session."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NoReturn, Protocol
+from typing import Any, Generic, NoReturn
 
 from typing_extensions import TypeVar, deprecated
 
 from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.connection_tokens import Connection, ResponseTokens
 from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.records import IssuedToken, SessionRecord, TokenSet, UserIdT
@@ -17,35 +17,6 @@ from asgi_sessions.protocol.durations import from_ms
 PayloadT = TypeVar("PayloadT", default=Any)
 
 _UNREAD: Any = object()
-
-
-class ResponseTokens(Protocol):
-    """What a Session tells the response of its connection."""
-
-    def signing_out(self, session_handle: str | None) -> None:
-        """The application is about to end this session on this very connection, so that it will know; None: not so."""
-
-    def session_ended(self, session_handle: str | None = None, *, by_user: bool) -> None:
-        """The session is over: let the cookies leave with the response.
-
-        Args:
-            session_handle: The session; None for the session of the response.
-            by_user: True for a logout, where it is worth a warning if the response is already on its way.
-        """
-
-    def refused(self, error: Unauthorised, session_handle: str | None = None) -> None:
-        """A read found the session gone: clear the cookies as far as the error says so."""
-
-
-class Connection(Protocol):
-    """The middleware's side of a Session."""
-
-    @property
-    def answer(self) -> ResponseTokens:
-        """What leaves with the response."""
-
-    def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
-        """The same session, a new access token: set it."""
 
 
 class Session(Generic[UserIdT, PayloadT]):
@@ -279,22 +250,3 @@ _NOT_A_RESPONSE = (
     "`session: Session = Depends(get_session)`; to answer with it, return what the client may see, "
     'e.g. {"user": session.user_id}.'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedSession(Generic[UserIdT, PayloadT]):
-    """A session with its tokens, for applications that carry the tokens to the client themselves.
-
-    Attributes:
-        session: The session.
-        access_token: A short-lived JWT.
-        refresh_token: An opaque text; good once, then rotated.
-        anti_csrf_token: The anti-CSRF token with csrf="token" or "both", else None.
-        id_refresh_token: The third cookie of client_protocol="supertokens", else None.
-    """
-
-    session: Session[UserIdT, PayloadT]
-    access_token: IssuedToken
-    refresh_token: IssuedToken
-    anti_csrf_token: IssuedToken | None
-    id_refresh_token: IssuedToken | None

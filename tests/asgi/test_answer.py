@@ -15,7 +15,7 @@ from asgi_sessions.asgi.answer import Answer
 from asgi_sessions.asgi.answer_content import Content, Move
 from asgi_sessions.asgi.http_exchange import HTTPExchange
 from asgi_sessions.asgi.transport import Transport
-from asgi_sessions.manager.records import Device, TokenSet
+from asgi_sessions.manager.records import Device, Login, TokenSet
 from tests.asgi.apps import new_manager
 from tests.asgi.connections import scope_of
 from tests.clocks import MovableClock
@@ -57,7 +57,7 @@ class Parts(NamedTuple):
 async def parts(sessions: SessionManager) -> AsyncIterator[Parts]:
     async with sessions:
         lifecycle = sessions.lifecycle
-        tokens = await lifecycle.create("alice", None, None, device=Device("", None))
+        tokens = await lifecycle.create(Login(user_id="alice"), device=Device("", None))
         changed = await lifecycle.issuer.reissue(tokens.access, "{}", 2, new_payload=True)
         answer = Answer(Transport(sessions.settings), scope_of("http", "/", "", spec_version="2.3"), sessions.time)
         made: dict[str, Any] = {"made_at": sessions.time(), "payload_changes": 0}

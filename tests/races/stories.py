@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from asgi_sessions import SessionManager
-from asgi_sessions.manager.session import IssuedSession
+from asgi_sessions.manager.issued_session import IssuedSession
 from tests.races.cluster import Clock, Pair
 
 
