@@ -46,6 +46,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.database_url_text == "sqlite+aiosqlite:///./sessions.db"
     assert settings.access_token_lifetime == timedelta(minutes=5)
     assert settings.idle_timeout == timedelta(days=14)
+    assert settings.nonpersistent_idle_timeout == timedelta(hours=8)
     assert settings.absolute_timeout == timedelta(days=100)
     assert settings.connection_lifetime == timedelta(hours=24)
     assert settings.signing_algorithm == "HS256"
@@ -455,6 +456,11 @@ def test_an_explicit_timeout_wins_over_the_policy() -> None:
         ({"idle_timeout": "4m"}, "idle_timeout"),
         ({"absolute_timeout": "13d"}, "absolute_timeout"),
         ({"policy": "aal3", "access_token_lifetime": "16m"}, "idle_timeout"),
+        ({"nonpersistent_idle_timeout": "4m"}, "nonpersistent_idle_timeout"),
+        ({"nonpersistent_idle_timeout": "15d"}, "nonpersistent_idle_timeout"),
+        ({"nonpersistent_idle_timeout": "61m", "policy": "aal2"}, "nonpersistent_idle_timeout"),
+        ({"access_token_lifetime": "soon", "idle_timeout": "1h"}, "access_token_lifetime"),
+        ({"idle_timeout": "soon", "nonpersistent_idle_timeout": "20d"}, "idle_timeout"),
         ({"min_refresh_age": "241s"}, "min_refresh_age"),
         ({"revocation_poll_interval": "15.1s"}, "revocation_poll_interval"),
         ({"min_refresh_age": 9, "access_token_lifetime": 10}, "min_refresh_age"),
@@ -470,6 +476,26 @@ def test_an_explicit_timeout_wins_over_the_policy() -> None:
 def test_a_lifetime_out_of_range_is_refused(values: dict[str, Any], name: str) -> None:
     (problem,) = problems_of(**values)
     assert problem.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"idle_timeout": "1h"}, {"hours": 1}),
+        ({"policy": "aal2"}, {"hours": 1}),
+        ({"policy": "AAL3"}, {"minutes": 15}),
+        ({"policy": "aal2", "idle_timeout": "2h"}, {"hours": 2}),
+        ({"policy": "aal1"}, {"hours": 8}),
+        ({"access_token_lifetime": "9h"}, {"hours": 9}),
+        ({"access_token_lifetime": "9h", "idle_timeout": "9h"}, {"hours": 9}),
+        ({"nonpersistent_idle_timeout": "30m"}, {"minutes": 30}),
+        ({"nonpersistent_idle_timeout": None, "idle_timeout": "2h"}, {"hours": 2}),
+    ],
+)
+def test_a_session_that_is_not_persistent_is_idle_for_8_hours_as_far_as_the_other_settings_allow(
+    values: dict[str, Any], expected: dict[str, int]
+) -> None:
+    assert SessionSettings(**values).nonpersistent_idle_timeout == timedelta(**expected)
 
 
 def test_a_refresh_token_is_of_age_when_its_access_token_expires_by_every_clock() -> None:
@@ -815,6 +841,7 @@ def test_what_is_as_good_as_the_defaults_is_not_weakened(values: dict[str, Any])
         ({"revocation_check": "none"}, "revocation_check"),
         ({"access_token_lifetime": "61m"}, "access_token_lifetime"),
         ({"idle_timeout": "15d"}, "idle_timeout"),
+        ({"nonpersistent_idle_timeout": "9h"}, "nonpersistent_idle_timeout"),
         ({"absolute_timeout": "101d"}, "absolute_timeout"),
         ({"late_parent_window": "3m"}, "late_parent_window"),
         ({"signing_key_lifetime": "25h"}, "signing_key_lifetime"),

@@ -52,6 +52,7 @@ class Answer:
     _payload_changes: int | None = None  # those when it was made; None: it is looked at again in any case
     _served_without = False  # the session, which gets no token from this answer
     _marker: str | None = None
+    _marker_persistent = True
     _forget_marker = False
     _forget_older = False
     _credentials: Credentials | None = None
@@ -186,15 +187,16 @@ class Answer:
         elif isinstance(error, Ambiguous):
             self.forget_older()
 
-    def without_tokens(self, *, marker: str | None = None) -> None:
+    def without_tokens(self, *, marker: str | None = None, persistent: bool = True) -> None:
         """Hand out no token of this session, whatever changes: its row has what the next refresh is to say.
 
         Args:
             marker: The retry marker to set; None for none.
+            persistent: Whether the session is.
         """
         self._served_without = True
         if marker is not None:
-            self._marker = marker
+            self._marker, self._marker_persistent = marker, persistent
 
     def forget_older(self) -> None:
         """Clear what is not of the present settings, as far as that is known: the next request may be unambiguous."""
@@ -229,7 +231,8 @@ class Answer:
         elif self._access is not None:
             out += transport.access_changed(*self._access, now=now, in_headers=in_headers)
         if self._marker is not None:
-            out += transport.retry_marker(self._marker, now=now, in_headers=in_headers)
+            persistent = self._marker_persistent
+            out += transport.retry_marker(self._marker, now=now, in_headers=in_headers, persistent=persistent)
         if self._forget_older and self.tokens is None:
             out += transport.cookies.unambiguous(self._carried(), self._scope["headers"], path)
         return out

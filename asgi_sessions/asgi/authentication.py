@@ -246,7 +246,7 @@ class Authentication(ConnectionMemory):
             late = refreshed.late
             until = lifecycle.clock() + self._transport.marker_lifetime
             marker = lifecycle.keys.retry_markers.encode(late.handle, late.generation, until)
-            self.answer.without_tokens(marker=marker)
+            self.answer.without_tokens(marker=marker, persistent=refreshed.access.persistent)
             if not refreshed.served:
                 raise already_rotated(late)
         return self._take(refreshed.access, lifecycle)

@@ -102,7 +102,7 @@ class SessionCookies:
         At a login all of them: it may come from another site's page, without the cookies, which would then stand
         beside the new ones as another session's.
         """
-        until = tokens.expires_at
+        until = tokens.expires_at if tokens.access.persistent else None
         # First of all what is cleared: browsers that do not know Partitioned take a cookie with it and one without for
         # the same.
         out = [
@@ -116,13 +116,13 @@ class SessionCookies:
             out.append(_set(self.id_refresh, tokens.id_refresh_token, now, until))
         return out
 
-    def access_changed(self, token: IssuedToken, *, now: int, until: int) -> RawHeaders:
+    def access_changed(self, token: IssuedToken, *, now: int, until: int | None) -> RawHeaders:
         """Replace the access token alone.
 
         Args:
             token: The new one.
             now: The time, ms.
-            until: When the browser is to forget it, ms.
+            until: When the browser is to forget it, ms; None for when it is closed.
         """
         return [_set(self.access, token, now, until)]
 
@@ -154,8 +154,8 @@ class SessionCookies:
                 out += [(b"set-cookie", line) for line in clear_planted(name.decode(), host, path, kept)]
         return out
 
-    def retry_marker(self, marker: str, *, now: int, until: int) -> RawHeaders:
-        """Set the retry marker until a time, ms."""
+    def retry_marker(self, marker: str, *, now: int, until: int | None) -> RawHeaders:
+        """Set the retry marker until a time, ms, or with None until the browser is closed."""
         return [(b"set-cookie", self.retry.set_header(marker, now, until))]
 
     def retry_marker_cleared(self) -> RawHeaders:
@@ -207,7 +207,7 @@ class SessionCookies:
         )
 
 
-def _set(cookie: CookieSpec, token: IssuedToken, now: int, until: int) -> tuple[bytes, bytes]:
+def _set(cookie: CookieSpec, token: IssuedToken, now: int, until: int | None) -> tuple[bytes, bytes]:
     return b"set-cookie", cookie.set_header(token.value, now, until)
 
 

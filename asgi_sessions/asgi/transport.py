@@ -37,6 +37,7 @@ class Transport:
 
     def __init__(self, settings: SessionSettings) -> None:
         self.settings = settings
+        self._idle = settings.idle_timeouts
         self.cookies = SessionCookies(settings)
         self.plain_http = PlainHttpNotice(settings)
         self.vary = Vary(*_SAYS_WHO_IT_IS[settings.token_transport])
@@ -106,7 +107,7 @@ class Transport:
         if in_headers:
             out = [(ACCESS_HEADER, token.value.encode())]
         else:
-            until = min(now + self.settings.idle_timeout_ms, access.session_expires_at)
+            until = self._idle.expiry(now, access.lifetime) if access.persistent else None
             out = self.cookies.access_changed(token, now=now, until=until)
         if self.settings.speaks_supertokens:
             out += client_protocol.access_changed(access, in_headers=in_headers)
@@ -131,11 +132,11 @@ class Transport:
             out += client_protocol.cleared(in_headers=in_headers)
         return out
 
-    def retry_marker(self, marker: str, *, now: int, in_headers: bool) -> RawHeaders:
-        """The response headers that mark a late parent's retry."""
+    def retry_marker(self, marker: str, *, now: int, in_headers: bool, persistent: bool) -> RawHeaders:
+        """The response headers that mark a late parent's retry; `persistent` says whether its session is."""
         if in_headers:
             return [(RETRY_HEADER, marker.encode())]
-        return self.cookies.retry_marker(marker, now=now, until=now + self.marker_lifetime)
+        return self.cookies.retry_marker(marker, now=now, until=now + self.marker_lifetime if persistent else None)
 
     def retry_marker_cleared(self, *, in_headers: bool) -> RawHeaders:
         """The response headers that take the marker back after a success."""

@@ -4,16 +4,16 @@ Otherwise a token in the wrong wrapping would pass for an expired one, and a han
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from asgi_sessions.manager.issued_session import IssuedSession
 from asgi_sessions.manager.records import IssuedToken, SessionRecord
 from asgi_sessions.manager.session import Session
-from asgi_sessions.protocol.durations import datetime_to_ms
+from asgi_sessions.protocol.durations import datetime_to_ms, parse_duration, to_ms
 from asgi_sessions.settings.origins import read_origin
 
-__all__ = ["flag", "handles", "instance", "moment_or_none", "origins", "text", "text_or_none"]
+__all__ = ["flag", "handles", "instance", "moment_or_none", "origins", "text", "text_or_none", "timeout_or_none"]
 
 T = TypeVar("T")
 
@@ -59,6 +59,26 @@ def moment_or_none(value: Any, name: str) -> int | None:
         return datetime_to_ms(value)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def timeout_or_none(value: Any, name: str) -> int | None:
+    """A `timedelta` of at least a second in ms; None stays None.
+
+    Raises:
+        TypeError: It is no `timedelta`.
+        ValueError: It is too short, or too long to count with.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, timedelta):
+        raise TypeError(f"{name} must be timedelta, not {type(value).__name__}")
+    try:
+        milliseconds = to_ms(parse_duration(value))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if milliseconds < 1000:
+        raise ValueError(f"{name}: must be at least 1 s")
+    return milliseconds
 
 
 def handles(values: Any, name: str) -> list[str]:

@@ -14,7 +14,6 @@ from asgi_sessions.protocol.cookies import ACCESS_COOKIE, MAX_SIZE, prefixed_nam
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.protocol.keyring import SigningKey
 from asgi_sessions.protocol.refresh_token import RefreshToken
-from asgi_sessions.protocol.timeouts import idle_expiry
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRow
 
@@ -32,6 +31,7 @@ class Issuer:
         self._keys = keys
         self._clock = clock
         self._audience = settings.token_audience
+        self._idle = settings.idle_timeouts
         self._cookie_name = prefixed_name(
             ACCESS_COOKIE,
             settings.cookie_prefix_in_use,
@@ -63,8 +63,7 @@ class Issuer:
             access = replace(access, anti_csrf_token=csrf_token or secrets.token_urlsafe(32))
         if self._with_lineage:
             access = replace(access, lineage=_lineage(refresh))
-        idle_timeout = self._settings.idle_timeout_ms
-        expires_at = idle_expiry(refresh.issued_at, idle_timeout=idle_timeout, expires_at=row.expires_at)
+        expires_at = self._idle.expiry(refresh.issued_at, row.lifetime)
         until = from_ms(expires_at)
         return TokenSet(
             access=access,
@@ -92,6 +91,8 @@ class Issuer:
             lineage=None,
             payload_json=row.jwt_payload,
             payload_version=row.payload_version,
+            idle_timeout=row.idle_timeout,
+            persistent=bool(row.persistent),
         )
 
     async def reissue(

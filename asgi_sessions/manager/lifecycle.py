@@ -16,6 +16,7 @@ from asgi_sessions.manager.limit_function import LimitByUser
 from asgi_sessions.manager.limiting import SessionLimit
 from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
+from asgi_sessions.manager.login_lifetimes import LoginLifetimes
 from asgi_sessions.manager.pending_termination import PendingTermination
 from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
@@ -33,7 +34,6 @@ from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.connections import EARLIER, lasts_until
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import new_handle
-from asgi_sessions.protocol.timeouts import idle_expiry
 from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
@@ -79,6 +79,7 @@ class Lifecycle:
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
         self.shutdown = Shutdown()
+        self._lifetimes = LoginLifetimes(settings)
         self._sessions = sessions
         self._feed = feed
         self._listeners = listeners
@@ -126,7 +127,7 @@ class Lifecycle:
         """
         now = self.clock()
         first = RefreshToken.first(new_handle(), now)
-        expires_at = now + self.settings.absolute_timeout_ms
+        lifetime = self._lifetimes.of(login, now)
         row = SessionRow(
             handle=first.handle,
             user_id=user_id.encode(login.user_id),
@@ -138,13 +139,15 @@ class Lifecycle:
             created_at=now,
             last_active_at=now,
             auth_time=now,
-            expires_at=expires_at,
-            idle_expires_at=idle_expiry(now, idle_timeout=self.settings.idle_timeout_ms, expires_at=expires_at),
+            expires_at=lifetime.expires_at,
+            idle_expires_at=self.settings.idle_timeouts.expiry(now, lifetime),
             revoked_at=None,
             revoked_reason=None,
             jwt_payload=json_value.dumps(login.jwt_payload, "jwt_payload"),
             device_label=device.label,
             ip_address=device.ip_address,
+            idle_timeout=lifetime.idle_timeout,
+            persistent=int(lifetime.persistent),
             session_info=info_json(login.session_info),
         )
         tokens = await self.issuer.issue(row, first)

@@ -8,7 +8,7 @@ The file is longer than others because it holds the public docstrings.
 import logging
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar, overload
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
@@ -64,6 +64,9 @@ class SessionManager(StartedOnLoops):
         *,
         jwt_payload: Any = None,
         session_info: Any = None,
+        persistent: bool = True,
+        idle_timeout: timedelta | None = None,
+        absolute_timeout: timedelta | None = None,
         allow_origin: str | Collection[str] | None = None,
     ) -> Session[UserT, Any]:
         """Log a user in: begin a session and set its cookies on the response.
@@ -76,20 +79,33 @@ class SessionManager(StartedOnLoops):
             user_id: `str`, `int` or `uuid.UUID`; the session keeps the type.
             jwt_payload: A JSON value that travels in the access token, where its user can read it.
             session_info: A JSON value that stays in the database.
+            persistent: False for a user who does not want to stay signed in: browsers forget the cookies when they are
+                closed, and ``nonpersistent_idle_timeout`` counts in place of ``idle_timeout``.
+            idle_timeout: This session's own, at least ``access_token_lifetime``. The setting is the limit, now and at
+                each refresh: what is longer is cut to it, so that a deployment with shorter settings needs no other
+                code; the log says so once.
+            absolute_timeout: This session's own, at least 1 s; likewise. None, as above, means the setting.
             allow_origin: Whose pages may bring this login by a form that the browser follows, beside those that may
                 make any request: an identity provider's, such as ``https://appleid.apple.com``. Check its ``state``
                 first, which says that this browser has asked for it.
 
         Raises:
             CsrfRejected: A page of another site tried to log the user in.
-            TypeError, ValueError: The id or a value cannot be stored exactly, or an origin is not exact. Nothing was
-                stored.
+            TypeError, ValueError: The id or a value cannot be stored exactly, an origin is not exact, or a timeout is
+                too short. Nothing was stored.
             PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.
             SessionLimitReached: With ``max_sessions_action="reject"``.
             StoreUnavailable: The database did not answer.
         """
         allowed = arguments.origins(allow_origin, "allow_origin")
-        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info)
+        login = Login(
+            user_id=user_id,
+            jwt_payload=jwt_payload,
+            session_info=session_info,
+            persistent=arguments.flag(persistent, "persistent"),
+            idle_timeout=arguments.timeout_or_none(idle_timeout, "idle_timeout"),
+            absolute_timeout=arguments.timeout_or_none(absolute_timeout, "absolute_timeout"),
+        )
         return await self._of(connection).create(login, allowed=allowed)
 
     @overload
@@ -367,10 +383,24 @@ class SessionManager(StartedOnLoops):
     # -- without a request: for applications that carry the tokens themselves
 
     async def create_new_session_without_request(
-        self, user_id: UserT, *, jwt_payload: Any = None, session_info: Any = None
+        self,
+        user_id: UserT,
+        *,
+        jwt_payload: Any = None,
+        session_info: Any = None,
+        persistent: bool = True,
+        idle_timeout: timedelta | None = None,
+        absolute_timeout: timedelta | None = None,
     ) -> IssuedSession[UserT, Any]:
         """Begin a session and return its tokens. The arguments and errors are those of `create_new_session`."""
-        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info)
+        login = Login(
+            user_id=user_id,
+            jwt_payload=jwt_payload,
+            session_info=session_info,
+            persistent=arguments.flag(persistent, "persistent"),
+            idle_timeout=arguments.timeout_or_none(idle_timeout, "idle_timeout"),
+            absolute_timeout=arguments.timeout_or_none(absolute_timeout, "absolute_timeout"),
+        )
         return self._issued(await self.lifecycle.create(login, device=Device("Unknown device", None)))
 
     async def get_session_without_request(

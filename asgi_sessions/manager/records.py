@@ -82,11 +82,17 @@ class Login:
         user_id: The session's user.
         jwt_payload: A JSON value, readable by the client, in every access token.
         session_info: A JSON value that stays in the database.
+        persistent: Whether the session's cookies outlive the browser.
+        idle_timeout: Its own, ms; None for the setting.
+        absolute_timeout: Its own, ms; None for the setting.
     """
 
     user_id: UserId
     jwt_payload: Any = field(default=None, repr=False)
     session_info: Any = field(default=None, repr=False)
+    persistent: bool = True
+    idle_timeout: int | None = None
+    absolute_timeout: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class Refresher:
         )
         del retry_marker  # else it would be in the report of whatever fails from here on
         if self._clock() >= token.issued_at + self._settings.idle_timeout_ms:
-            raise Unauthorised
+            raise Unauthorised  # for no session is it any longer
         arrived = self._clock() if arrived_at is None else arrived_at
 
         def without_tokens(verdict: Verdict) -> bool:
@@ -138,6 +138,8 @@ class Refresher:
             row, verdict = await self._rotation.judge(
                 token.handle, token.lineage, fresh=reads > 0, retried=retried, refuses=refuses
             )
+            if self._clock() >= self._rotation.idle_expiry(token.issued_at, row.lifetime):
+                raise Unauthorised
             await self._refuse_what_is_not_the_sessions(row, verdict, token, accuse=issue)
             if verdict is Verdict.LATE_PARENT and not serves_parents:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token, served=False)
@@ -165,7 +167,7 @@ class Refresher:
         """Issue what follows. None where the row has moved: read again."""
         if verdict is not Verdict.CHILD:
             await self._touch(row)
-        elif not await self._rotation.promote(token.handle, token.lineage, row.expires_at):
+        elif not await self._rotation.promote(token.handle, token.lineage, row.lifetime):
             return None
         return await self._follow(row, token, carries_over)
 
@@ -189,7 +191,7 @@ class Refresher:
         if self._service(row, verdict, arrived_at) is Service.GOES_ON:
             return True
         if verdict is Verdict.CHILD:
-            noted = await self._rotation.promote(row.handle, lineage, row.expires_at, served=True)
+            noted = await self._rotation.promote(row.handle, lineage, row.lifetime, served=True)
         else:
             noted = await self._note_service(row, overtaken=is_overtaken(verdict, row.chain, arrived_at))
         if noted:
@@ -209,7 +211,7 @@ class Refresher:
                 row.handle,
                 row.gen,
                 now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.expires_at),
+                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime),
                 overtaken=overtaken,
             )
         except StatementInterrupted:
@@ -223,7 +225,7 @@ class Refresher:
             await self._sessions.touch(
                 row.handle,
                 now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.expires_at),
+                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime),
                 unless_since=unless_since,
             )
 

@@ -15,7 +15,7 @@ from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import AGAINST, Lineage, Verdict, Windows, decide
-from asgi_sessions.protocol.timeouts import idle_expiry
+from asgi_sessions.protocol.timeouts import Lifetime
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
@@ -34,7 +34,7 @@ class Rotation:
     """Judges tokens by the rows of their sessions, and moves the rows on.
 
     Args:
-        settings: The windows, and the idle timeout.
+        settings: The windows, and the idle timeouts.
         sessions: The store of sessions.
         liveness: Reads the rows.
         revoker: Ends a session whose token was stolen.
@@ -49,7 +49,7 @@ class Rotation:
         revoker: Revoker,
         clock: Clock,
     ) -> None:
-        self._idle_timeout = settings.idle_timeout_ms
+        self._idle = settings.idle_timeouts
         self._sessions = sessions
         self._liveness = liveness
         self._revoker = revoker
@@ -90,13 +90,13 @@ class Rotation:
         row = await self._liveness.live_row(handle, fresh=fresh, speaks_against=speaks_against)
         return row, verdict_on(row)
 
-    async def promote(self, handle: str, lineage: Lineage, expires_at: int, *, served: bool = False) -> bool:
+    async def promote(self, handle: str, lineage: Lineage, lifetime: Lifetime, *, served: bool = False) -> bool:
         """Make a child the current token. False where the row has moved: read again.
 
         Args:
             handle: The session.
             lineage: The child's.
-            expires_at: The session's absolute timeout, ms.
+            lifetime: The session's.
             served: Whether its request is served without tokens.
         """
         now = self._clock()
@@ -105,21 +105,16 @@ class Rotation:
                 handle,
                 lineage,
                 now=now,
-                idle_expires_at=self.idle_expiry(now, expires_at),
+                idle_expires_at=self.idle_expiry(now, lifetime),
                 sibling_window=self._windows.sibling,
                 served=served,
             )
         except StatementInterrupted:
             return False  # done or not: the next read tells
 
-    def idle_expiry(self, now: int, expires_at: int) -> int:
-        """When a session that is used now ends unless it is used again, ms.
-
-        Args:
-            now: ms.
-            expires_at: Its absolute timeout, ms.
-        """
-        return idle_expiry(now, idle_timeout=self._idle_timeout, expires_at=expires_at)
+    def idle_expiry(self, now: int, lifetime: Lifetime) -> int:
+        """When a session that is used now ends unless it is used again, ms."""
+        return self._idle.expiry(now, lifetime)
 
     async def theft(self, row: SessionRow, verdict: Verdict) -> NoReturn:
         """Revoke the session and raise.

@@ -31,6 +31,8 @@ class Session(Generic[UserIdT, PayloadT]):
         user_id: The id given at login, of the same type.
         expires_at: When the session ends at the latest (absolute timeout). Aware, UTC.
         auth_time: When the user logged in. Aware, UTC.
+        persistent: Whether the session outlives the browser. Applications that set cookies themselves leave out Max-Age
+            and Expires where it is False.
     """
 
     __slots__ = (
@@ -71,6 +73,10 @@ class Session(Generic[UserIdT, PayloadT]):
     @property
     def auth_time(self) -> datetime:
         return from_ms(self._access.auth_time)
+
+    @property
+    def persistent(self) -> bool:
+        return self._access.persistent
 
     @property
     def evicted_sessions(self) -> Sequence[SessionRecord[UserIdT]]:

@@ -90,7 +90,7 @@ class FirstUses:
     async def _promote_or_judge(self, access: AccessToken, lineage: Lineage) -> tuple[SessionRow | None, Verdict]:
         """Promote a child, or find out what the token is else. Without a row: it has been promoted here."""
         for reads in range(MAX_READS):
-            if await self._rotation.promote(access.handle, lineage, access.session_expires_at):
+            if await self._rotation.promote(access.handle, lineage, access.lifetime):
                 return None, Verdict.CHILD
             row, verdict = await self._rotation.judge(access.handle, lineage, fresh=reads > 0)
             if verdict is not Verdict.CHILD:

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from asgi_sessions.protocol import json_value, rotation, user_id
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.protocol.timeouts import Lifetime
 
 __all__ = ["LEGACY_AUDIENCE", "AccessLineage", "AccessToken", "read", "written"]
 
@@ -75,6 +76,8 @@ class AccessToken:
         payload_json: The application's payload as JSON text.
         legacy: Whether an older version has issued it, which did not say for which manager.
         payload_version: How many times the payload had been replaced when this one was written.
+        idle_timeout: The session's own idle timeout, ms; None for the setting.
+        persistent: Whether the session's cookies outlive the browser.
     """
 
     handle: str
@@ -89,6 +92,13 @@ class AccessToken:
     lineage: AccessLineage | None = None
     legacy: bool = False
     payload_version: int = 0
+    idle_timeout: int | None = None
+    persistent: bool = True
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """What the session's idle timeout is counted by, without its row."""
+        return Lifetime(self.session_expires_at, self.idle_timeout, self.persistent)
 
     @property
     def payload(self) -> Any:
@@ -125,6 +135,10 @@ def written(token: AccessToken, audience: str) -> str:
         claims["csrf"] = token.anti_csrf_token
     if token.payload_version:
         claims["pv"] = token.payload_version
+    if token.idle_timeout is not None:
+        claims["idle"] = _seconds(token.idle_timeout)
+    if not token.persistent:
+        claims["pers"] = False
     if token.lineage is not None:
         if token.lineage.generation != token.generation:
             raise ValueError("the lineage is of another generation than its token")
@@ -175,6 +189,8 @@ def read(text: str, audience: str, verifies_until: int | None) -> AccessToken:
         payload_json=_ENCODER.encode(claims["payload"]),
         legacy=legacy,
         payload_version=_version(claims["pv"]) if "pv" in claims else 0,
+        idle_timeout=_milliseconds(claims["idle"]) if "idle" in claims else None,
+        persistent=_persistent(claims["pers"]) if "pers" in claims else True,
     )
 
 
@@ -216,6 +232,12 @@ def _version(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= _LARGEST_VERSION:
         raise ValueError("not a version of a payload")
     return value
+
+
+def _persistent(value: Any) -> bool:
+    if value is not False:
+        raise ValueError("not what is written of a session that is not persistent")
+    return False
 
 
 def _text(value: Any) -> str:

@@ -216,26 +216,28 @@ class CookieSpec:
         domain = "" if self.domain is None else f"; Domain={self.domain}"
         flags = ("; HttpOnly" if self.http_only else "") + ("; Secure" if self.secure else "")
         apart = "; Partitioned" if self.partitioned else ""
-        object.__setattr__(self, "_middle", f"{domain}; Path={self.path}; Expires=")
+        object.__setattr__(self, "_middle", f"{domain}; Path={self.path}")
         object.__setattr__(self, "_end", f"{flags}; SameSite={self.samesite.capitalize()}{apart}")
 
-    def set_header(self, value: str, now: int, expires_at: int) -> bytes:
+    def set_header(self, value: str, now: int, expires_at: int | None) -> bytes:
         """The value of a ``Set-Cookie`` header.
 
         Args:
             value: The cookie's value.
             now: The time, in milliseconds.
-            expires_at: When the browser shall forget the cookie, in milliseconds.
+            expires_at: When the browser shall forget the cookie, in milliseconds; None for when it is closed.
 
         Raises:
             ValueError: The value has characters that end a cookie or a header.
         """
         if not _VALUE.fullmatch(value):
             raise ValueError(f"cookie {self.name!r}: the value has characters that a cookie cannot hold")
+        if expires_at is None:
+            return f"{self.name}={value}{self._middle}{self._end}".encode("ascii")
         # Rounded up: a cookie that leaves early costs a login, one that stays half a second costs nothing.
         max_age = max(0, -((now - expires_at) // 1000))
         expires = _http_date(-(-expires_at // 1000))
-        return f"{self.name}={value}{self._middle}{expires}; Max-Age={max_age}{self._end}".encode("ascii")
+        return f"{self.name}={value}{self._middle}; Expires={expires}; Max-Age={max_age}{self._end}".encode("ascii")
 
     def clear_header(self) -> bytes:
         """The value of a ``Set-Cookie`` header that makes the browser forget the cookie."""

@@ -1,17 +1,50 @@
 """When a session ends by itself: its absolute timeout and its idle timeout."""
 
-__all__ = ["idle_expiry", "is_expired"]
+from dataclasses import dataclass
+
+__all__ = ["IdleTimeouts", "Lifetime", "is_expired"]
 
 
-def idle_expiry(used_at: int, *, idle_timeout: int, expires_at: int) -> int:
-    """When a session ends unless it is used again, ms: never after its absolute timeout.
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """What its login has said of how long a session lasts.
 
-    Args:
-        used_at: When it was used last, ms.
-        idle_timeout: The setting, ms.
-        expires_at: Its absolute timeout, ms.
+    Attributes:
+        expires_at: The absolute timeout, ms.
+        idle_timeout: The session's own, ms; None for the setting.
+        persistent: Whether its cookies outlive the browser.
     """
-    return min(used_at + idle_timeout, expires_at)
+
+    expires_at: int
+    idle_timeout: int | None = None
+    persistent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IdleTimeouts:
+    """The settings, and with them the one rule of how long each session may be idle.
+
+    Attributes:
+        persistent: For sessions whose cookies outlive the browser, ms. The longest of all.
+        nonpersistent: For those whose cookies do not, ms.
+    """
+
+    persistent: int
+    nonpersistent: int
+
+    def expiry(self, used_at: int, session: Lifetime) -> int:
+        """When a session ends unless it is used again, ms: never after its absolute timeout.
+
+        The setting as it is now is the limit, whatever it was at the login.
+
+        Args:
+            used_at: When it was used last, ms.
+            session: Which one.
+        """
+        idle_timeout = self.persistent if session.persistent else self.nonpersistent
+        if session.idle_timeout is not None:
+            idle_timeout = min(idle_timeout, session.idle_timeout)
+        return min(used_at + idle_timeout, session.expires_at)
 
 
 def is_expired(now: int, *, expires_at: int, idle_expires_at: int) -> bool:

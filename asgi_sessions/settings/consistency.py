@@ -17,6 +17,7 @@ class Settings(Protocol):
     secret_key: tuple[SecretStr, ...]
     access_token_lifetime: timedelta
     idle_timeout: timedelta
+    nonpersistent_idle_timeout: timedelta
     absolute_timeout: timedelta
     min_refresh_age: timedelta
     revocation_poll_interval: timedelta
@@ -76,6 +77,16 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
         ("idle_timeout", "access_token_lifetime"),
         lambda s: s.idle_timeout < s.access_token_lifetime,
         f"{_SHORTER_THAN} access_token_lifetime",
+    ),
+    (
+        ("nonpersistent_idle_timeout", "access_token_lifetime"),
+        lambda s: s.nonpersistent_idle_timeout < s.access_token_lifetime <= s.idle_timeout,
+        f"{_SHORTER_THAN} access_token_lifetime",
+    ),
+    (
+        ("nonpersistent_idle_timeout", "idle_timeout"),
+        lambda s: s.nonpersistent_idle_timeout > s.idle_timeout,
+        "must not be longer than idle_timeout, which limits every session",
     ),
     (
         ("absolute_timeout", "idle_timeout"),

@@ -14,9 +14,17 @@ from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.protocol.clock import CLOCK_DIFFERENCE_MS
 from asgi_sessions.protocol.durations import to_ms
 from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS
+from asgi_sessions.protocol.timeouts import IdleTimeouts
 from asgi_sessions.settings import choices, fields, values
 from asgi_sessions.settings.consistency import contradictions
-from asgi_sessions.settings.defaults import ACCESS_TOKEN_LIFETIME, MIN_REFRESH_AGE, POLICIES, with_derived_defaults
+from asgi_sessions.settings.defaults import (
+    ACCESS_TOKEN_LIFETIME,
+    IDLE_TIMEOUT,
+    MIN_REFRESH_AGE,
+    NONPERSISTENT_IDLE_TIMEOUT,
+    POLICIES,
+    with_derived_defaults,
+)
 from asgi_sessions.settings.problems import PREFIX, meant_by, nearly_ours, problems_of, unknown_variables
 
 __all__ = ["SessionSettings"]
@@ -74,8 +82,11 @@ class SessionSettings(BaseSettings):
     """A preset of ``idle_timeout`` and ``absolute_timeout`` (``POLICIES``); explicit values override it."""
     access_token_lifetime: _Lifetime = ACCESS_TOKEN_LIFETIME
     """How long an access token is good. At least 1 s."""
-    idle_timeout: _DuePeriod = timedelta(days=14)
+    idle_timeout: _DuePeriod = IDLE_TIMEOUT
     """How long a session lives after its last refresh (ASVS 7.3.1). At least ``access_token_lifetime``."""
+    nonpersistent_idle_timeout: _DuePeriod = NONPERSISTENT_IDLE_TIMEOUT
+    """The same for sessions begun with ``persistent=False``, whose cookies end with the browser. At least
+    ``access_token_lifetime`` and at most ``idle_timeout``; by default 8 h, as far as these two allow it."""
     absolute_timeout: _DuePeriod = timedelta(days=100)
     """How long a session lives after its login (ASVS 7.3.2). At least ``idle_timeout``."""
     connection_lifetime: _Lifetime = timedelta(hours=24)
@@ -233,6 +244,11 @@ class SessionSettings(BaseSettings):
     @property
     def idle_timeout_ms(self) -> int:
         return to_ms(self.idle_timeout)
+
+    @property
+    def idle_timeouts(self) -> IdleTimeouts:
+        """How long each session may be idle."""
+        return IdleTimeouts(self.idle_timeout_ms, to_ms(self.nonpersistent_idle_timeout))
 
     @property
     def absolute_timeout_ms(self) -> int:

@@ -156,6 +156,7 @@ _WEAKNESSES: tuple[tuple[Callable[[SessionSettings], bool], str], ...] = (
 
 _LONGER_IS_WEAKER = (
     ("idle_timeout", "a forgotten session stays open for longer"),
+    ("nonpersistent_idle_timeout", "a session that was not to stay signed in does so for longer"),
     ("absolute_timeout", "a stolen session can live for longer"),
     ("connection_lifetime", "whoever has stolen an access token keeps an open connection for longer"),
     ("late_parent_window", "the use of a rotated refresh token is called theft only later"),

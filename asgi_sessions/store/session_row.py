@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from asgi_sessions.protocol.rotation import Chain, Served
-from asgi_sessions.protocol.timeouts import is_expired
+from asgi_sessions.protocol.timeouts import Lifetime, is_expired
 
 __all__ = ["COLUMNS", "READ_COLUMNS", "ListedSession", "SessionRow", "is_storable"]
 
@@ -81,6 +81,11 @@ class SessionRow:
     def served(self) -> Served:
         """What service without tokens is decided by."""
         return Served(self.late_gen, self.late_at, self.late_count)
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """What its idle timeout is counted by."""
+        return Lifetime(self.expires_at, self.idle_timeout, bool(self.persistent))
 
     def is_expired(self, now: int) -> bool:
         """Whether one of the session's timeouts has come at ``now`` (ms)."""

@@ -51,6 +51,8 @@ NUMBERS: list[Any] = [True, 1.5, "5", b"5", [], timedelta(1)]
 SETTINGS: list[Any] = ["sqlite+aiosqlite://", {}, SessionSettings, b"", 1]
 CONNECTIONS: list[Any] = [None, {}, {"type": "http"}, "request", A_SESSION]
 AGES: list[Any] = ["5m", True, [], {}, object()]
+TIMEOUTS: list[Any] = ["5m", True, 300, 1.5, b"", [], object()]
+LIFETIMES = {"persistent": FLAGS, "idle_timeout": TIMEOUTS, "absolute_timeout": TIMEOUTS}
 
 
 def but_none(values: list[Any]) -> list[Any]:
@@ -63,6 +65,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"connection": None, "user_id": "alice"},
         {
             "connection": CONNECTIONS,
+            **LIFETIMES,
             "allow_origin": [0, True, 1.5, b"https://a.example", [None], [b""], object(), A_SESSION],
         },
     ),
@@ -118,7 +121,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "limit_sessions_per_user": ({}, {"function": [None, 5, print, object()]}),
     "create_new_session_without_request": (
         {"user_id": "alice"},
-        {"user_id": USERS, "jwt_payload": [object(), b""], "session_info": [object(), b""]},
+        {"user_id": USERS, "jwt_payload": [object(), b""], "session_info": [object(), b""], **LIFETIMES},
     ),
     "get_session_without_request": (
         {"access_token": "x"},

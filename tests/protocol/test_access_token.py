@@ -3,6 +3,7 @@ import json
 import uuid
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, Inva
 from asgi_sessions.protocol.key_id import new_key_id
 from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, generate
 from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.protocol.timeouts import Lifetime
 
 AUDIENCE = "shop_"
 sign = partial(access_token.sign, audience=AUDIENCE)
@@ -85,6 +87,31 @@ def test_the_version_of_the_payload_reads_back_and_0_takes_no_room(version: int)
 @pytest.mark.parametrize("version", [-1, 2**63, 1.0, True, "1", None, [1]])
 def test_a_version_that_is_none_makes_no_token(version: Any) -> None:
     body = json.dumps(claims_of(sign(HS256, TOKEN)) | {"pv": version}).encode()
+    text = PyJWS().encode(body, HS256.sign_key, "HS256", {"kid": HS256.key_id, "typ": "at+jwt"})
+    with pytest.raises(InvalidAccessToken):
+        check(text)
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize("idle_timeout", [None, 1000, 300_500, 10**12])
+def test_what_the_login_said_of_the_lifetime_reads_back_and_the_defaults_take_no_room(
+    idle_timeout: int | None, persistent: bool
+) -> None:
+    text = sign(HS256, replace(TOKEN, idle_timeout=idle_timeout, persistent=persistent))
+    assert check(text).lifetime == Lifetime(TOKEN.session_expires_at, idle_timeout, persistent)
+    assert ("idle" in claims_of(text)) == (idle_timeout is not None)
+    assert claims_of(text).get("pers", True) is persistent
+
+
+@pytest.mark.parametrize(
+    ("claim", "value"),
+    [
+        *product(["idle"], [-1, True, "1", None, [1], 10**20]),
+        *product(["pers"], [True, 0, None, "no", []]),
+    ],
+)
+def test_a_lifetime_that_is_none_makes_no_token(claim: str, value: Any) -> None:
+    body = json.dumps(claims_of(sign(HS256, TOKEN)) | {claim: value}).encode()
     text = PyJWS().encode(body, HS256.sign_key, "HS256", {"kid": HS256.key_id, "typ": "at+jwt"})
     with pytest.raises(InvalidAccessToken):
         check(text)

@@ -93,6 +93,12 @@ def test_the_domain_comes_first_and_absent_flags_are_left_out() -> None:
     )
 
 
+def test_a_cookie_that_ends_with_the_browser_has_neither_expires_nor_max_age() -> None:
+    assert CookieSpec(name="__Host-sAccessToken").set_header("v", NOW, None) == (
+        b"__Host-sAccessToken=v; Path=/; HttpOnly; Secure; SameSite=Lax"
+    )
+
+
 def test_clearing_differs_only_in_value_and_time() -> None:
     assert CookieSpec(name="__Secure-a", path="/auth", domain="example.com").clear_header() == (
         b"__Secure-a=; Domain=example.com; Path=/auth; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; "
