@@ -1,5 +1,7 @@
 """The pages for signing up, signing in, and the one that greets whoever is signed in."""
 
+from typing import Any, TypedDict
+
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
@@ -8,7 +10,7 @@ from example_app.cookie_hint import cookie_hint
 from example_app.forms import Submitted, problems
 from example_app.local_path import local_path
 from example_app.rendering import page, see_other
-from example_app.sessions import Member, Visitor, payload_of, sessions
+from example_app.sessions import Member, Visitor, begin_session, sessions
 from example_app.users import NameTaken
 
 router = APIRouter(include_in_schema=False)
@@ -30,15 +32,15 @@ async def sign_up_form(request: Request, session: Visitor) -> Response:
 
 @router.post("/sign-up")
 async def sign_up(request: Request, form: Submitted, accounts: TheAccounts) -> Response:
-    name = form.get("name", "")
+    entered = _entered(form)
     try:
-        account = NewAccount.model_validate({"name": name, "password": form.get("password", "")})
+        account = NewAccount.model_validate(entered)
         user = await accounts.sign_up(account)
     except ValidationError as error:
-        return _sign_up_form(request, name, problems(error), status_code=422)
+        return _sign_up_form(request, entered, problems(error), status_code=422)
     except NameTaken:
-        return _sign_up_form(request, name, {"name": NAME_TAKEN}, status_code=409)
-    await sessions.create_new_session(request, user.id, jwt_payload=payload_of(user), session_info={})
+        return _sign_up_form(request, entered, {"name": NAME_TAKEN}, status_code=409)
+    await begin_session(request, user, stay_signed_in=account.stay_signed_in)
     return see_other("/", notice="welcome")
 
 
@@ -49,11 +51,12 @@ async def sign_in_form(request: Request, session: Visitor, next: str | None = No
 
 @router.post("/sign-in")
 async def sign_in(request: Request, form: Submitted, accounts: TheAccounts) -> Response:
-    credentials = Credentials.model_validate({"name": form.get("name", ""), "password": form.get("password", "")})
+    entered = _entered(form)
+    credentials = Credentials.model_validate(entered)
     user = await accounts.sign_in(credentials)
     if user is None:
-        return _sign_in_form(request, credentials.name, WRONG_CREDENTIALS, next=form.get("next"), status_code=422)
-    await sessions.create_new_session(request, user.id, jwt_payload=payload_of(user), session_info={})
+        return _sign_in_form(request, entered, WRONG_CREDENTIALS, next=form.get("next"), status_code=422)
+    await begin_session(request, user, stay_signed_in=credentials.stay_signed_in)
     return see_other(local_path(form.get("next")))
 
 
@@ -63,20 +66,43 @@ async def log_out(session: Member) -> Response:
     return see_other("/sign-in", notice="logged-out")
 
 
+class Entered(TypedDict):
+    """What a form for signing in or up has sent."""
+
+    name: str
+    password: str
+    stay_signed_in: bool
+
+
+def _entered(form: dict[str, str]) -> Entered:
+    # A box that is not ticked sends nothing.
+    return {
+        "name": form.get("name", ""),
+        "password": form.get("password", ""),
+        "stay_signed_in": "stay_signed_in" in form,
+    }
+
+
+def _shown_again(request: Request, entered: Entered | None) -> dict[str, Any]:
+    """What a form shows of what it has sent: all but the password."""
+    name, stay = (entered["name"], entered["stay_signed_in"]) if entered else ("", False)
+    return {"name": name[:100], "stay_signed_in": stay, "cookie_hint": cookie_hint(request)}
+
+
 def _sign_up_form(
-    request: Request, name: str = "", wrong: dict[str, str] | None = None, *, status_code: int = 200
+    request: Request, entered: Entered | None = None, wrong: dict[str, str] | None = None, *, status_code: int = 200
 ) -> Response:
-    values = {"name": name[:100], "wrong": wrong or {}, "cookie_hint": cookie_hint(request)}
+    values = _shown_again(request, entered) | {"wrong": wrong or {}}
     return page(request, "sign_up.html", None, status_code=status_code, **values)
 
 
 def _sign_in_form(
     request: Request,
-    name: str = "",
+    entered: Entered | None = None,
     wrong: str | None = None,
     *,
     next: str | None,  # noqa: A002  # the parameter's name
     status_code: int = 200,
 ) -> Response:
-    values = {"name": name[:100], "wrong": wrong, "next": local_path(next, ""), "cookie_hint": cookie_hint(request)}
+    values = _shown_again(request, entered) | {"wrong": wrong, "next": local_path(next, "")}
     return page(request, "sign_in.html", None, status_code=status_code, **values)

@@ -28,6 +28,7 @@ def _secret_unicode(text: SecretStr) -> SecretStr:
 
 Text = Annotated[str, AfterValidator(_unicode)]
 SecretText = Annotated[SecretStr, AfterValidator(_secret_unicode)]
+StaySignedIn = Annotated[bool, Field(description="Whether the session outlives the browser.")]
 
 
 def _new_name(name: str) -> str:
@@ -59,6 +60,7 @@ class NewAccount(BaseModel):
         json_schema_extra={"minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD},
         examples=["correct horse battery staple"],
     )
+    stay_signed_in: StaySignedIn = False
 
 
 class Credentials(BaseModel):
@@ -68,6 +70,7 @@ class Credentials(BaseModel):
 
     name: Text = Field(examples=["Ada"])
     password: SecretText = Field(examples=["correct horse battery staple"])
+    stay_signed_in: StaySignedIn = False
 
 
 class Accounts:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from example_app.accounts import Credentials, NewAccount, TheAccounts
 from example_app.devices import log_out_device
-from example_app.sessions import Administrator, Member, MemberSession, payload_of, sessions
+from example_app.sessions import Administrator, Member, MemberSession, begin_session, sessions
 from example_app.users import NameTaken
 
 router = APIRouter(prefix="/api")
@@ -69,7 +69,7 @@ async def sign_up(request: Request, account: NewAccount, accounts: TheAccounts) 
         user = await accounts.sign_up(account)
     except NameTaken:
         raise HTTPException(409, "This name is taken.") from None
-    return _me(await sessions.create_new_session(request, user.id, jwt_payload=payload_of(user), session_info={}))
+    return _me(await begin_session(request, user, stay_signed_in=account.stay_signed_in))
 
 
 @router.post(
@@ -83,7 +83,7 @@ async def sign_in(request: Request, credentials: Credentials, accounts: TheAccou
     user = await accounts.sign_in(credentials)
     if user is None:
         raise HTTPException(401, "The name or the password is wrong.")
-    return _me(await sessions.create_new_session(request, user.id, jwt_payload=payload_of(user), session_info={}))
+    return _me(await begin_session(request, user, stay_signed_in=credentials.stay_signed_in))
 
 
 @router.post(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypedDict
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from asgi_sessions import Session, SessionManager, SessionSettings, get_optional_session, get_session, require_session
 from example_app.users import User
@@ -22,6 +22,13 @@ def payload_of(user: User) -> Payload:
 
 
 MemberSession = Session[int, Payload]
+
+
+async def begin_session(request: Request, user: User, *, stay_signed_in: bool) -> MemberSession:
+    return await sessions.create_new_session(
+        request, user.id, jwt_payload=payload_of(user), session_info={}, persistent=stay_signed_in
+    )
+
 
 Member = Annotated[MemberSession, Depends(get_session)]
 Visitor = Annotated[MemberSession | None, Depends(get_optional_session)]

@@ -62,8 +62,8 @@ class Visitor:
     def close(self) -> None:
         self._client.close()
 
-    def sign_up(self, name: str, password: str = "correct horse") -> httpx2.Response:
-        return self.post("/sign-up", {"name": name, "password": password})
+    def sign_up(self, name: str, password: str = "correct horse", **fields: str) -> httpx2.Response:
+        return self.post("/sign-up", {"name": name, "password": password, **fields})
 
     def sign_in(self, name: str, password: str = "correct horse", **fields: str) -> httpx2.Response:
         return self.post("/sign-in", {"name": name, "password": password, **fields})

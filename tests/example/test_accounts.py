@@ -1,6 +1,7 @@
 import time
 from collections.abc import Callable
 
+import httpx2
 import pytest
 
 from tests.example.running_site import Site, Visitor
@@ -60,6 +61,33 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(member: Visitor, new_
 
     # A sign-in without the hash would take a tenth at most.
     assert fastest(name[::-1]) > fastest(name) / 3
+
+
+def persistent_cookies(response: httpx2.Response) -> list[bool]:
+    """Of each cookie of a login, whether it outlives the browser."""
+    assert response.is_success or response.is_redirect
+    return ["Max-Age" in header for header in response.headers.get_list("set-cookie")]
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_the_box_says_whether_the_session_outlives_the_browser(
+    ticked: bool, new_visitor: NewVisitor, name: str
+) -> None:
+    fields = {"stay_signed_in": "on"} if ticked else {}
+    assert persistent_cookies(new_visitor().sign_up(name, **fields)) == [ticked, ticked]
+    visitor = new_visitor()
+    assert persistent_cookies(visitor.sign_in(name, **fields)) == [ticked, ticked]
+    assert ("in 14 days" in visitor.get("/").text, "in 8 hours" in visitor.get("/").text) == (ticked, not ticked)
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-up"])
+def test_the_box_stays_as_it_was_where_something_was_wrong(path: str, ticked: bool, visitor: Visitor) -> None:
+    fields = {"name": "nobody", "password": "wrong", **({"stay_signed_in": "on"} if ticked else {})}
+    response = visitor.post(path, fields)
+    assert response.status_code == 422
+    assert ('aria-describedby="stay-signed-in-hint" checked>' in response.text) is ticked
+    assert 'aria-describedby="stay-signed-in-hint">' in visitor.get(path).text
 
 
 def test_signing_in_leads_back_to_the_page_that_was_asked_for(

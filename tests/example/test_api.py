@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.example.running_site import IPHONE, Visitor
 
 NewVisitor = Callable[..., Visitor]
@@ -20,6 +22,14 @@ def test_signing_up_and_in_answer_with_the_session(visitor: Visitor, new_visitor
     assert signed_in.json()["session_handle"] != created.json()["session_handle"]
     assert created.json() == visitor.get("/api/me").json()
     assert (created.json()["name"], created.json()["admin"]) == (name, False)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_program_says_whether_the_session_outlives_it(stays: bool, visitor: Visitor, name: str) -> None:
+    for path in ("/api/sign-up", "/api/sign-in"):
+        body = {"name": name, "password": PASSWORD, "stay_signed_in": stays}
+        headers = json_post(visitor, path, body).headers.get_list("set-cookie")
+        assert ["Max-Age" in header for header in headers] == [stays, stays]
 
 
 def test_wrong_credentials_are_401_and_a_taken_name_409(member: Visitor, new_visitor: NewVisitor, name: str) -> None:
