@@ -117,6 +117,14 @@ async def test_no_refresh_moves_its_own_absolute_timeout(running: SessionManager
         await running.get_session_without_request(issued.access_token.value)
 
 
+async def test_its_own_absolute_timeout_is_cut_to_the_setting(running: SessionManager, clock: MovableClock) -> None:
+    for days, expected in ((99, 99), (100, 100), (101, 100)):
+        issued = await running.create_new_session_without_request("alice", absolute_timeout=timedelta(days=days))
+        assert datetime_to_ms(issued.session.expires_at) == clock() + expected * DAY
+        again = await running.refresh_session_without_request(issued.refresh_token.value)
+        assert again.session.expires_at == issued.session.expires_at
+
+
 async def test_an_access_token_that_is_used_first_puts_the_end_off_as_far(
     new_manager: NewManager, clock: MovableClock
 ) -> None:

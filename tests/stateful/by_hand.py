@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.stateful import pages
 from tests.stateful.chances import Occasion
+from tests.stateful.profiles import persistent
 from tests.stateful.story import Story
 from tests.stateful.tampering import Tampering, forged
 
@@ -15,7 +16,9 @@ class ByHand(Story):
     def log_in_by_hand(self, at: Occasion) -> None:
         manager, model, user = self.world.manager(at.worker), self.world.model, ("alice", "bob")[at.jar % 2]
         issued = self.world.call(
-            lambda: manager.create_new_session_without_request(user, jwt_payload={"by": "hand"}),
+            lambda: manager.create_new_session_without_request(
+                user, jwt_payload={"by": "hand"}, persistent=persistent(user)
+            ),
             lambda: model.log_in(at.worker, user, {"by": "hand"}, None),
         )
         self.keep_issued(self.jar(at.jar), issued)

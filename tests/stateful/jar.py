@@ -1,5 +1,6 @@
 """A browser's cookie jar: what an answer sets, for how long, and to which paths it goes."""
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SetCookie:
-    """One Set-Cookie header. Every cookie of ours must have the same flags."""
+    """One Set-Cookie header. Every cookie of ours must have the same flags.
+
+    Attributes:
+        max_age: Seconds; None for a cookie that ends with the browser.
+    """
 
     name: str
     value: str
     path: str
-    max_age: int
+    max_age: int | None
 
     @classmethod
     def parse(cls, header: str) -> "SetCookie":
@@ -21,7 +26,12 @@ class SetCookie:
         attributes = {key: text for key, _, text in (part.partition("=") for part in rest)}
         assert {"HttpOnly", "Secure"} <= attributes.keys(), header
         assert attributes["SameSite"] == "Lax", header
-        assert attributes.keys() == {"Path", "Expires", "Max-Age", "HttpOnly", "Secure", "SameSite"}, header
+        age = {"Expires", "Max-Age"} & attributes.keys()
+        assert attributes.keys() - age == {"Path", "HttpOnly", "Secure", "SameSite"}, header
+        if not age:
+            assert value, header
+            return cls(name, value, attributes["Path"], None)
+        assert age == {"Expires", "Max-Age"}, header
         assert re.fullmatch(r"[0-9]+", attributes["Max-Age"]), header
         assert (value == "") == (attributes["Max-Age"] == "0"), header
         return cls(name, value, attributes["Path"], int(attributes["Max-Age"]))
@@ -31,13 +41,15 @@ class Jar:
     """Cookies by name and path."""
 
     def __init__(self) -> None:
-        self._cookies: dict[tuple[str, str], tuple[str, int]] = {}
+        self._cookies: dict[tuple[str, str], tuple[str, float]] = {}
 
     def keep(self, cookies: Iterable[SetCookie], now: int) -> None:
         """Take an answer's cookies. A life begins when they arrive (RFC 6265, section 5.2.2)."""
         for cookie in cookies:
             key = cookie.name, cookie.path
-            if cookie.max_age:
+            if cookie.max_age is None:
+                self._cookies[key] = cookie.value, math.inf
+            elif cookie.max_age:
                 self._cookies[key] = cookie.value, now + cookie.max_age * 1000
             else:
                 self._cookies.pop(key, None)

@@ -34,6 +34,11 @@ REFRESH_PATH = "/auth/session/refresh"
 SECRET = "a-secret-key-of-the-tests-0123456789-abcdefghij"
 
 
+def persistent(user: str) -> bool:
+    """Whether a user's sessions outlive the browser. Their idle timeout is that of the others."""
+    return user != "bob"
+
+
 @dataclass(frozen=True)
 class Profile:
     """One way to run.
@@ -79,6 +84,7 @@ class Profile:
             "migrate_on_start": False,
             "access_token_lifetime": ACCESS / 1000,
             "idle_timeout": IDLE / 1000,
+            "nonpersistent_idle_timeout": IDLE / 1000,
             "absolute_timeout": ABSOLUTE / 1000,
             "connection_lifetime": CONNECTION / 1000,
             "sibling_window": WINDOW / 1000,

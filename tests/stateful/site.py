@@ -20,6 +20,7 @@ from asgi_sessions import (
     require_session,
     session_routes,
 )
+from tests.stateful.profiles import persistent
 
 Meanwhile = Callable[[], Awaitable[None]]
 
@@ -36,7 +37,11 @@ def build_site(manager: SessionManager, meanwhile: Meanwhile) -> ASGIApp:
     async def log_in(request: Request) -> Response:
         given = await request.json()
         session = await manager.create_new_session(
-            request, given["user"], jwt_payload=given["payload"], session_info=given["info"]
+            request,
+            given["user"],
+            jwt_payload=given["payload"],
+            session_info=given["info"],
+            persistent=persistent(given["user"]),
         )
         return described(session)
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.stateful.profiles import persistent
 from tests.stateful.records import Login, Row
 from tests.stateful.wire import stored_hash
 
@@ -141,7 +142,7 @@ def _columns(row: Row) -> dict[str, Any]:
         "late_at": row.late_at,
         "late_count": row.late_parents,
         "idle_timeout": None,
-        "persistent": 1,
+        "persistent": int(persistent(row.user)),
         "actor": None,
         "methods": "{}",
     }

@@ -7,7 +7,7 @@ from typing import Any
 from tests.security.browser import ADDRESS
 from tests.stateful.events import Event
 from tests.stateful.model import BY_HANDLE, Model, Pair, Refused, Rotated, Theft, TryRefresh
-from tests.stateful.profiles import FRESH_ANSWER, IDLE, LONGEST_ANSWER, MARKER
+from tests.stateful.profiles import FRESH_ANSWER, IDLE, LONGEST_ANSWER, MARKER, persistent
 from tests.stateful.records import Access, Login, Marker, Token
 
 
@@ -31,10 +31,10 @@ class Carried:
 
 @dataclass
 class SetTo:
-    """A cookie that an answer sets, and when the browser shall forget it."""
+    """A cookie that an answer sets, and when the browser shall forget it: None for when it is closed."""
 
     record: Token | Access | Marker
-    until: int
+    until: int | None
 
 
 @dataclass
@@ -75,6 +75,7 @@ class Visit:
         self._pair: Pair | None = None
         self._access: Access | None = None
         self._marker: Marker | None = None
+        self._marker_stays = True
         self._refreshed_at: int | None = None
         self._clear = False
 
@@ -195,6 +196,7 @@ class Visit:
         who, pair, served = self.model.refresh(self.worker, token, marker, inline=inline)
         if pair is None:
             self._marker = Marker(token.login, token.generation, now + MARKER)
+            self._marker_stays = persistent(who.user)
             if not served:
                 raise Rotated
             self.model.note(Event.LATE_SERVED)
@@ -269,15 +271,17 @@ class Visit:
             return self._cleared()
         cookies: dict[str, SetTo | None] = {}
         if pair is not None:
-            cookies["access"] = SetTo(self._access or pair.access, pair.until)
-            cookies["refresh"] = SetTo(pair.token, pair.until)
+            until = pair.until if persistent(pair.access.user) else None
+            cookies["access"] = SetTo(self._access or pair.access, until)
+            cookies["refresh"] = SetTo(pair.token, until)
             if self._refreshed_at is not None and self.carried.marker:
                 model.note(Event.MARKER_TAKEN_BACK)
                 cookies["marker"] = None
         elif self._access is not None:
-            cookies["access"] = SetTo(self._access, min(self.now + IDLE, self._access.session_expires_at))
+            until = min(self.now + IDLE, self._access.session_expires_at)
+            cookies["access"] = SetTo(self._access, until if persistent(self._access.user) else None)
         if self._marker is not None:
-            cookies["marker"] = SetTo(self._marker, self.now + MARKER)
+            cookies["marker"] = SetTo(self._marker, self.now + MARKER if self._marker_stays else None)
         return cookies
 
     def _cleared(self) -> dict[str, SetTo | None]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from asgi_sessions import SessionManager
-from tests.stateful.profiles import Profile
+from tests.stateful.profiles import Profile, persistent
 from tests.stateful.records import Access, Login, Marker, Record, Token
 
 
@@ -73,6 +73,8 @@ class Wire:
         }
         if access.version:
             expected["pv"] = access.version
+        if not persistent(access.user):
+            expected["pers"] = False
         if self._profile.first_use:
             expected["lin"] = [
                 _text(carried_hash(pair)),
