@@ -172,6 +172,9 @@ class SessionSettings(BaseSettings):
     """How many sessions a user may have; None for any number, the default where an older version began the tables."""
     max_sessions_action: Annotated[choices.MaxSessionsAction, values.one_of(choices.MaxSessionsAction)] = "evict_oldest"
     """What happens at a login beyond ``max_sessions_per_user``: the oldest session ends, or the login is refused."""
+    ip_address: Annotated[choices.IpAddress, values.one_of(choices.IpAddress)] = "full"
+    """What is kept of the address from which a user logs in, for the list of sessions: all of it, the network
+    (``192.0.2.0``, ``2001:db8:85a3::``), or nothing."""
     max_clock_difference: _Lifetime = timedelta(seconds=30)
     """How far a machine's clock may be from the database's. With a larger difference a worker does not start. A worker
     that already runs goes by the database's time, purges nothing and makes no signing key. At least 1 s."""
