@@ -1,4 +1,7 @@
-"""The device of a login, for the user's list of devices: from the User-Agent and the address of its request."""
+"""The device of a login, for the user's list of devices: from the User-Agent and the address of its request.
+
+Nowhere else does the library take a client's address.
+"""
 
 import re
 from collections.abc import MutableMapping
@@ -7,15 +10,25 @@ from typing import Any
 from asgi_sessions.asgi.credentials import header_values
 from asgi_sessions.manager.records import Device
 from asgi_sessions.protocol import device
+from asgi_sessions.protocol.ip_address import truncated
+from asgi_sessions.settings.choices import IpAddress
 
 _ADDRESS = re.compile(r"[0-9A-Za-z.:_-]{1,45}")  # the longest IPv6 address has 45 characters
 
 
-def device_of(scope: MutableMapping[str, Any]) -> Device:
-    """The device that a connection's scope describes."""
+def device_of(scope: MutableMapping[str, Any], keeps: IpAddress) -> Device:
+    """The device that a connection's scope describes.
+
+    Args:
+        scope: The connection's.
+        keeps: How much of its address is kept.
+    """
     agents = header_values(scope["headers"], b"user-agent")
-    client = scope.get("client")
-    return Device(device.label(agents[0] if agents else None), _address(client[0]) if client else None)
+    client = None if keeps == "none" else scope.get("client")
+    address = _address(client[0]) if client else None
+    if address is not None and keeps == "truncated":
+        address = truncated(address)
+    return Device(device.label(agents[0] if agents else None), address)
 
 
 def _address(host: str) -> str | None:

@@ -48,7 +48,7 @@ class Exchange(Authentication):
             self._guard.check_login(carried, allowed)
         async with self._one_at_a_time:
             replaces = await self._handles_in(lifecycle, carried)
-            device = device_of(self._scope)
+            device = device_of(self._scope, lifecycle.settings.ip_address)
             tokens = await lifecycle.create(login, device=device, replaces=replaces)
             self.answer.issued(tokens, **self._now(lifecycle))
             self._renewal = Renewal.LOGIN

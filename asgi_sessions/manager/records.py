@@ -67,7 +67,7 @@ class Device:
 
     Attributes:
         label: A text for people, such as "Firefox on Windows".
-        ip_address: The client's address, None if it is unknown.
+        ip_address: The client's address, as far as `SessionSettings.ip_address` keeps it; None if it is unknown.
     """
 
     label: str
@@ -106,7 +106,8 @@ class SessionRecord(Generic[UserIdT]):
         last_active_at: When its tokens were last rotated, so accurate to about an access token's lifetime.
         expires_at: When the session ends if it is not used before: the earlier of idle and absolute timeout.
         device_label: Made from the User-Agent at login, for example "Firefox on Windows".
-        ip_address: The client's address at login, None if it is unknown.
+        ip_address: The client's address at login, as far as `SessionSettings.ip_address` keeps it; None if it is
+            unknown, or is kept no longer.
     """
 
     session_handle: str

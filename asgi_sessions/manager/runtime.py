@@ -168,7 +168,7 @@ class Runtime:
         await self._opened.aclose()
 
     async def purge(self, *, limit: int | None = None) -> int:
-        """Delete what nobody needs any more: expired sessions, tombstones past their time, keys without tokens.
+        """Delete what nobody needs any more: ended sessions, tombstones and addresses past their time, old keys.
 
         By the database's time, and nothing while this machine's clock is too far off: one of them is wrong.
 
@@ -181,6 +181,9 @@ class Runtime:
         now = self._clocks.database_time()
         tombstones_before = await self._tombstones.purgeable(now, self._times.tombstone_lifetime)
         count = await self._sessions.purge(now=now, tombstones_before=tombstones_before, limit=limit)
+        retention = self._settings.ip_address_retention_ms
+        if retention is not None:
+            await self._sessions.forget_addresses(now - retention)
         await self.lifecycle.keys.forget_old()
         return count
 

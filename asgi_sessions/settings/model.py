@@ -33,6 +33,7 @@ _DuePeriod: TypeAlias = Annotated[timedelta, values.duration(at_least=timedelta(
 _Lifetime: TypeAlias = Annotated[timedelta, values.duration(at_least=timedelta(seconds=1))]
 _KeyLifetime: TypeAlias = Annotated[timedelta, values.duration(at_least=timedelta(milliseconds=PUBLISH_AHEAD_MS))]
 _Period: TypeAlias = Annotated[timedelta, values.duration()]
+_OptionalLifetime: TypeAlias = Annotated[timedelta | None, values.optional_duration(at_least=timedelta(seconds=1))]
 
 _NONE_SAYS_SOMETHING = frozenset({"max_sessions_per_user"})
 """Settings for which None is a value of its own. For all others None means the default."""
@@ -183,6 +184,11 @@ class SessionSettings(BaseSettings):
     """How many sessions a user may have; None for any number, the default where an older version began the tables."""
     max_sessions_action: Annotated[choices.MaxSessionsAction, values.one_of(choices.MaxSessionsAction)] = "evict_oldest"
     """What happens at a login beyond ``max_sessions_per_user``: the oldest session ends, or the login is refused."""
+    ip_address: Annotated[choices.IpAddress, values.one_of(choices.IpAddress)] = "full"
+    """What is kept of the address from which a user logs in, for the list of sessions: all of it, the network
+    (``192.0.2.0``, ``2001:db8:85a3::``), or nothing."""
+    ip_address_retention: _OptionalLifetime = None
+    """How long after the login its address is kept; None for as long as the session. The purge takes it away."""
     max_clock_difference: _Lifetime = timedelta(seconds=30)
     """How far a machine's clock may be from the database's. With a larger difference a worker does not start. A worker
     that already runs goes by the database's time, purges nothing and makes no signing key. At least 1 s."""
@@ -289,6 +295,10 @@ class SessionSettings(BaseSettings):
         A token or session that has expired by one worker's clock may be good by another's for that long.
         """
         return max(CLOCK_DIFFERENCE_MS, 2 * self.max_clock_difference_ms)
+
+    @property
+    def ip_address_retention_ms(self) -> int | None:
+        return None if self.ip_address_retention is None else to_ms(self.ip_address_retention)
 
     @property
     def purge_interval_ms(self) -> int:

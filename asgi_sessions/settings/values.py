@@ -13,7 +13,16 @@ from pydantic import BeforeValidator
 
 from asgi_sessions.protocol.durations import format_duration, parse_duration
 
-__all__ = ["duration", "one_of", "optional", "optional_one_of", "read_list", "read_switch", "whole_number"]
+__all__ = [
+    "duration",
+    "one_of",
+    "optional",
+    "optional_duration",
+    "optional_one_of",
+    "read_list",
+    "read_switch",
+    "whole_number",
+]
 
 
 def one_of(words: Any) -> BeforeValidator:
@@ -55,6 +64,11 @@ def duration(*, at_least: timedelta = timedelta()) -> BeforeValidator:
         return found
 
     return BeforeValidator(read)
+
+
+def optional_duration(*, at_least: timedelta) -> BeforeValidator:
+    """The same as ``duration``, and ``none``."""
+    return optional(duration(at_least=at_least).func)  # type: ignore[arg-type] # ours takes one argument
 
 
 def whole_number(at_least: int, at_most: int | None = None) -> Callable[[object], int]:

@@ -9,7 +9,7 @@ from asgi_sessions.store.schema import Tables
 from asgi_sessions.store.session_row import is_storable
 from asgi_sessions.store.session_statements import EndingStatements
 
-__all__ = ["AT_ONCE", "PURGE_BATCH", "REVOKE_BATCH", "SessionEnding"]
+__all__ = ["AT_ONCE", "PURGE_BATCH", "REVOKE_BATCH", "SessionEnding", "boundary"]
 
 PURGE_BATCH = 1000
 """Larger deletes make live statements wait."""
@@ -93,18 +93,22 @@ class SessionEnding:
             except_handle: A session to keep.
         """
         values: dict[str, Any] = {"p_user_id": user_id, "reason": reason, "now": now}
-        values |= {"except_handle": except_handle or "", "first": _boundary(part, parts) if part else ""}
+        values |= {"except_handle": except_handle or "", "first": boundary(part, parts) if part else ""}
         if part == parts - 1:
             return (await self._run(self._ending.revoke_last_part, values)).rowcount
-        return (await self._run(self._ending.revoke_part, values | {"beyond": _boundary(part + 1, parts)})).rowcount
+        return (await self._run(self._ending.revoke_part, values | {"beyond": boundary(part + 1, parts)})).rowcount
 
-    async def parts_of_all(self) -> int:
+    async def parts_of_all(self, size: int | None = None) -> int:
         """Into how many parts everybody's sessions, ended ones too, are to be divided; see `revoke_any_part`.
 
         Nobody counts millions of rows within the time of a statement. Handles are random: by how far in their order
-        the first `at_once` of them reach, all are about so many.
+        the first few of them reach, all are about so many.
+
+        Args:
+            size: About how many sessions a part is to have; None for `at_once`.
         """
-        outcome = await self._run(self._ending.handle_in_order, {"place": self.at_once - 1}, strong=True)
+        place = (self.at_once if size is None else size) - 1
+        outcome = await self._run(self._ending.handle_in_order, {"place": place}, strong=True)
         if not outcome.rows:
             return 1
         reached: str = outcome.rows[0][0]
@@ -132,10 +136,10 @@ class SessionEnding:
         """
         values: dict[str, Any] = {"reason": reason, "now": now, "except_handle": except_handle or ""}
         values["begun_before"] = _NEVER if begun_before is None else begun_before
-        values["first"] = _boundary(part, parts) if part else ""
+        values["first"] = boundary(part, parts) if part else ""
         if part == parts - 1:
             return (await self._run(self._ending.revoke_last_any_part, values)).rowcount
-        return (await self._run(self._ending.revoke_any_part, values | {"beyond": _boundary(part + 1, parts)})).rowcount
+        return (await self._run(self._ending.revoke_any_part, values | {"beyond": boundary(part + 1, parts)})).rowcount
 
     async def purge(self, now: int, tombstones_before: int, limit: int | None = None) -> int:
         """Delete sessions that ended by time, and tombstones that nobody needs. Never a live session.
@@ -166,6 +170,6 @@ class SessionEnding:
         return count
 
 
-def _boundary(part: int, parts: int) -> str:
+def boundary(part: int, parts: int) -> str:
     """The first handle of a part."""
     return f"{part * 16**HANDLE_DIGITS // parts:0{HANDLE_DIGITS}x}"

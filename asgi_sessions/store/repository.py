@@ -3,7 +3,8 @@
 The contract
 ============
 
-*One operation is one autocommit statement*; ``find(fresh=True)`` adds two on a cluster, ``purge`` goes in batches.
+*One operation is one autocommit statement*; ``find(fresh=True)`` adds two on a cluster; ``purge`` and
+``forget_addresses`` go in batches.
 Nothing is read in order to be written but for a compare-and-swap, which decides every race. No statement ends more
 than about `AT_ONCE` sessions: what it changes is in everybody's way until it is committed.
 
@@ -34,9 +35,10 @@ from typing import Any
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.rotation import Lineage
-from asgi_sessions.store.ending import REVOKE_BATCH, SessionEnding
+from asgi_sessions.store.ending import REVOKE_BATCH
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
+from asgi_sessions.store.personal_rows import PersonalRows
 from asgi_sessions.store.schema import Tables
 from asgi_sessions.store.session_row import COLUMNS, ListedSession, SessionRow, is_storable
 from asgi_sessions.store.session_statements import ChangeStatements, ReadStatements, RotationStatements
@@ -48,7 +50,7 @@ PAGE = 100
 """Of a list of sessions."""
 
 
-class SessionRepository(SessionEnding):
+class SessionRepository(PersonalRows):
     """Every operation on sessions. See the module's text for what all of them promise."""
 
     def __init__(self, database: Database, tables: Tables) -> None:

@@ -22,7 +22,7 @@ from asgi_sessions.store.schema import Tables
 from asgi_sessions.store.session_row import COLUMNS, READ_COLUMNS, ListedSession
 from asgi_sessions.store.tombstones import revocation_clock
 
-__all__ = ["ChangeStatements", "EndingStatements", "ReadStatements", "RotationStatements"]
+__all__ = ["ChangeStatements", "EndingStatements", "PersonalStatements", "ReadStatements", "RotationStatements"]
 
 
 class _Conditions:
@@ -151,6 +151,25 @@ class RotationStatements:
                 idle_expires_at=bindparam("idle"),
             )
         )
+
+
+class PersonalStatements:
+    """What reads, and what takes away, that which sessions hold about people.
+
+    Of each pair about a part of all rows the second one is for the last part.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        sessions = tables.sessions
+        s = sessions.c
+        from_first, before_beyond = s.handle >= bindparam("first"), s.handle < bindparam("beyond")
+        forget = (
+            update(sessions)
+            .where(from_first, s.ip_address.is_not(None), s.created_at < _integer("begun_before"))
+            .values(ip_address=None)
+        )
+
+        self.forget_addresses = prepared(forget.where(before_beyond)), prepared(forget)
 
 
 class EndingStatements:
