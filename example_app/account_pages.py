@@ -56,8 +56,11 @@ async def sign_in(request: Request, form: Submitted, accounts: TheAccounts) -> R
     user = await accounts.sign_in(credentials)
     if user is None:
         return _sign_in_form(request, entered, WRONG_CREDENTIALS, next=form.get("next"), status_code=422)
-    await begin_session(request, user, stay_signed_in=credentials.stay_signed_in)
-    return see_other(local_path(form.get("next")))
+    session = await begin_session(request, user, stay_signed_in=credentials.stay_signed_in)
+    goes_on = local_path(form.get("next"))
+    if ended := session.evicted_sessions:  # there is a limit: ASGI_SESSIONS_MAX_SESSIONS_PER_USER
+        return page(request, "logged_out_elsewhere.html", session, ended=ended, next=goes_on)
+    return see_other(goes_on)
 
 
 @router.post("/log-out")

@@ -27,6 +27,15 @@ class Me(BaseModel):
     expires_at: datetime = Field(description="When the session ends at the latest.")
 
 
+class SignedIn(Me):
+    """The same, and what the new session has ended."""
+
+    logged_out: list[str] = Field(
+        description="Devices that were logged out, since the user cannot be signed in on more.",
+        examples=[["Firefox on Windows"]],
+    )
+
+
 class Device(BaseModel):
     """One place where the user is signed in."""
 
@@ -78,12 +87,14 @@ async def sign_up(request: Request, account: NewAccount, accounts: TheAccounts) 
     summary="Sign in",
     responses={**FORBIDDEN, 401: {"model": Refusal, "description": "The name or the password is wrong."}},
 )
-async def sign_in(request: Request, credentials: Credentials, accounts: TheAccounts) -> Me:
+async def sign_in(request: Request, credentials: Credentials, accounts: TheAccounts) -> SignedIn:
     """Begin a session; its cookies come with the answer."""
     user = await accounts.sign_in(credentials)
     if user is None:
         raise HTTPException(401, "The name or the password is wrong.")
-    return _me(await begin_session(request, user, stay_signed_in=credentials.stay_signed_in))
+    session = await begin_session(request, user, stay_signed_in=credentials.stay_signed_in)
+    ended = [record.device_label for record in session.evicted_sessions]
+    return SignedIn(**_me(session).model_dump(), logged_out=ended)
 
 
 @router.post(

@@ -21,6 +21,8 @@ DENYING = "#!/bin/sh\n# Written by asgi_sessions' make while it installs, and re
 SYSTEMD = Path("/usr/lib/systemd/systemd"), Path("/lib/systemd/systemd")
 WITHOUT_SYSTEMD = {"chromium": "dbus-x11", "postgresql": "systemd-standalone-tmpfiles"}
 """Where there is no systemd: what satisfies dependencies that would bring it, and with it what starts at boot."""
+OLDER_NAMES = {"webkitgtk-webdriver": "webkit2gtk-driver"}
+"""What Debian 12 calls a package."""
 _QUIET = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
 
@@ -46,6 +48,13 @@ def may_install() -> bool:
 def update() -> None:
     """Fetch the lists of packages."""
     progress.run("Fetching Debian's lists of packages", ["apt-get", "update", "-q"], environment=_QUIET)
+
+
+def names_here(packages: Sequence[str]) -> tuple[str, ...]:
+    """Name packages as this Debian does."""
+    return tuple(
+        OLDER_NAMES[package] if package in OLDER_NAMES and not _is_known(package) else package for package in packages
+    )
 
 
 def estimate(packages: Sequence[str]) -> Estimate:

@@ -1,14 +1,23 @@
-"""What the tests use of the system: servers, a browser and curl; their programs, and Debian's packages of them."""
+"""What the tests use of the system: servers, browsers and curl; their programs, and Debian's packages of them."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 POSTGRESQL_FOLDERS = "usr/lib/postgresql/*/bin", "usr/pgsql-*/bin"
 """Debian's and Red Hat's, one for each version: they are not on the PATH."""
+WEBKITGTK_FOLDERS = "usr/lib/*/webkit2gtk-4.1", "usr/libexec/webkit2gtk-4.1"
+"""Debian's and Red Hat's, of the small browser that comes with the library."""
+WEBKITGTK_VERSION = """
+from ctypes import CDLL
+library = CDLL("libwebkit2gtk-4.1.so.0")
+print(*(getattr(library, f"webkit_get_{part}_version")() for part in ("major", "minor", "micro")), sep=".")
+"""
+"""Its programs tell theirs on a screen alone."""
 
 ALSO_CALLED: dict[str, tuple[str, ...]] = {
     "mariadbd": ("mysqld",),
@@ -16,6 +25,7 @@ ALSO_CALLED: dict[str, tuple[str, ...]] = {
     "mariadb-install-db": ("mysql_install_db",),
     "redis-server": ("valkey-server",),
     "redis-cli": ("valkey-cli",),
+    "firefox-esr": ("firefox",),
 }
 
 
@@ -33,6 +43,7 @@ class Engine:
         programs: All that tests call.
         packages: Debian's. Servers come without what starts them at boot, where Debian parts the two.
         purpose: What is tested with it.
+        version_command: What prints the version; by default the first of the programs, if asked so.
     """
 
     name: str
@@ -40,6 +51,7 @@ class Engine:
     programs: tuple[str, ...]
     packages: tuple[str, ...]
     purpose: str
+    version_command: tuple[str, ...] = ()
 
     def missing_programs(self) -> list[str]:
         """Return which of the programs are not installed."""
@@ -52,8 +64,8 @@ class Engine:
         return missing
 
     def version(self) -> str:
-        """Ask the first of the programs which version it is."""
-        command = [find_program(self.programs[0]), "--version"]
+        """Ask which version it is."""
+        command = self.version_command or (find_program(self.programs[0]), "--version")
         told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
         number = re.search(r"\d+(\.\d+)+", told)
         return str(number[0] if number else told).strip()
@@ -89,6 +101,21 @@ ENGINES = (
         "cookies and pages in a real browser",
     ),
     Engine(
+        "firefox",
+        "Firefox",
+        ("firefox-esr",),
+        ("firefox-esr",),
+        "cookies of other sites' pages and frames in a second browser",
+    ),
+    Engine(
+        "webkitgtk",
+        "WebKitGTK",
+        ("WebKitWebDriver", "MiniBrowser", "Xvfb"),
+        ("webkitgtk-webdriver", "xvfb"),
+        "and in a third, of Safari's kind",
+        (sys.executable, "-c", WEBKITGTK_VERSION),
+    ),
+    Engine(
         "curl",
         "curl",
         ("curl",),
@@ -108,13 +135,19 @@ def postgresql_folders(root: Path = Path("/")) -> list[str]:
     return [str(folder) for folder in sorted(found, key=version, reverse=True)]
 
 
+def webkitgtk_folders() -> list[str]:
+    """Where the browser for tests is: it is not on the PATH either."""
+    return [str(folder) for pattern in WEBKITGTK_FOLDERS for folder in Path("/").glob(pattern)]
+
+
 def find_program(name: str) -> str:
     """Return where this program, or another that does the same, is installed.
 
     Raises:
         ProgramMissing: It is not.
     """
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/bin", *postgresql_folders()))
+    folders = ("/usr/sbin", "/usr/local/bin", *postgresql_folders(), *webkitgtk_folders())
+    path = os.pathsep.join((os.environ.get("PATH", ""), *folders))
     for alternative in (name, *ALSO_CALLED.get(name, ())):
         if (found := shutil.which(alternative, path=path)) is not None:
             return found

@@ -138,6 +138,8 @@ def provide(target: str, environment: Environment | None, engines: list[Engine])
     installs = bool(packages) and debian.may_install()
     if installs:
         debian.update()
+        needs = {debian.names_here(group): purpose for group, purpose in needs.items()}
+        packages = [package for group in needs for package in group]
     announce(target, environment, needs, installs=installs)
     if installs:
         debian.install(packages)

@@ -1,24 +1,23 @@
-"""Chromium without a window, by Selenium: each browser a new profile, all of them one running example."""
+"""Browsers that nobody sees, each with a new profile; all of them are Selenium's."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
+from selenium.webdriver.remote.webdriver import WebDriver
 
+from tests.browser import webkitgtk as webkit
+from tests.browser.chromium import start as start_chromium
+from tests.browser.firefox import start as start_firefox
+from tests.certificates import make_certificate
+from tests.engines_used import require
 from tests.example.running_site import Site
-from tools.engines import find_program
+from tests.patience import PATIENCE
 
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+BROWSERS = ("chromium", "firefox", "webkitgtk")
 
 
 @pytest.fixture(scope="session")
@@ -28,20 +27,77 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
         yield site
 
 
+@pytest.fixture(scope="session")
+def firefox() -> None:
+    require("firefox")
+
+
+@pytest.fixture(scope="session")
+def webkitgtk() -> Iterator[str]:
+    """The screen for it."""
+    require("webkitgtk")
+    with webkit.screen() as display:
+        yield display
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A file, and that of its key: for hosts of every name, since these browsers take any."""
+    return make_certificate(tmp_path_factory.mktemp("certificate"), "localhost")
+
+
 @pytest.fixture
-def new_browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Chrome]]:
-    """Opens browsers, each with a profile of its own."""
-    browsers: list[Chrome] = []
+def until_the_end() -> Iterator[Callable[[WebDriver], None]]:
+    """Takes browsers that the test's end closes."""
+    with ExitStack() as stack:
+
+        def take(browser: WebDriver) -> None:
+            stack.callback(browser.quit)
+            browser.set_script_timeout(PATIENCE)
+
+        yield take
+
+
+@pytest.fixture
+def new_browser(
+    chromium: str, until_the_end: Callable[[WebDriver], None], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Chrome]:
+    """Opens Chromium, for tests that ask it what only Chromium tells."""
 
     def start(*flags: str, preferences: Mapping[str, object] | None = None) -> Chrome:
-        options = ChromeOptions()
-        options.binary_location = chromium
-        for flag in (*FLAGS, *flags, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-            options.add_argument(flag)
-        options.add_experimental_option("prefs", dict(preferences or {}))
-        browsers.append(Chrome(options=options, service=ChromeService(find_program("chromedriver"))))
-        return browsers[-1]
+        browser = start_chromium(tmp_path_factory.mktemp("profile"), flags, preferences)
+        until_the_end(browser)
+        return browser
 
-    yield start
-    for browser in browsers:
-        browser.quit()
+    return start
+
+
+@pytest.fixture
+def open_browser(
+    request: pytest.FixtureRequest,
+    until_the_end: Callable[[WebDriver], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., WebDriver]:
+    """Opens a browser of any engine, which a parameter of the test names."""
+
+    def start(engine: str, preferences: Mapping[str, Any] | None = None) -> WebDriver:
+        needed = request.getfixturevalue(engine)
+        profile = tmp_path_factory.mktemp("profile")
+        browser: WebDriver
+        match engine:
+            case "chromium":
+                browser = start_chromium(profile, preferences=preferences)
+            case "firefox":
+                browser = start_firefox(profile, preferences)
+            case _:
+                browser = webkit.start(profile, needed)
+        until_the_end(browser)
+        return browser
+
+    return start
+
+
+@pytest.fixture(params=BROWSERS)
+def any_browser(request: pytest.FixtureRequest, open_browser: Callable[..., WebDriver]) -> WebDriver:
+    """One browser, of each engine in turn."""
+    return open_browser(request.param)

@@ -1,5 +1,6 @@
-"""Our pages in a frame of another site: partitioned cookies (CHIPS), in a browser that blocks third-party ones."""
+"""Our pages in a frame of another site: partitioned cookies (CHIPS), in browsers that block third-party ones."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -8,16 +9,28 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
 
 from asgi_sessions import SessionSettings
 from asgi_sessions.testing import MovableClock
 from tests.browser.another_site import AnotherSite
+from tests.browser.firefox import Firefox
 from tests.reference.http_app import Server
 
 OURS, PORTAL, OTHER = "shop.localhost", "portal.localhost", "other.localhost"
 NONE: dict[str, Any] = {"cookie_samesite": "none"}
 PARTITIONED: dict[str, Any] = {**NONE, "cookie_partitioned": True}
-NO_THIRD_PARTY = {"profile.cookie_controls_mode": 1}
+ENGINES = ("chromium", "firefox")
+"""Those that have CHIPS."""
+NO_THIRD_PARTY: dict[str, dict[str, Any]] = {
+    "chromium": {"profile.cookie_controls_mode": 1},
+    "firefox": {"network.cookie.cookieBehavior": 5, "network.cookie.cookieBehavior.optInPartitioning": True},
+}
+THIRD_PARTY: dict[str, dict[str, Any]] = {
+    "chromium": {"profile.cookie_controls_mode": 0},
+    "firefox": {"network.cookie.cookieBehavior": 0},
+}
+COOKIES_OF_FIREFOX = "return Services.cookies.cookies.map(cookie => cookie.originAttributes.partitionKey)"
 FETCH = """
 const done = arguments[arguments.length - 1];
 fetch(arguments[0], {method: arguments[1], headers: {"Content-Type": "application/json"},
@@ -29,14 +42,14 @@ TWO = 2
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def serve(certificate: tuple[Path, Path], tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers on one database with one clock; cookies do not tell ports apart."""
     running: list[Server] = []
     clock = MovableClock()
 
     def start(**settings: Any) -> Server:
         given = {"database_url": f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}", "revocation_check": "database"}
-        running.append(Server(SessionSettings(**given, **settings), clock))
+        running.append(Server(SessionSettings(**given, **settings), clock, certificate=certificate))
         return running[-1]
 
     yield start
@@ -48,10 +61,10 @@ class Visit:
     """One browser that goes to our site, and to sites that embed ours.
 
     Attributes:
-        browser: Blocks third-party cookies unless told otherwise.
+        browser: Of any engine that tells its jars.
     """
 
-    def __init__(self, browser: Chrome, portals: AnotherSite, pages: dict[str, str]) -> None:
+    def __init__(self, browser: WebDriver, portals: AnotherSite, pages: dict[str, str]) -> None:
         self.browser = browser
         self._portals = portals
         self._pages = pages
@@ -79,19 +92,27 @@ class Visit:
         return text.partition('"user_id":"')[2].partition('"')[0] or None
 
     def jars(self) -> dict[str | None, int]:
-        """How many of our cookies there are, by the site under which the browser keeps them apart."""
-        found: dict[str | None, int] = {}
-        for cookie in self.browser.execute_cdp_cmd("Storage.getCookies", {})["cookies"]:
-            site = cookie.get("partitionKey", {}).get("topLevelSite")
-            found[site] = found.get(site, 0) + 1
-        return found
+        """How many cookies there are, by the site under which the browser keeps them apart."""
+        if isinstance(self.browser, Chrome):
+            cookies = self.browser.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
+            return Counter(cookie.get("partitionKey", {}).get("topLevelSite") for cookie in cookies)
+        assert isinstance(self.browser, Firefox)
+        keys = self.browser.inside(COOKIES_OF_FIREFOX)  # such as (https,shop.localhost)
+        return Counter("://".join(key.strip("()").split(",")) if key else None for key in keys)
 
 
-@pytest.fixture
-def visit(new_browser: Callable[..., Chrome]) -> Iterator[Callable[..., Visit]]:
+@pytest.fixture(params=ENGINES)
+def visit(
+    request: pytest.FixtureRequest, certificate: tuple[Path, Path], open_browser: Callable[..., WebDriver]
+) -> Iterator[Callable[..., Visit]]:
+    """Opens a browser, by default one that blocks third-party cookies."""
     pages: dict[str, str] = {}
-    with AnotherSite(pages) as portals:
-        yield lambda **preferences: Visit(new_browser(preferences=NO_THIRD_PARTY | preferences), portals, pages)
+    with AnotherSite(pages, certificate=certificate) as portals:
+
+        def start(preferences: dict[str, dict[str, Any]] = NO_THIRD_PARTY) -> Visit:
+            return Visit(open_browser(request.param, preferences[request.param]), portals, pages)
+
+        yield start
 
 
 def test_each_site_that_embeds_ours_has_a_session_of_its_own(
@@ -101,7 +122,7 @@ def test_each_site_that_embeds_ours_has_a_session_of_its_own(
     assert "unauthorised" in who.frame(shop)
     assert who.ask("POST", "/login", "alice")[0] == 200
     assert who.user() == "alice"
-    assert who.jars() == {f"http://{PORTAL}": TWO}
+    assert who.jars() == {f"https://{PORTAL}": TWO}
 
     who.top(shop)
     assert who.user() is None
@@ -117,17 +138,17 @@ def test_each_site_that_embeds_ours_has_a_session_of_its_own(
     assert who.user() == "alice"
     shop.clock.advance(timedelta(minutes=6))
     assert who.user() == "alice"  # and by a script of the frame
-    assert who.jars() == before == {f"http://{PORTAL}": TWO, f"http://{OURS}": TWO}
+    assert who.jars() == before == {f"https://{PORTAL}": TWO, f"https://{OURS}": TWO}
 
     # A sign-out ends the session of its own jar, and clears that jar alone.
     assert who.ask("POST", "/auth/signout")[0] == 200
-    assert who.jars() == {f"http://{OURS}": TWO}
+    assert who.jars() == {f"https://{OURS}": TWO}
     assert who.user() is None
     assert who.ask("POST", "/login", "alice")[0] == 200
     who.top(shop)
     assert who.user() == "bob"
     assert who.ask("POST", "/auth/signout")[0] == 200
-    assert who.jars() == {f"http://{PORTAL}": TWO}
+    assert who.jars() == {f"https://{PORTAL}": TWO}
     assert '"user_id":"alice"' in who.frame(shop)
 
 
@@ -141,7 +162,7 @@ def test_everywhere_is_everywhere(serve: Callable[..., Server], visit: Callable[
     assert "unauthorised" in who.frame(shop)
     shop.clock.advance(timedelta(minutes=6))
     who.frame(shop)
-    assert who.jars() == {f"http://{OURS}": TWO}  # those of the other jar are cleared when they come
+    assert who.jars() == {f"https://{OURS}": TWO}  # those of the other jar are cleared when they come
 
 
 def test_without_the_setting_a_browser_keeps_nothing_in_a_frame(
@@ -166,7 +187,7 @@ def test_switched_on_nobody_is_logged_out_and_nothing_is_left(
     assert who.user() == "alice"
     after.clock.advance(timedelta(minutes=6))
     assert who.user() == "alice"
-    assert who.jars() == {f"http://{OURS}": TWO}
+    assert who.jars() == {f"https://{OURS}": TWO}
     assert who.ask("POST", "/auth/signout")[0] == 200
     assert who.jars() == {}
     # After a rollback there is the cookie of before beside the one that is no longer read as another's.
@@ -174,14 +195,14 @@ def test_switched_on_nobody_is_logged_out_and_nothing_is_left(
     assert who.ask("POST", "/login", "bob")[0] == 200
     who.top(after)
     assert who.ask("POST", "/login", "alice")[0] == 200
-    assert (who.user(), who.jars()) == ("alice", {f"http://{OURS}": TWO})
+    assert (who.user(), who.jars()) == ("alice", {f"https://{OURS}": TWO})
 
 
 def test_switched_on_where_third_party_cookies_were_kept_a_frame_takes_the_session_along(
     serve: Callable[..., Server], visit: Callable[..., Visit]
 ) -> None:
     before, after = serve(**NONE), serve(**PARTITIONED, older_cookie_partitioned=False)
-    who = visit(**{"profile.cookie_controls_mode": 0})
+    who = visit(THIRD_PARTY)
     who.frame(before)
     assert who.ask("POST", "/login", "alice")[0] == 200
     assert who.jars() == {None: TWO}
@@ -190,7 +211,7 @@ def test_switched_on_where_third_party_cookies_were_kept_a_frame_takes_the_sessi
     for _ in range(3):
         after.clock.advance(timedelta(minutes=6))
         assert who.user() == "alice"
-        assert who.jars() == {f"http://{PORTAL}": TWO}
+        assert who.jars() == {f"https://{PORTAL}": TWO}
     who.top(after)
     assert who.user() is None
 
@@ -208,8 +229,8 @@ def test_switched_off_nobody_is_logged_out_at_the_top_and_a_frame_lets_go(
     who.top(after)
     after.clock.advance(timedelta(minutes=6))
     assert who.user() == "alice"
-    assert who.jars() == {None: TWO, f"http://{PORTAL}": TWO}
+    assert who.jars() == {None: TWO, f"https://{PORTAL}": TWO}
     who.frame(after)
     assert who.user() == "bob"  # once more: the answer clears, and the browser keeps nothing else of a frame
     assert (who.user(), who.jars()) == (None, {None: TWO})
-    assert len(after.browser().post("/administration/handles", {"user_id": "bob"}).body["handles"]) == 1  # no theft
+    assert who.ask("POST", "/administration/handles", "bob")[1].count('"') == TWO * 2  # bob's is there: no theft

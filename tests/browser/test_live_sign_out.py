@@ -1,6 +1,5 @@
 """A device that is logged out from another one shows it by itself."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,12 +7,12 @@ from pathlib import Path
 
 from selenium.webdriver import Chrome
 
+from tests.browser.looks import SHOTS
 from tests.browser.person import Person, new_name
 from tests.example.running_site import Site
 from tests.patience import PATIENCE
 
 NewBrowser = Callable[..., Chrome]
-SHOTS = os.environ.get("EXAMPLE_SCREENSHOTS", "")
 
 
 def sockets_opened(site: Site) -> int:

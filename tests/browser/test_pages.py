@@ -1,31 +1,13 @@
 """Every page on a desktop and on a small phone: nothing sticks out, nothing fails to load, every field has a name."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
 
+from tests.browser.looks import looks_right
 from tests.browser.person import Person, new_name
 from tests.example.running_site import Site
-
-SCREENS = {"desktop": (1280, 900), "phone": (390, 844), "narrow": (360, 740)}
-SHOTS = os.environ.get("EXAMPLE_SCREENSHOTS", "")
-"""A folder for pictures of all pages."""
-
-
-def looks_right(person: Person, page: str) -> None:
-    for screen, (width, height) in SCREENS.items():
-        person.resize(width, height)
-        assert person.width_of_page() == width, f"{page} is wider than {screen}"
-        for scheme in ("light", "dark") if SHOTS else ():
-            person.prefers(scheme)
-            Path(SHOTS).mkdir(exist_ok=True)
-            person.browser.save_screenshot(str(Path(SHOTS) / f"{page}-{screen}-{scheme}.png"))
-    for element in person.browser.find_elements(By.CSS_SELECTOR, "input:not([type=hidden]), button, a"):
-        assert element.accessible_name.strip(), f"{page}: nameless {element.get_attribute('outerHTML')}"
-    assert person.complaints() == [], page
 
 
 def test_every_page_fits_its_screen_and_names_its_controls(tmp_path: Path, new_browser: Callable[..., Chrome]) -> None:

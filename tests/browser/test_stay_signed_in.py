@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, Request
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from starlette.responses import JSONResponse, Response
 
 from asgi_sessions import SessionManager, SessionSettings
 from asgi_sessions.testing import MovableClock
-from tests.browser.conftest import FLAGS
+from tests.browser.chromium import start as start_chromium
 from tests.browser.person import Person, new_name
 from tests.example.running_site import Site
 from tests.reference.http_app import Server
-from tools.engines import find_program
 
 LIFETIME = 301
 POST = """
@@ -47,11 +46,7 @@ def open_profile(chromium: str, tmp_path: Path) -> Iterator[Callable[[], Chrome]
     opened: list[Chrome] = []
 
     def start() -> Chrome:
-        options = ChromeOptions()
-        options.binary_location = chromium
-        for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-            options.add_argument(flag)
-        opened.append(Chrome(options=options, service=ChromeService(find_program("chromedriver"))))
+        opened.append(start_chromium(tmp_path / "profile"))
         return opened[-1]
 
     yield start

@@ -20,6 +20,7 @@ def test_signing_up_and_in_answer_with_the_session(visitor: Visitor, new_visitor
     assert signed_in.status_code == 200
     assert signed_in.json()["user_id"] == created.json()["user_id"]
     assert signed_in.json()["session_handle"] != created.json()["session_handle"]
+    assert signed_in.json()["logged_out"] == []
     assert created.json() == visitor.get("/api/me").json()
     assert (created.json()["name"], created.json()["admin"]) == (name, False)
 

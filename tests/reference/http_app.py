@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import uvicorn
@@ -112,15 +113,26 @@ class Server:
         *,
         cors: str | None = None,
         more: Callable[[FastAPI, SessionManager], None] | None = None,
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
-        """Serve `build_app`, to which a function may add routes."""
+        """Serve `build_app`, to which a function may add routes; by TLS with a certificate and its key."""
         self.settings = settings
         self.clock = clock
         manager = SessionManager(settings, clock=clock)
         app = build_app(manager, cors=cors)
         if more is not None:
             more(app, manager)
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="on", ws="none", log_config=None)
+        file, key = certificate or (None, None)
+        config = uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=0,
+            lifespan="on",
+            ws="none",
+            log_config=None,
+            ssl_certfile=file,
+            ssl_keyfile=key,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -128,7 +140,8 @@ class Server:
             if not self._thread.is_alive():
                 raise RuntimeError("the server did not start; its log says why")
             time.sleep(0.005)
-        self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
 
     def browser(self) -> Browser:
         return Browser(self.url)

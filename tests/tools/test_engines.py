@@ -46,6 +46,11 @@ def test_an_engine_tells_what_is_missing_and_its_version(tmp_path: Path, monkeyp
     assert engine.version() == "18.0.12"
 
 
+def test_an_engine_whose_programs_do_not_tell_their_version_has_another_way(tmp_path: Path) -> None:
+    other = program(tmp_path, "other")
+    assert Engine("some", "Some", ("missing",), ("some",), "this test", (str(other),)).version() == "18.0.12"
+
+
 def test_every_engine_has_a_marker() -> None:
     markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
     assert {marker.partition(":")[0] for marker in markers} == {*(engine.name for engine in ENGINES), "fast"}

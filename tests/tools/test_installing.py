@@ -141,3 +141,13 @@ def test_all_that_will_be_installed_is_named_with_its_purpose(
 def test_that_the_lowest_versions_are_installed_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     announce("test-lowest", Environment(tmp_path, "core", lowest=True), {}, installs=False)
     assert "the lowest versions that pyproject.toml allows" in capsys.readouterr().out
+
+
+def test_a_package_is_called_as_the_installed_debian_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apt_cache = tmp_path / "apt-cache"
+    apt_cache.write_text('#!/bin/sh\ncase "$2" in webkit2gtk-driver | xvfb) exit 0 ;; *) exit 100 ;; esac\n')
+    apt_cache.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert debian.names_here(("webkitgtk-webdriver", "xvfb")) == ("webkit2gtk-driver", "xvfb")
+    apt_cache.write_text("#!/bin/sh\nexit 0\n")
+    assert debian.names_here(("webkitgtk-webdriver", "xvfb")) == ("webkitgtk-webdriver", "xvfb")
