@@ -48,14 +48,18 @@ OptionalSession = Annotated[Session[Any, Any] | None, Depends(get_optional_sessi
 """The caller's session, or None if nobody is logged in."""
 
 
+_METHODS = "How the user was authenticated (RFC 8176), and when that was last."
+
+
 class SessionView(BaseModel):
     """A session as its user may see it."""
 
     session_handle: str = Field(description="Names the session. Public: it opens nothing.")
     user_id: str | int
     jwt_payload: Any = None
-    auth_time: datetime = Field(description="When the user logged in.")
+    auth_time: datetime = Field(description="When the user last gave a credential.")
     expires_at: datetime = Field(description="When the session ends at the latest.")
+    authentication_methods: dict[str, datetime] = Field(description=_METHODS)
 
 
 class DeviceView(BaseModel):
@@ -68,6 +72,7 @@ class DeviceView(BaseModel):
     created_at: datetime
     last_active_at: datetime
     expires_at: datetime = Field(description="When it ends unless it is used before.")
+    authentication_methods: dict[str, datetime] = Field(description=_METHODS)
 
 
 class SignedOut(BaseModel):

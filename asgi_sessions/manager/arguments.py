@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from asgi_sessions.manager.issued_session import IssuedSession
 from asgi_sessions.manager.records import IssuedToken, SessionRecord
 from asgi_sessions.manager.session import Session
+from asgi_sessions.protocol import authentication_methods
 from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.settings.origins import read_origin
 
-__all__ = ["flag", "handles", "instance", "moment_or_none", "origins", "text", "text_or_none"]
+__all__ = ["flag", "handles", "instance", "methods", "moment_or_none", "origins", "text", "text_or_none"]
 
 T = TypeVar("T")
 
@@ -95,6 +96,21 @@ def origins(value: Any, name: str) -> tuple[str, ...]:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     return tuple(found)
+
+
+def methods(values: Any, name: str) -> tuple[str, ...]:
+    """Names of methods of authentication, of any collection.
+
+    Raises:
+        TypeError: It is no collection of `str`, or is a single `str`.
+        ValueError: One is no such name, or there are too many.
+    """
+    if not isinstance(values, Collection) or isinstance(values, str | bytes):
+        raise TypeError(f"{name} must be a collection of str, not {type(values).__name__}")
+    try:
+        return authentication_methods.checked([text(value, name) for value in values])
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
 
 
 def flag(value: Any, name: str) -> bool:

@@ -18,6 +18,7 @@ class Event(StrEnum):
 
     CREATED = "session.created"
     REFRESHED = "session.refreshed"
+    AUTHENTICATED = "session.authenticated"
     SERVED_LATE = "session.served_late"
     REVOKED = "session.revoked"
     THEFT = "session.theft"

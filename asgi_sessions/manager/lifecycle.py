@@ -24,11 +24,12 @@ from asgi_sessions.manager.rotating import Rotation
 from asgi_sessions.manager.session_data import SessionData, info_json
 from asgi_sessions.manager.shutdown import Shutdown
 from asgi_sessions.manager.signing import SigningKeys
+from asgi_sessions.manager.stepping_up import StepUp
 from asgi_sessions.manager.token_first_use import FirstUses
 from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.manager.unclaimed import UnclaimedSessions
 from asgi_sessions.manager.verifying import Verifier
-from asgi_sessions.protocol import json_value, user_id
+from asgi_sessions.protocol import authentication_methods, json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.connections import EARLIER, lasts_until
 from asgi_sessions.protocol.refresh_token import RefreshToken
@@ -56,6 +57,7 @@ class Lifecycle:
         verifier: Verifies access tokens.
         lists: The sessions of a user.
         data: The info and the payload of a session.
+        step_up: The methods by which a session's user has been authenticated.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -90,6 +92,7 @@ class Lifecycle:
         self._liveness = LivenessCheck(settings, sessions, feed, clock)
         self.lists = SessionLists(sessions, clock)
         self.data = SessionData(sessions, self.issuer, self._liveness, clock)
+        self.step_up = StepUp(sessions, self.issuer, self._liveness, self.data, events, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
@@ -146,12 +149,14 @@ class Lifecycle:
             device_label=device.label,
             ip_address=device.ip_address,
             session_info=info_json(login.session_info),
+            methods=authentication_methods.written(authentication_methods.added((), login.methods, now)),
         )
         tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []
         await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted), row.handle)
+        more = {"methods": login.methods} if login.methods else {}
         self._events.happened(
-            Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label
+            Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label, **more
         )
         return replace(tokens, evicted=tuple(evicted)) if evicted else tokens
 

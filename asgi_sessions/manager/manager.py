@@ -64,6 +64,7 @@ class SessionManager(StartedOnLoops):
         *,
         jwt_payload: Any = None,
         session_info: Any = None,
+        authentication_methods: Collection[str] = (),
         allow_origin: str | Collection[str] | None = None,
     ) -> Session[UserT, Any]:
         """Log a user in: begin a session and set its cookies on the response.
@@ -76,20 +77,23 @@ class SessionManager(StartedOnLoops):
             user_id: `str`, `int` or `uuid.UUID`; the session keeps the type.
             jwt_payload: A JSON value that travels in the access token, where its user can read it.
             session_info: A JSON value that stays in the database.
+            authentication_methods: How the user has just been authenticated, by the names of RFC 8176 or your own:
+                ``("pwd",)``, ``("pwd", "otp")``. See `Session.authentication_methods`.
             allow_origin: Whose pages may bring this login by a form that the browser follows, beside those that may
                 make any request: an identity provider's, such as ``https://appleid.apple.com``. Check its ``state``
                 first, which says that this browser has asked for it.
 
         Raises:
             CsrfRejected: A page of another site tried to log the user in.
-            TypeError, ValueError: The id or a value cannot be stored exactly, or an origin is not exact. Nothing was
-                stored.
+            TypeError, ValueError: The id or a value cannot be stored exactly, an origin is not exact, or a method is
+                no name. Nothing was stored.
             PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.
             SessionLimitReached: With ``max_sessions_action="reject"``.
             StoreUnavailable: The database did not answer.
         """
         allowed = arguments.origins(allow_origin, "allow_origin")
-        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info)
+        methods = arguments.methods(authentication_methods, "authentication_methods")
+        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info, methods=methods)
         return await self._of(connection).create(login, allowed=allowed)
 
     @overload
@@ -367,10 +371,16 @@ class SessionManager(StartedOnLoops):
     # -- without a request: for applications that carry the tokens themselves
 
     async def create_new_session_without_request(
-        self, user_id: UserT, *, jwt_payload: Any = None, session_info: Any = None
+        self,
+        user_id: UserT,
+        *,
+        jwt_payload: Any = None,
+        session_info: Any = None,
+        authentication_methods: Collection[str] = (),
     ) -> IssuedSession[UserT, Any]:
         """Begin a session and return its tokens. The arguments and errors are those of `create_new_session`."""
-        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info)
+        methods = arguments.methods(authentication_methods, "authentication_methods")
+        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info, methods=methods)
         return self._issued(await self.lifecycle.create(login, device=Device("Unknown device", None)))
 
     async def get_session_without_request(

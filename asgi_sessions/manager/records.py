@@ -1,7 +1,7 @@
 """Values that the files of this package hand each other and the application. They know no store and no clock."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic
@@ -82,11 +82,13 @@ class Login:
         user_id: The session's user.
         jwt_payload: A JSON value, readable by the client, in every access token.
         session_info: A JSON value that stays in the database.
+        methods: How the user has just been authenticated: checked names, see `protocol.authentication_methods`.
     """
 
     user_id: UserId
     jwt_payload: Any = field(default=None, repr=False)
     session_info: Any = field(default=None, repr=False)
+    methods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class SessionRecord(Generic[UserIdT]):
         expires_at: When the session ends if it is not used before: the earlier of idle and absolute timeout.
         device_label: Made from the User-Agent at login, for example "Firefox on Windows".
         ip_address: The client's address at login, None if it is unknown.
+        authentication_methods: How the user has been authenticated: a name (RFC 8176) and when that was last.
     """
 
     session_handle: str
@@ -110,6 +113,7 @@ class SessionRecord(Generic[UserIdT]):
     expires_at: datetime
     device_label: str
     ip_address: str | None
+    authentication_methods: Mapping[str, datetime] = field(default_factory=dict, hash=False)
 
     @property
     def cursor(self) -> str:

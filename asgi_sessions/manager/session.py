@@ -1,6 +1,9 @@
-"""`Session`: what the application holds of a verified session."""
+"""`Session`: what the application holds of a verified session.
 
-from collections.abc import Callable, Sequence
+The file is longer than others because it holds the public docstrings.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NoReturn
 
@@ -12,6 +15,7 @@ from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.records import IssuedToken, SessionRecord, TokenSet, UserIdT
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.authentication_methods import Methods, checked, level
 from asgi_sessions.protocol.durations import from_ms
 
 PayloadT = TypeVar("PayloadT", default=Any)
@@ -30,7 +34,7 @@ class Session(Generic[UserIdT, PayloadT]):
         session_handle: Names the session in lists and logs. It is public and opens nothing.
         user_id: The id given at login, of the same type.
         expires_at: When the session ends at the latest (absolute timeout). Aware, UTC.
-        auth_time: When the user logged in. Aware, UTC.
+        auth_time: When the user last gave a credential: at login, or in `add_authentication_method`. Aware, UTC.
     """
 
     __slots__ = (
@@ -71,6 +75,25 @@ class Session(Generic[UserIdT, PayloadT]):
     @property
     def auth_time(self) -> datetime:
         return from_ms(self._access.auth_time)
+
+    @property
+    def authentication_methods(self) -> Mapping[str, datetime]:
+        """How the user has been authenticated in this session: each method's name (RFC 8176), and its last use.
+
+        As the application has said, by ``create_new_session(…, authentication_methods=…)`` and
+        `add_authentication_method`. Empty where it has said nothing. Times are aware, UTC.
+        """
+        return {name: from_ms(time) for name, time in self._access.methods}
+
+    @property
+    def authentication_level(self) -> int:
+        """How many different factors these methods prove: something that the user knows, has, or is.
+
+        ``pwd``, ``pin`` and ``kba`` are known; ``otp``, ``sms``, ``tel``, ``hwk``, ``swk``, ``pop`` and ``sc`` are
+        held; ``face``, ``fpt``, ``iris``, ``retina`` and ``vbm`` are the user's own. ``mfa`` counts for two. Other
+        names count for none.
+        """
+        return level(self._access.methods)
 
     @property
     def evicted_sessions(self) -> Sequence[SessionRecord[UserIdT]]:
@@ -183,10 +206,37 @@ class Session(Generic[UserIdT, PayloadT]):
             token, access = await self._lifecycle.here().data.set_payload(self._access, payload)
         except Unauthorised as error:
             self._refuse(error)
-        self._access, self._payload = access, _UNREAD
-        if self._connection is not None:
-            self._connection.access_token_changed(token, access)
-        return token
+        return self._changed(token, access)
+
+    async def add_authentication_method(self, method: str) -> IssuedToken:
+        """Note that the user has just been authenticated in one more way (step-up), or once more in the same way.
+
+        Call the method after you have verified the credential. It sets a new access token on this response, moves
+        `auth_time` to now, and keeps the refresh token. Of several calls at once none is lost.
+
+        Args:
+            method: A name of RFC 8176, such as ``otp``, or your own: 1 to 30 lower-case letters, digits and ``_.:-``.
+
+        Returns:
+            The new access token, for applications that carry tokens themselves.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+            TypeError, ValueError: It is no such name, or the session has ten methods already. Nothing has changed.
+            PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
+            StoreUnavailable: It may have been noted all the same, or not.
+        """
+        if not isinstance(method, str):
+            raise TypeError(f"method must be str, not {type(method).__name__}")
+        try:
+            (name,) = checked([str.__str__(method)])
+        except ValueError as error:
+            raise ValueError(f"method {error}") from None
+        try:
+            token, access = await self._lifecycle.here().step_up.add(self._access, name)
+        except Unauthorised as error:
+            self._refuse(error)
+        return self._changed(token, access)
 
     async def check(self) -> None:
         """Make a liveness check in the database now; for WebSockets and long streams.
@@ -212,6 +262,13 @@ class Session(Generic[UserIdT, PayloadT]):
     async def ended(self) -> None:
         """The earlier name of `wait_until_ended`."""
         await self.wait_until_ended()
+
+    def _changed(self, token: IssuedToken, access: AccessToken) -> IssuedToken:
+        """The access token says something else from now on: set it."""
+        self._access, self._payload = access, _UNREAD
+        if self._connection is not None:
+            self._connection.access_token_changed(token, access)
+        return token
 
     @property
     def _response(self) -> ResponseTokens | None:
@@ -243,6 +300,11 @@ def after_login(session: Session[UserIdT, PayloadT], tokens: TokenSet) -> Sessio
     if tokens.evicted:
         session._evicted = tokens.evicted
     return session
+
+
+def methods_of(session: Session[Any, Any]) -> Methods:
+    """The session's methods of authentication as its access token has them, in ms."""
+    return session._access.methods
 
 
 _NOT_A_RESPONSE = (

@@ -1,6 +1,6 @@
 """What an access token says, and the claims in which it says it.
 
-Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2.
+Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2; RFC 8176 (`amr`).
 """
 
 import base64
@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from asgi_sessions.protocol import json_value, rotation, user_id
+from asgi_sessions.protocol import authentication_methods, json_value, rotation, user_id
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
 
@@ -68,13 +68,14 @@ class AccessToken:
         issued_at: ms.
         expires_at: ms; the caller compares it with its clock.
         session_expires_at: When the session ends at the latest, ms.
-        auth_time: When the user has logged in, ms.
+        auth_time: When the user has last given a credential, ms.
         generation: That of the refresh token from the same pair.
         anti_csrf_token: For the `anti-csrf` header; None where it is not used.
         lineage: None with ``promote_on="refresh"``.
         payload_json: The application's payload as JSON text.
         legacy: Whether an older version has issued it, which did not say for which manager.
-        payload_version: How many times the payload had been replaced when this one was written.
+        payload_version: How many times the payload or the methods had been changed when this one was written.
+        methods: How the user has been authenticated, and when.
     """
 
     handle: str
@@ -89,6 +90,7 @@ class AccessToken:
     lineage: AccessLineage | None = None
     legacy: bool = False
     payload_version: int = 0
+    methods: authentication_methods.Methods = ()
 
     @property
     def payload(self) -> Any:
@@ -125,6 +127,9 @@ def written(token: AccessToken, audience: str) -> str:
         claims["csrf"] = token.anti_csrf_token
     if token.payload_version:
         claims["pv"] = token.payload_version
+    if token.methods:
+        claims["amr"] = [name for name, _ in token.methods]
+        claims["amt"] = [_seconds(time) for _, time in token.methods]
     if token.lineage is not None:
         if token.lineage.generation != token.generation:
             raise ValueError("the lineage is of another generation than its token")
@@ -175,6 +180,7 @@ def read(text: str, audience: str, verifies_until: int | None) -> AccessToken:
         payload_json=_ENCODER.encode(claims["payload"]),
         legacy=legacy,
         payload_version=_version(claims["pv"]) if "pv" in claims else 0,
+        methods=_read_methods(claims["amr"], claims["amt"]) if "amr" in claims else (),
     )
 
 
@@ -193,6 +199,14 @@ def _read_lineage(generation: int, lineage: Any) -> AccessLineage:
         None if grandparent_hash is None else _hash_bytes(grandparent_hash),
         promoted=bool(promoted),
     )
+
+
+def _read_methods(names: Any, times: Any) -> authentication_methods.Methods:
+    if type(names) is not list or type(times) is not list:
+        raise TypeError("not the methods of a session")
+    if not names or authentication_methods.checked(map(_text, names)) != tuple(names):
+        raise ValueError("not the methods of a session")
+    return tuple(zip(names, map(_milliseconds, times), strict=True))
 
 
 def _seconds(milliseconds: int) -> int | float:

@@ -95,6 +95,12 @@ class ChangeStatements:
         )
         self.set_payload = prepared(new_payload)
         self.swap_payload = prepared(new_payload.where(s.payload_version == _integer("version")))
+        # The version grows too: what access tokens say of the session has changed.
+        self.swap_methods = prepared(
+            changed.where(s.methods == bindparam("replaced"), s.payload_version == _integer("version")).values(
+                methods=bindparam("text"), auth_time=_integer("auth_time"), payload_version=s.payload_version + 1
+            )
+        )
         self.touch = prepared(
             changed.where(s.last_active_at < which.now - _integer("unless_since")).values(
                 last_active_at=which.now, idle_expires_at=bindparam("idle")

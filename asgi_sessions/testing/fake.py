@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -17,6 +17,7 @@ from asgi_sessions.manager.session import Session
 from asgi_sessions.manager.session_data import NO_INFO
 from asgi_sessions.protocol import json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.authentication_methods import added, checked
 from asgi_sessions.protocol.clock import system_clock
 from asgi_sessions.protocol.durations import from_ms, to_ms
 from asgi_sessions.protocol.session_handle import new_handle
@@ -35,17 +36,27 @@ _LIFETIME, _TIMEOUT = (to_ms(_DEFAULTS[name].default) for name in ("access_token
 
 
 @overload
-def fake_session(*, jwt_payload: Any = ..., session_handle: str | None = ...) -> "FakeSession[str]": ...
+def fake_session(
+    *, jwt_payload: Any = ..., session_handle: str | None = ..., authentication_methods: Iterable[str] = ...
+) -> "FakeSession[str]": ...
 
 
 @overload
 def fake_session(
-    user_id: UserT, *, jwt_payload: Any = ..., session_handle: str | None = ...
+    user_id: UserT,
+    *,
+    jwt_payload: Any = ...,
+    session_handle: str | None = ...,
+    authentication_methods: Iterable[str] = ...,
 ) -> "FakeSession[UserT]": ...
 
 
 def fake_session(
-    user_id: Any = "test-user", *, jwt_payload: Any = None, session_handle: str | None = None
+    user_id: Any = "test-user",
+    *,
+    jwt_payload: Any = None,
+    session_handle: str | None = None,
+    authentication_methods: Iterable[str] = (),
 ) -> "FakeSession[Any]":
     """Make a session without a login, for FastAPI's ``dependency_overrides``.
 
@@ -57,11 +68,12 @@ def fake_session(
         user_id: The user who is logged in.
         jwt_payload: A JSON value, as at a login.
         session_handle: The session's handle; None makes a random one.
+        authentication_methods: How the user has just been authenticated, as at a login.
 
     Raises:
         TypeError, ValueError: A real session could not have this id or payload either.
     """
-    return FakeSession(_Memory(user_id, jwt_payload, session_handle))
+    return FakeSession(_Memory(user_id, jwt_payload, session_handle, checked(authentication_methods)))
 
 
 class FakeSession(Session[UserT, Any]):
@@ -113,10 +125,10 @@ class _Memory:
 
     settings = SimpleNamespace(speaks_supertokens=False)
 
-    def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None) -> None:
+    def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None, methods: Iterable[str]) -> None:
         now = system_clock()
         self.answer = _Response()
-        self.revoker = self.data = self
+        self.revoker = self.data = self.step_up = self
         self.revoked = False
         self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of its waiter
         self._info = json_value.dumps(None, "session_info")
@@ -131,6 +143,7 @@ class _Memory:
             anti_csrf_token=None,
             lineage=None,
             payload_json=json_value.dumps(jwt_payload, "jwt_payload"),
+            methods=added((), methods, now),
         )
 
     def stands(self) -> None:
@@ -172,6 +185,12 @@ class _Memory:
         text = json_value.dumps(payload, "jwt_payload")
         self.stands()
         return IssuedToken("no-real-token", from_ms(access.expires_at)), replace(access, payload_json=text)
+
+    async def add(self, access: AccessToken, name: str) -> tuple[IssuedToken, AccessToken]:
+        self.stands()
+        now = system_clock()
+        changed = replace(self.access, methods=added(self.access.methods, [name], now), auth_time=now)
+        return IssuedToken("no-real-token", from_ms(access.expires_at)), changed
 
     def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
         self.access = access

@@ -50,6 +50,7 @@ FLAGS: list[Any] = [None, 0, 1, "", "off", []]
 NUMBERS: list[Any] = [True, 1.5, "5", b"5", [], timedelta(1)]
 SETTINGS: list[Any] = ["sqlite+aiosqlite://", {}, SessionSettings, b"", 1]
 CONNECTIONS: list[Any] = [None, {}, {"type": "http"}, "request", A_SESSION]
+METHOD_NAMES: list[Any] = [None, "pwd", b"pwd", 1, True, object(), [1], [None], [b"pwd"], {1: "pwd"}, iter(["pwd"])]
 AGES: list[Any] = ["5m", True, [], {}, object()]
 
 
@@ -63,6 +64,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"connection": None, "user_id": "alice"},
         {
             "connection": CONNECTIONS,
+            "authentication_methods": METHOD_NAMES,
             "allow_origin": [0, True, 1.5, b"https://a.example", [None], [b""], object(), A_SESSION],
         },
     ),
@@ -118,7 +120,12 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "limit_sessions_per_user": ({}, {"function": [None, 5, print, object()]}),
     "create_new_session_without_request": (
         {"user_id": "alice"},
-        {"user_id": USERS, "jwt_payload": [object(), b""], "session_info": [object(), b""]},
+        {
+            "user_id": USERS,
+            "jwt_payload": [object(), b""],
+            "session_info": [object(), b""],
+            "authentication_methods": METHOD_NAMES,
+        },
     ),
     "get_session_without_request": (
         {"access_token": "x"},
@@ -142,7 +149,15 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
     "cors_headers": (asgi_sessions.cors_headers, {"settings": [None, *SETTINGS]}),
     "require_session": (
         asgi_sessions.require_session,
-        {"csrf": but_none(FLAGS), "check_database": FLAGS, "max_auth_age": AGES, "claims": ["role", [], True]},
+        {
+            "csrf": but_none(FLAGS),
+            "check_database": FLAGS,
+            "max_auth_age": AGES,
+            "claims": ["role", [], True],
+            "methods": but_none(METHOD_NAMES),
+            "level": but_none(NUMBERS),
+            "within": AGES,
+        },
     ),
     "session_routes": (asgi_sessions.session_routes, {"max_auth_age": AGES}),
     "session_router": (asgi_sessions.fastapi.session_router, {"max_auth_age": AGES}),
