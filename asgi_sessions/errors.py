@@ -12,6 +12,7 @@ __all__ = [
     "ConfigurationError",
     "CsrfRejected",
     "GeneralError",
+    "ImpersonationRefused",
     "InvalidClaim",
     "PayloadTooLarge",
     "ReauthenticationRequired",
@@ -173,6 +174,14 @@ class ReauthenticationRequired(SessionError):
         self.methods = methods
         self.level = level
         self.max_age = max_age
+
+
+class ImpersonationRefused(SessionError):
+    """Somebody acts for the session's user, and this is for the user alone."""
+
+    status_code = 403
+    code = "impersonation_refused"
+    detail = "Not while you act for another user."
 
 
 class SessionLimitReached(SessionError):

@@ -49,6 +49,7 @@ OptionalSession = Annotated[Session[Any, Any] | None, Depends(get_optional_sessi
 
 
 _METHODS = "How the user was authenticated (RFC 8176), and when that was last."
+_ACTOR = "Who acts as the user; null if it is the user."
 
 
 class SessionView(BaseModel):
@@ -60,6 +61,7 @@ class SessionView(BaseModel):
     auth_time: datetime = Field(description="When the user last gave a credential.")
     expires_at: datetime = Field(description="When the session ends at the latest.")
     authentication_methods: dict[str, datetime] = Field(description=_METHODS)
+    actor: str | int | None = Field(description=_ACTOR)
 
 
 class DeviceView(BaseModel):
@@ -73,6 +75,7 @@ class DeviceView(BaseModel):
     last_active_at: datetime
     expires_at: datetime = Field(description="When it ends unless it is used before.")
     authentication_methods: dict[str, datetime] = Field(description=_METHODS)
+    actor: str | int | None = Field(description=_ACTOR)
 
 
 class SignedOut(BaseModel):

@@ -63,6 +63,7 @@ class SessionDependency(Generic[SessionT]):
             Unauthorised, TryRefreshToken, TokenTheftDetected, CsrfRejected, StoreUnavailable: As in
                 `SessionManager.get_session`.
             ReauthenticationRequired: The login is older than ``max_auth_age``, or not by the ``methods`` or ``level``.
+            ImpersonationRefused: Somebody acts as the user, which the route does not allow.
             InvalidClaim: The payload lacks a required claim.
             ConfigurationError: There is no `SessionMiddleware` around the route.
             TypeError: `connection` is no request or WebSocket.
@@ -115,6 +116,7 @@ def require_session(
     methods: Collection[str] | None = None,
     level: int | None = None,
     within: timedelta | float | None = None,
+    allow_actor: bool | None = None,
 ) -> SessionDependency[Session[Any, Any]]:
     """Make a dependency with stronger requirements than `get_session`.
 
@@ -129,6 +131,9 @@ def require_session(
             or your own: ``{"otp"}``.
         level: How many different factors must have been used, 1 to 3; see `Session.authentication_level`.
         within: How long ago the uses that `methods` and `level` ask for may be, `timedelta` or seconds.
+        allow_actor: Whether somebody who acts as the user (`SessionManager.impersonate`) gets through. None: not where
+            `max_auth_age`, `methods` or `level` ask for the user's authentication. True: if the actor's own
+            authentication is good enough. False: in no case.
 
     Returns:
         An object for ``Depends``, and to call and await directly.
@@ -146,7 +151,7 @@ def require_session(
         csrf=csrf,
         check_database=check_database,
         authentication=RequiredAuthentication.of(
-            max_auth_age=max_auth_age, methods=methods, level=level, within=within
+            max_auth_age=max_auth_age, methods=methods, level=level, within=within, allow_actor=allow_actor
         ),
         claims=claims,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from asgi_sessions.errors import ReauthenticationRequired
+from asgi_sessions.errors import ImpersonationRefused, ReauthenticationRequired
 from asgi_sessions.manager import arguments
 from asgi_sessions.manager.session import Session, methods_of
 from asgi_sessions.protocol import authentication_methods
@@ -25,12 +25,14 @@ class RequiredAuthentication:
         methods: The methods that must all have been used.
         level: How many different factors must have been used, at least.
         within: How long ago those uses may be; None for any time.
+        allow_actor: Whether somebody who acts as the user can meet the demand.
     """
 
     max_auth_age: timedelta | None = None
     methods: tuple[str, ...] = ()
     level: int | None = None
     within: timedelta | None = None
+    allow_actor: bool = False
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class RequiredAuthentication:
         methods: Collection[str] | None,
         level: int | None,
         within: timedelta | float | None,
+        allow_actor: bool | None,
     ) -> "RequiredAuthentication | None":
         """The demand that these arguments of `require_session` make; None where they make none.
 
@@ -54,9 +57,11 @@ class RequiredAuthentication:
             raise ValueError("methods must name at least one.")
         if recency is not None and not names and level is None:
             raise ValueError("within says how recent methods or a level must be; for the login alone: max_auth_age.")
-        if age is None and not names and level is None:
+        if allow_actor is not None:
+            arguments.flag(allow_actor, "allow_actor")
+        if age is None and not names and level is None and allow_actor is not False:
             return None
-        return cls(age, names, level, recency)
+        return cls(age, names, level, recency, bool(allow_actor))
 
     def check(self, session: Session[Any, Any], now: int) -> None:
         """Raise unless the session meets the demand.
@@ -66,8 +71,11 @@ class RequiredAuthentication:
             now: ms.
 
         Raises:
+            ImpersonationRefused: Somebody acts as the user.
             ReauthenticationRequired: What is missing.
         """
+        if session.actor is not None and not self.allow_actor:
+            raise ImpersonationRefused
         if self.max_auth_age is not None and from_ms(now) - session.auth_time > self.max_auth_age:
             raise ReauthenticationRequired(
                 methods=self.methods, level=self.level, max_age=self.max_auth_age // timedelta(seconds=1)
@@ -86,11 +94,6 @@ class RequiredAuthentication:
 
 
 def _age(value: Any, name: str) -> timedelta | None:
-    if isinstance(value, bool) or not isinstance(value, timedelta | int | float | None):
-        raise TypeError(f"{name} must be a timedelta, or seconds, not {type(value).__name__}")
-    if value is not None and not isinstance(value, timedelta):
-        value = timedelta(seconds=value)
-    if value is not None and value < timedelta():
-        raise ValueError(f"{name} must not be negative.")
+    age = arguments.duration_or_none(value, name)
     # Times are whole ms, so that a fraction of one would refuse what is just recent enough.
-    return None if value is None else round(value / _MILLISECOND) * _MILLISECOND
+    return None if age is None else round(age / _MILLISECOND) * _MILLISECOND

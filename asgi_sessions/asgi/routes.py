@@ -101,6 +101,7 @@ def describe_session(session: Session[Any, Any]) -> dict[str, Any]:
         "auth_time": session.auth_time.isoformat(),
         "expires_at": session.expires_at.isoformat(),
         "authentication_methods": _shown(session.authentication_methods),
+        "actor": None if session.actor is None else plain(session.actor),
     }
 
 
@@ -115,6 +116,7 @@ def describe_record(record: SessionRecord[Any], current: Session[Any, Any]) -> d
         "last_active_at": record.last_active_at.isoformat(),
         "expires_at": record.expires_at.isoformat(),
         "authentication_methods": _shown(record.authentication_methods),
+        "actor": None if record.actor is None else plain(record.actor),
     }
 
 

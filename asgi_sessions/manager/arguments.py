@@ -4,7 +4,7 @@ Otherwise a token in the wrong wrapping would pass for an expired one, and a han
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from asgi_sessions.manager.issued_session import IssuedSession
@@ -14,7 +14,17 @@ from asgi_sessions.protocol import authentication_methods
 from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.settings.origins import read_origin
 
-__all__ = ["flag", "handles", "instance", "methods", "moment_or_none", "origins", "text", "text_or_none"]
+__all__ = [
+    "duration_or_none",
+    "flag",
+    "handles",
+    "instance",
+    "methods",
+    "moment_or_none",
+    "origins",
+    "text",
+    "text_or_none",
+]
 
 T = TypeVar("T")
 
@@ -111,6 +121,23 @@ def methods(values: Any, name: str) -> tuple[str, ...]:
         return authentication_methods.checked([text(value, name) for value in values])
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None
+
+
+def duration_or_none(value: Any, name: str) -> timedelta | None:
+    """A `timedelta`, or seconds; None stays None.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: It is negative.
+    """
+    if isinstance(value, bool) or not isinstance(value, timedelta | int | float | None):
+        raise TypeError(f"{name} must be a timedelta, or seconds, not {type(value).__name__}")
+    if value is None:
+        return None
+    duration = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    if duration < timedelta():
+        raise ValueError(f"{name} must not be negative.")
+    return duration
 
 
 def flag(value: Any, name: str) -> bool:

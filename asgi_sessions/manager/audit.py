@@ -43,6 +43,11 @@ class SessionEvent:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+def by(actor: Any) -> dict[str, Any]:
+    """The datum that tells who acts in the session; none where it is the user."""
+    return {} if actor is None else {"actor": actor}
+
+
 _WARNINGS = {Event.THEFT, Event.CSRF_REJECTED}
 
 

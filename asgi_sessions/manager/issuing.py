@@ -150,8 +150,12 @@ class Issuer:
 
 
 def authentication_of(row: SessionRow) -> dict[str, Any]:
-    """What an access token says of a session's authentication."""
-    return {"auth_time": row.auth_time, "methods": authentication_methods.read(row.methods)}
+    """What an access token says of a session's authentication, and of who acts in it."""
+    return {
+        "auth_time": row.auth_time,
+        "methods": authentication_methods.read(row.methods),
+        "actor": None if row.actor is None else user_id.decode(row.actor),
+    }
 
 
 def _lineage(refresh: RefreshToken) -> AccessLineage:

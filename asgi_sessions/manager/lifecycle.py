@@ -4,12 +4,14 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from asgi_sessions.errors import Unauthorised
-from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.impersonating import Impersonator, in_which_acts
 from asgi_sessions.manager.installation import Installation
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.limit_function import LimitByUser
@@ -57,6 +59,7 @@ class Lifecycle:
         verifier: Verifies access tokens.
         lists: The sessions of a user.
         data: The info and the payload of a session.
+        impersonator: Who may act as another user.
         step_up: The methods by which a session's user has been authenticated.
         shutdown: Whether the server has begun to stop.
     """
@@ -92,6 +95,7 @@ class Lifecycle:
         self._liveness = LivenessCheck(settings, sessions, feed, clock)
         self.lists = SessionLists(sessions, clock)
         self.data = SessionData(sessions, self.issuer, self._liveness, clock)
+        self.impersonator = Impersonator(self._liveness, clock)
         self.step_up = StepUp(sessions, self.issuer, self._liveness, self.data, events, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
@@ -151,12 +155,19 @@ class Lifecycle:
             session_info=info_json(login.session_info),
             methods=authentication_methods.written(authentication_methods.added((), login.methods, now)),
         )
+        if login.impersonation is not None:
+            row = in_which_acts(row, login.impersonation)
         tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []
         await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted), row.handle)
-        more = {"methods": login.methods} if login.methods else {}
+        more: dict[str, Any] = {"methods": login.methods} if login.methods else {}
         self._events.happened(
-            Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label, **more
+            Event.CREATED,
+            session_handle=row.handle,
+            user_id=tokens.access.user_id,
+            device=device.label,
+            **more,
+            **by(tokens.access.actor),
         )
         return replace(tokens, evicted=tuple(evicted)) if evicted else tokens
 

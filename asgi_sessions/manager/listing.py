@@ -59,4 +59,5 @@ def record_of(row: SessionRow | ListedSession, owner: user_id.UserId) -> Session
         device_label=row.device_label,
         ip_address=row.ip_address,
         authentication_methods={name: from_ms(time) for name, time in authentication_methods.read(row.methods)},
+        actor=None if row.actor is None else user_id.decode(row.actor),
     )

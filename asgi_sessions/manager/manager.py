@@ -8,7 +8,7 @@ The file is longer than others because it holds the public docstrings.
 import logging
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar, overload
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
@@ -22,10 +22,11 @@ from asgi_sessions.manager.limit_function import LimitFunctionT
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.session import Session, after_login
+from asgi_sessions.manager.session import Session, after_login, impersonation_by
 from asgi_sessions.manager.starting import StartedOnLoops
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
+from asgi_sessions.protocol.durations import to_ms
 from asgi_sessions.protocol.user_id import UserId, type_name
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import PAGE
@@ -95,6 +96,53 @@ class SessionManager(StartedOnLoops):
         methods = arguments.methods(authentication_methods, "authentication_methods")
         login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info, methods=methods)
         return await self._of(connection).create(login, allowed=allowed)
+
+    async def impersonate(
+        self,
+        connection: ASGIConnection,
+        user_id: UserT,
+        *,
+        actor: Session[Any, Any],
+        lifetime: timedelta | float | None = None,
+        jwt_payload: Any = None,
+        session_info: Any = None,
+    ) -> Session[UserT, Any]:
+        """Begin a session of a user in which another user, an administrator, acts ("log in as").
+
+        Whether this administrator may act as this user is yours to decide, before. The session is set on the response
+        as at a login, and ends the one that the request carried, also the administrator's own if it is of this manager:
+        to return, log in again. `Session.actor` tells who acts. Such a session cannot change its payload, add methods
+        of authentication, end the user's other sessions or begin another impersonation (`ImpersonationRefused`), and
+        does not count for `max_sessions_per_user`.
+
+        Args:
+            connection: The request, or a WebSocket before it is accepted.
+            user_id: Whose session it is.
+            actor: The administrator's own session, of this manager or of another one.
+            lifetime: How long the session lives at most, `timedelta` or seconds. None, and anything longer, means
+                ``impersonation_lifetime``. No use makes it longer, and it ends no later than the administrator's own
+                session could.
+            jwt_payload: As in `create_new_session`: the user's.
+            session_info: Likewise.
+
+        Raises:
+            ImpersonationRefused: Somebody acts in `actor` already.
+            Unauthorised: `actor` has ended.
+            CsrfRejected: A page of another site made the request.
+            TypeError, ValueError: An argument has another type, the lifetime is not positive, or a value cannot be
+                stored exactly. Nothing was stored.
+            PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.
+            StoreUnavailable: The database did not answer.
+        """
+        if not isinstance(actor, Session):
+            raise TypeError(f"actor must be a Session, not {type(actor).__name__}")
+        wanted, longest = arguments.duration_or_none(lifetime, "lifetime"), self.settings.impersonation_lifetime
+        if wanted is not None and to_ms(wanted) < 1:
+            raise ValueError("lifetime must be longer than 0.")
+        exchange = self._of(connection)
+        by = await impersonation_by(actor, lifetime=to_ms(longest if wanted is None else min(wanted, longest)))
+        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info, impersonation=by)
+        return await exchange.create(login)
 
     @overload
     async def get_session(

@@ -14,7 +14,17 @@ from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import HANDLE_PATTERN
 from asgi_sessions.protocol.user_id import UserId
 
-__all__ = ["CURSOR", "Device", "IssuedToken", "Login", "SessionRecord", "TokenSet", "UserIdT", "read_cursor"]
+__all__ = [
+    "CURSOR",
+    "Device",
+    "Impersonation",
+    "IssuedToken",
+    "Login",
+    "SessionRecord",
+    "TokenSet",
+    "UserIdT",
+    "read_cursor",
+]
 
 UserIdT = TypeVar("UserIdT", bound=UserId, default=Any)
 
@@ -75,6 +85,23 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Impersonation:
+    """Who acts in a new session, and until when.
+
+    Attributes:
+        actor: The user who acts.
+        auth_time: When that user last gave a credential, ms.
+        methods: How that user was authenticated, in the stored form.
+        until: When the session ends at the latest, ms.
+    """
+
+    actor: UserId
+    auth_time: int
+    methods: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """What the application says of a session that it begins.
 
@@ -83,12 +110,14 @@ class Login:
         jwt_payload: A JSON value, readable by the client, in every access token.
         session_info: A JSON value that stays in the database.
         methods: How the user has just been authenticated: checked names, see `protocol.authentication_methods`.
+        impersonation: Who acts in the session; None for the user.
     """
 
     user_id: UserId
     jwt_payload: Any = field(default=None, repr=False)
     session_info: Any = field(default=None, repr=False)
     methods: tuple[str, ...] = ()
+    impersonation: Impersonation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +133,7 @@ class SessionRecord(Generic[UserIdT]):
         device_label: Made from the User-Agent at login, for example "Firefox on Windows".
         ip_address: The client's address at login, None if it is unknown.
         authentication_methods: How the user has been authenticated: a name (RFC 8176) and when that was last.
+        actor: Who acts as the user in this session (`SessionManager.impersonate`); None for the user.
     """
 
     session_handle: str
@@ -114,6 +144,7 @@ class SessionRecord(Generic[UserIdT]):
     device_label: str
     ip_address: str | None
     authentication_methods: Mapping[str, datetime] = field(default_factory=dict, hash=False)
+    actor: UserId | None = None
 
     @property
     def cursor(self) -> str:

@@ -9,14 +9,15 @@ from typing import Any, Generic, NoReturn
 
 from typing_extensions import TypeVar, deprecated
 
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.errors import ImpersonationRefused, Unauthorised
 from asgi_sessions.manager.connection_tokens import Connection, ResponseTokens
 from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.lifecycle import Lifecycle
-from asgi_sessions.manager.records import IssuedToken, SessionRecord, TokenSet, UserIdT
+from asgi_sessions.manager.records import Impersonation, IssuedToken, SessionRecord, TokenSet, UserIdT
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.authentication_methods import Methods, checked, level
 from asgi_sessions.protocol.durations import from_ms
+from asgi_sessions.protocol.user_id import UserId
 
 PayloadT = TypeVar("PayloadT", default=Any)
 
@@ -77,11 +78,17 @@ class Session(Generic[UserIdT, PayloadT]):
         return from_ms(self._access.auth_time)
 
     @property
+    def actor(self) -> UserId | None:
+        """Who acts as the user in this session (`SessionManager.impersonate`); None if it is the user."""
+        return self._access.actor
+
+    @property
     def authentication_methods(self) -> Mapping[str, datetime]:
         """How the user has been authenticated in this session: each method's name (RFC 8176), and its last use.
 
         As the application has said, by ``create_new_session(…, authentication_methods=…)`` and
-        `add_authentication_method`. Empty where it has said nothing. Times are aware, UTC.
+        `add_authentication_method`. Empty where it has said nothing. Times are aware, UTC. If somebody acts as the
+        user, these methods and `auth_time` are that one's.
         """
         return {name: from_ms(time) for name, time in self._access.methods}
 
@@ -118,7 +125,7 @@ class Session(Generic[UserIdT, PayloadT]):
         if response is not None:
             response.signing_out(self.session_handle)
         try:
-            revoked = await lifecycle.revoker.revoke(self.session_handle)
+            revoked = await lifecycle.revoker.revoke(self.session_handle, actor=self.actor)
         except BaseException:
             if response is not None:
                 response.signing_out(None)
@@ -133,9 +140,11 @@ class Session(Generic[UserIdT, PayloadT]):
             How many other sessions were revoked.
 
         Raises:
+            ImpersonationRefused: Somebody acts as the user. Nothing was revoked.
             StoreUnavailable: Some sessions may have been revoked all the same, and stay revoked: call again for the
                 rest.
         """
+        self._for_the_user_alone()
         return await self._lifecycle.here().revoker.revoke_all(self.user_id, except_handle=self.session_handle)
 
     async def get_session_info(self) -> Any:
@@ -199,9 +208,11 @@ class Session(Generic[UserIdT, PayloadT]):
 
         Raises:
             Unauthorised: The session is gone; its cookies are cleared.
+            ImpersonationRefused: Somebody acts as the user. Nothing has changed.
             TypeError: `payload` holds a value that JSON cannot store exactly; the text names it.
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
         """
+        self._for_the_user_alone()
         try:
             token, access = await self._lifecycle.here().data.set_payload(self._access, payload)
         except Unauthorised as error:
@@ -222,6 +233,7 @@ class Session(Generic[UserIdT, PayloadT]):
 
         Raises:
             Unauthorised: The session is gone; its cookies are cleared.
+            ImpersonationRefused: Somebody acts as the user. Nothing has changed.
             TypeError, ValueError: It is no such name, or the session has ten methods already. Nothing has changed.
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
             StoreUnavailable: It may have been noted all the same, or not.
@@ -232,6 +244,7 @@ class Session(Generic[UserIdT, PayloadT]):
             (name,) = checked([str.__str__(method)])
         except ValueError as error:
             raise ValueError(f"method {error}") from None
+        self._for_the_user_alone()
         try:
             token, access = await self._lifecycle.here().step_up.add(self._access, name)
         except Unauthorised as error:
@@ -262,6 +275,11 @@ class Session(Generic[UserIdT, PayloadT]):
     async def ended(self) -> None:
         """The earlier name of `wait_until_ended`."""
         await self.wait_until_ended()
+
+    def _for_the_user_alone(self) -> None:
+        """Raise where somebody else acts, who must not change what the session may do, or the user's other sessions."""
+        if self._access.actor is not None:
+            raise ImpersonationRefused
 
     def _changed(self, token: IssuedToken, access: AccessToken) -> IssuedToken:
         """The access token says something else from now on: set it."""
@@ -300,6 +318,14 @@ def after_login(session: Session[UserIdT, PayloadT], tokens: TokenSet) -> Sessio
     if tokens.evicted:
         session._evicted = tokens.evicted
     return session
+
+
+async def impersonation_by(session: Session[Any, Any], *, lifetime: int) -> Impersonation:
+    """The user of this session acts as another one, for so long at most, ms; see `Impersonator.by`."""
+    try:
+        return await session._lifecycle.here().impersonator.by(session._access, lifetime=lifetime)
+    except Unauthorised as error:
+        session._refuse(error)
 
 
 def methods_of(session: Session[Any, Any]) -> Methods:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from dataclasses import replace
 
-from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.errors import ImpersonationRefused, StoreUnavailable
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer
@@ -57,12 +57,15 @@ class StepUp:
 
         Raises:
             Unauthorised: The session is gone.
+            ImpersonationRefused: Somebody acts as the user.
             ValueError: The session has too many methods; nothing has changed.
             PayloadTooLarge: Likewise, the access token would not fit into a cookie.
             StoreUnavailable: It may have been noted all the same, or not.
         """
         for tried in range(MOST_TRIES):
             row = await self._liveness.live_row(access.handle, fresh=tried > 0)
+            if row.actor is not None:  # a worker of an older version writes no actor into its access tokens
+                raise ImpersonationRefused
             now = self._clock()
             methods = authentication_methods.added(authentication_methods.read(row.methods), [name], now)
             auth_time = max(now, row.auth_time)

@@ -1,6 +1,7 @@
 """What an access token says, and the claims in which it says it.
 
-Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2; RFC 8176 (`amr`).
+Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2; RFC 8176 (`amr`);
+RFC 8693, section 4.1 (`act`).
 """
 
 import base64
@@ -11,6 +12,7 @@ from typing import Any, Final, NoReturn
 from asgi_sessions.protocol import authentication_methods, json_value, rotation, user_id
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.protocol.user_id import UserId
 
 __all__ = ["LEGACY_AUDIENCE", "AccessLineage", "AccessToken", "read", "written"]
 
@@ -76,6 +78,7 @@ class AccessToken:
         legacy: Whether an older version has issued it, which did not say for which manager.
         payload_version: How many times the payload or the methods had been changed when this one was written.
         methods: How the user has been authenticated, and when.
+        actor: Who acts as the user; None if nobody does.
     """
 
     handle: str
@@ -91,6 +94,7 @@ class AccessToken:
     legacy: bool = False
     payload_version: int = 0
     methods: authentication_methods.Methods = ()
+    actor: UserId | None = None
 
     @property
     def payload(self) -> Any:
@@ -127,6 +131,9 @@ def written(token: AccessToken, audience: str) -> str:
         claims["csrf"] = token.anti_csrf_token
     if token.payload_version:
         claims["pv"] = token.payload_version
+    if token.actor is not None:
+        actor, kind = user_id.split(token.actor)
+        claims["act"] = {"sub": actor} if kind is None else {"sub": actor, "uit": kind}
     if token.methods:
         claims["amr"] = [name for name, _ in token.methods]
         claims["amt"] = [_seconds(time) for _, time in token.methods]
@@ -181,6 +188,7 @@ def read(text: str, audience: str, verifies_until: int | None) -> AccessToken:
         legacy=legacy,
         payload_version=_version(claims["pv"]) if "pv" in claims else 0,
         methods=_read_methods(claims["amr"], claims["amt"]) if "amr" in claims else (),
+        actor=_read_actor(claims["act"]) if "act" in claims else None,
     )
 
 
@@ -207,6 +215,12 @@ def _read_methods(names: Any, times: Any) -> authentication_methods.Methods:
     if not names or authentication_methods.checked(map(_text, names)) != tuple(names):
         raise ValueError("not the methods of a session")
     return tuple(zip(names, map(_milliseconds, times), strict=True))
+
+
+def _read_actor(actor: Any) -> user_id.UserId:
+    if type(actor) is not dict or not {"sub"} <= actor.keys() <= {"sub", "uit"}:
+        raise ValueError("not an actor")
+    return user_id.join(_text(actor["sub"]), actor.get("uit"))
 
 
 def _seconds(milliseconds: int) -> int | float:

@@ -108,7 +108,7 @@ class SessionRepository(SessionEnding):
         return [SessionRow(*row) for row in outcome.rows]
 
     async def newest_of(self, user_id: bytes, now: int, *, limit: int, by_use: bool = False) -> list[ListedSession]:
-        """Return what a list shows of a user's newest live sessions, newest first.
+        """Return what counts of a user's newest live sessions, newest first; none in which somebody else acts.
 
         Args:
             user_id: The user's id in its stored form.

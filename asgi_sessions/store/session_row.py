@@ -88,7 +88,7 @@ class SessionRow:
 
 
 class ListedSession(NamedTuple):
-    """What a list of sessions shows of a row; see `SessionRow`."""
+    """What the limit of sessions sees of a row; see `SessionRow`."""
 
     handle: str
     created_at: int
@@ -97,6 +97,7 @@ class ListedSession(NamedTuple):
     device_label: str
     ip_address: str | None
     methods: str
+    actor: bytes | None
 
 
 COLUMNS = tuple(field.name for field in fields(SessionRow))

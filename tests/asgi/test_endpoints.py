@@ -73,7 +73,7 @@ def test_who_am_i(client: TestClient, sessions: SessionManager) -> None:
         "jwt_payload",
         "auth_time",
         "expires_at",
-        "authentication_methods",
+        *("authentication_methods", "actor"),
     }
 
 
@@ -143,6 +143,7 @@ def test_my_devices_newest_first_and_nobody_elses(client: TestClient, clock: Mov
         "last_active_at",
         "expires_at",
         "authentication_methods",
+        "actor",
     }
 
 

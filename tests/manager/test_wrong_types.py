@@ -68,6 +68,10 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
             "allow_origin": [0, True, 1.5, b"https://a.example", [None], [b""], object(), A_SESSION],
         },
     ),
+    "impersonate": (
+        {"connection": None, "user_id": "alice", "actor": None},
+        {"actor": [None, "admin", 1, {}, Wrong(lambda issued: issued, "not IssuedSession")]},
+    ),
     "get_session": ({}, {"connection": CONNECTIONS}),
     "refresh_session": ({}, {"connection": CONNECTIONS}),
     "revoke_session_using_session_handle": (
@@ -141,6 +145,8 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
 NOT_CHECKED = {
     # with a request: what costs nothing on the hot path, and what the checks behind it find
     "create_new_session": {"user_id", "jwt_payload", "session_info"},
+    # see test_impersonation: it takes a session to come to these
+    "impersonate": {"connection", "user_id", "lifetime", "jwt_payload", "session_info"},
     "get_session": {"required", "csrf", "check_database"},
 }
 WITHOUT_ARGUMENTS = {"start", "stop", "upgrade_database", "end_connections", "time"}
@@ -157,6 +163,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "methods": but_none(METHOD_NAMES),
             "level": but_none(NUMBERS),
             "within": AGES,
+            "allow_actor": but_none(FLAGS),
         },
     ),
     "session_routes": (asgi_sessions.session_routes, {"max_auth_age": AGES}),

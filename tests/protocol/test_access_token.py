@@ -83,6 +83,14 @@ def test_the_version_of_the_payload_reads_back_and_0_takes_no_room(version: int)
     assert claims_of(text).get("pv") == (version or None)
 
 
+@pytest.mark.parametrize("actor", ["admin", 7, uuid.UUID(int=7), None])
+def test_who_acts_reads_back_of_its_type_and_nobody_takes_no_room(actor: Any) -> None:
+    text = sign(HS256, replace(TOKEN, actor=actor))
+    found = check(text).actor
+    assert (found, type(found)) == (actor, type(actor))
+    assert ("act" in claims_of(text)) == (actor is not None)
+
+
 @pytest.mark.parametrize("methods", [(), (("pwd", NOW),), (("pwd", 0), ("my-own", NOW - 1))])
 def test_the_methods_of_authentication_read_back_and_none_take_no_room(methods: Methods) -> None:
     text = sign(HS256, replace(TOKEN, methods=methods))
