@@ -12,6 +12,7 @@ __all__ = [
     "ConfigurationError",
     "CsrfRejected",
     "GeneralError",
+    "ImpersonationRefused",
     "InvalidClaim",
     "PayloadTooLarge",
     "ReauthenticationRequired",
@@ -145,11 +146,42 @@ class InvalidClaim(SessionError):
 
 
 class ReauthenticationRequired(SessionError):
-    """The login is too long ago for this route: ask for the password again (ASVS 7.5.1)."""
+    """The user has to be authenticated anew, or in another way, for this route (ASVS 7.5.1).
+
+    The default answer says what is missing: in its body, and in its challenge as far as that has words for it.
+
+    Source: RFC 9470, section 3 (``insufficient_user_authentication``).
+
+    Attributes:
+        methods: The methods of authentication that are missing, or were used too long ago.
+        level: How many different factors the route requires, if there were too few; else None.
+        max_age: How long ago the authentication may be, in whole seconds; None where the route does not say.
+    """
 
     status_code = 403
     code = "reauthentication_required"
     detail = "Please confirm your login first."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        methods: Sequence[str] = (),
+        level: int | None = None,
+        max_age: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.methods = methods
+        self.level = level
+        self.max_age = max_age
+
+
+class ImpersonationRefused(SessionError):
+    """Somebody acts for the session's user, and this is for the user alone."""
+
+    status_code = 403
+    code = "impersonation_refused"
+    detail = "Not while you act for another user."
 
 
 class SessionLimitReached(SessionError):

@@ -48,14 +48,20 @@ OptionalSession = Annotated[Session[Any, Any] | None, Depends(get_optional_sessi
 """The caller's session, or None if nobody is logged in."""
 
 
+_METHODS = "How the user was authenticated (RFC 8176), and when that was last."
+_ACTOR = "Who acts as the user; null if it is the user."
+
+
 class SessionView(BaseModel):
     """A session as its user may see it."""
 
     session_handle: str = Field(description="Names the session. Public: it opens nothing.")
     user_id: str | int
     jwt_payload: Any = None
-    auth_time: datetime = Field(description="When the user logged in.")
+    auth_time: datetime = Field(description="When the user last gave a credential.")
     expires_at: datetime = Field(description="When the session ends at the latest.")
+    authentication_methods: dict[str, datetime] = Field(description=_METHODS)
+    actor: str | int | None = Field(description=_ACTOR)
 
 
 class DeviceView(BaseModel):
@@ -68,6 +74,8 @@ class DeviceView(BaseModel):
     created_at: datetime
     last_active_at: datetime
     expires_at: datetime = Field(description="When it ends unless it is used before.")
+    authentication_methods: dict[str, datetime] = Field(description=_METHODS)
+    actor: str | int | None = Field(description=_ACTOR)
 
 
 class SignedOut(BaseModel):

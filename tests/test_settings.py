@@ -49,6 +49,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.nonpersistent_idle_timeout == timedelta(hours=8)
     assert settings.absolute_timeout == timedelta(days=100)
     assert settings.connection_lifetime == timedelta(hours=24)
+    assert settings.impersonation_lifetime == timedelta(hours=1)
     assert settings.signing_algorithm == "HS256"
     assert settings.signing_key_lifetime == timedelta(hours=24)
     assert settings.promote_on == "refresh"
@@ -843,6 +844,7 @@ def test_what_is_as_good_as_the_defaults_is_not_weakened(values: dict[str, Any])
         ({"idle_timeout": "15d"}, "idle_timeout"),
         ({"nonpersistent_idle_timeout": "9h"}, "nonpersistent_idle_timeout"),
         ({"absolute_timeout": "101d"}, "absolute_timeout"),
+        ({"impersonation_lifetime": "61m"}, "impersonation_lifetime"),
         ({"late_parent_window": "3m"}, "late_parent_window"),
         ({"signing_key_lifetime": "25h"}, "signing_key_lifetime"),
         ({"signing_key_provider": provide, "audience": "asgi_sessions"}, "audience"),

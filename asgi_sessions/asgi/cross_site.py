@@ -6,7 +6,7 @@ from typing import Any
 from asgi_sessions.asgi.credentials import Credentials, header_values
 from asgi_sessions.asgi.header_names import ANTI_CSRF_HEADER
 from asgi_sessions.errors import CsrfRejected, TryRefreshToken
-from asgi_sessions.manager.audit import Event, record
+from asgi_sessions.manager.audit import Event, by, record
 from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.protocol import csrf as rules
 from asgi_sessions.protocol.access_token import AccessToken
@@ -102,7 +102,12 @@ class CrossSiteGuard:
                 token = verifier.tokens[carried.access[0].encode("latin-1", "replace")]
                 access = token if token is not None and verifier.is_known_live(token) else None
             if access is not None:
-                record(Event.CSRF_REJECTED, session_handle=access.handle, user_id=access.user_id)
+                record(
+                    Event.CSRF_REJECTED,
+                    session_handle=access.handle,
+                    user_id=access.user_id,
+                    **by(access.actor),
+                )
             else:  # no event of a session's, and anybody's page can make any number of them
                 self._manager.cross_site_log.say(
                     "Refused a request of another site's page that brought no good access token."

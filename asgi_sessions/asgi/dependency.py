@@ -4,7 +4,7 @@ No ``from __future__ import annotations`` here: FastAPI reads these annotations 
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, Generic
 
@@ -12,11 +12,11 @@ from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
 from asgi_sessions.asgi.error_responses import Served
-from asgi_sessions.errors import InvalidClaim, ReauthenticationRequired
+from asgi_sessions.asgi.required_authentication import RequiredAuthentication
+from asgi_sessions.errors import InvalidClaim
 from asgi_sessions.manager import arguments
 from asgi_sessions.manager.connection import SCOPE_KEY, UNRESOLVED, ASGIConnection, innermost, not_a_connection
 from asgi_sessions.manager.session import Session
-from asgi_sessions.protocol.durations import from_ms
 
 SessionT = TypeVar("SessionT", bound=Session[Any, Any] | None)
 
@@ -29,7 +29,7 @@ class SessionDependency(Generic[SessionT]):
     and applications.
     """
 
-    __slots__ = ("_check_database", "_claims", "_csrf", "_demanding", "_max_auth_age_ms", "_required")
+    __slots__ = ("_authentication", "_check_database", "_claims", "_csrf", "_demanding", "_required")
 
     # FastAPI reads this rather than following `__wrapped__`, which is the security scheme that draws the lock.
     __signature__ = inspect.Signature(
@@ -42,15 +42,15 @@ class SessionDependency(Generic[SessionT]):
         required: bool = True,
         csrf: bool | None = None,
         check_database: bool = False,
-        max_auth_age_ms: int | None = None,
+        authentication: RequiredAuthentication | None = None,
         claims: Mapping[str, Any] | None = None,
     ) -> None:
         self._required = required
         self._csrf = csrf
         self._check_database = check_database
-        self._max_auth_age_ms = max_auth_age_ms
+        self._authentication = authentication
         self._claims = dict(claims) if claims else None
-        self._demanding = max_auth_age_ms is not None or bool(claims)
+        self._demanding = authentication is not None or bool(claims)
 
     async def __call__(self, connection: ASGIConnection) -> SessionT:
         """Return the session of a request or WebSocket.
@@ -62,7 +62,8 @@ class SessionDependency(Generic[SessionT]):
         Raises:
             Unauthorised, TryRefreshToken, TokenTheftDetected, CsrfRejected, StoreUnavailable: As in
                 `SessionManager.get_session`.
-            ReauthenticationRequired: The login is older than ``max_auth_age``.
+            ReauthenticationRequired: The login is older than ``max_auth_age``, or not by the ``methods`` or ``level``.
+            ImpersonationRefused: Somebody acts as the user, which the route does not allow.
             InvalidClaim: The payload lacks a required claim.
             ConfigurationError: There is no `SessionMiddleware` around the route.
             TypeError: `connection` is no request or WebSocket.
@@ -82,10 +83,8 @@ class SessionDependency(Generic[SessionT]):
                 required=self._required, csrf=self._csrf, check_database=self._check_database
             )
         if self._demanding and session is not None:
-            if self._max_auth_age_ms is not None:
-                age = from_ms(exchange.manager.time()) - session.auth_time
-                if age > timedelta(milliseconds=self._max_auth_age_ms):
-                    raise ReauthenticationRequired
+            if self._authentication is not None:
+                self._authentication.check(session, exchange.manager.time())
             if self._claims is not None:
                 _check_claims(session.jwt_payload, self._claims)
         return session  # type: ignore[return-value]  # None only where it is not required
@@ -114,38 +113,45 @@ def require_session(
     check_database: bool = False,
     max_auth_age: timedelta | float | None = None,
     claims: Mapping[str, Any | Callable[[Any], bool]] | None = None,
+    methods: Collection[str] | None = None,
+    level: int | None = None,
+    within: timedelta | float | None = None,
+    allow_actor: bool | None = None,
 ) -> SessionDependency[Session[Any, Any]]:
     """Make a dependency with stronger requirements than `get_session`.
 
     Args:
         csrf: None checks as the settings say; True checks safe methods too; False does not check.
         check_database: True makes a liveness check in the database, whatever `revocation_check` says.
-        max_auth_age: How long ago the login may be, `timedelta` or seconds (ASVS 7.5.1, 7.5.3).
+        max_auth_age: How long ago the last authentication may be, by whichever method, `timedelta` or seconds
+            (ASVS 7.5.1, 7.5.3).
         claims: The claims that the payload, an object, must hold: for each name a value, or a function that returns
             whether the payload's value is good.
+        methods: The methods of authentication that must all have been used in this session, by the names of RFC 8176
+            or your own: ``{"otp"}``.
+        level: How many different factors must have been used, 1 to 3; see `Session.authentication_level`.
+        within: How long ago the uses that `methods` and `level` ask for may be, `timedelta` or seconds.
+        allow_actor: Whether somebody who acts as the user (`SessionManager.impersonate`) gets through. None: not where
+            `max_auth_age`, `methods` or `level` ask for the user's authentication. True: if the actor's own
+            authentication is good enough. False: in no case.
 
     Returns:
         An object for ``Depends``, and to call and await directly.
 
     Raises:
         TypeError: An argument has another type.
-        ValueError: `max_auth_age` is negative.
+        ValueError: A duration is negative, a method is no name, a level is out of range.
     """
     if csrf is not None:
         arguments.flag(csrf, "csrf")
     arguments.flag(check_database, "check_database")
     if not isinstance(claims, Mapping | None):
         raise TypeError(f"claims must be a mapping, not {type(claims).__name__}")
-    age: Any = max_auth_age
-    if isinstance(age, bool) or not isinstance(age, timedelta | int | float | None):
-        raise TypeError(f"max_auth_age must be a timedelta, or seconds, not {type(max_auth_age).__name__}")
-    if max_auth_age is not None and not isinstance(max_auth_age, timedelta):
-        max_auth_age = timedelta(seconds=max_auth_age)
-    if max_auth_age is not None and max_auth_age < timedelta():
-        raise ValueError("max_auth_age must not be negative.")
     return SessionDependency(
         csrf=csrf,
         check_database=check_database,
-        max_auth_age_ms=None if max_auth_age is None else round(max_auth_age / timedelta(milliseconds=1)),
+        authentication=RequiredAuthentication.of(
+            max_auth_age=max_auth_age, methods=methods, level=level, within=within, allow_actor=allow_actor
+        ),
         claims=claims,
     )

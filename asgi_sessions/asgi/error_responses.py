@@ -15,6 +15,7 @@ from asgi_sessions.errors import (
     AlreadyRotated,
     CsrfRejected,
     GeneralError,
+    ImpersonationRefused,
     InvalidClaim,
     ReauthenticationRequired,
     SessionError,
@@ -51,12 +52,15 @@ _GRAVITY = {
             AlreadyRotated,
             ReauthenticationRequired,
             SessionLimitReached,
+            ImpersonationRefused,
             InvalidClaim,
             SessionError,
             StoreUnavailable,
         )
     )
 }
+
+_CHALLENGE = 'Bearer realm="session"'
 
 NO_SESSION = (Unauthorised, TryRefreshToken, TokenTheftDetected)
 """What an application is told that has no session, or no longer."""
@@ -152,12 +156,13 @@ class ErrorAnswer(NamedTuple):
     Attributes:
         status_code: The HTTP status.
         headers: ``Cache-Control``, and for the errors that need them ``WWW-Authenticate`` and ``Retry-After``.
-        content: The content to send as JSON: ``detail`` and ``code``.
+        content: The content to send as JSON: ``detail`` and ``code``; for `ReauthenticationRequired` also what is
+            missing.
     """
 
     status_code: int
     headers: dict[str, str]
-    content: dict[str, str]
+    content: dict[str, Any]
 
 
 def error_answer(connection: ASGIConnection, error: Exception) -> ErrorAnswer:
@@ -178,7 +183,7 @@ def error_answer(connection: ASGIConnection, error: Exception) -> ErrorAnswer:
 
 
 def error_response(scope: MutableMapping[str, Any], error: SessionError) -> Response:
-    """The response for an error. Says no more than the error's class."""
+    """The response for an error. Says no more than the error's class, and what the route has declared to require."""
     status_code, headers, content = _answer(scope, error)
     return JSONResponse(content, status_code=status_code, headers=headers)
 
@@ -192,12 +197,23 @@ def _answer(scope: MutableMapping[str, Any], error: SessionError) -> ErrorAnswer
         if exchange is not None:
             status = exchange.manager.settings.expired_status_code
         if status == 401:
-            headers["WWW-Authenticate"] = 'Bearer realm="session"'
+            headers["WWW-Authenticate"] = _CHALLENGE
     if isinstance(error, StoreUnavailable):
         log = _unavailable_log if exchange is None else exchange.manager.unavailable_log
         log.say("Answered 503. %s", in_full(error))
         headers["Retry-After"] = str(error.retry_after)
-    return ErrorAnswer(status, headers, {"detail": kind.detail, "code": kind.code})
+    content: dict[str, Any] = {"detail": kind.detail, "code": kind.code}
+    if isinstance(error, ReauthenticationRequired):
+        headers["WWW-Authenticate"] = _step_up_challenge(error)
+        missing = {"methods": list(error.methods), "level": error.level, "max_age": error.max_age}
+        content |= {name: value for name, value in missing.items() if value not in (None, [])}
+    return ErrorAnswer(status, headers, content)
+
+
+def _step_up_challenge(error: ReauthenticationRequired) -> str:
+    """The challenge of RFC 9470, section 3. It has no word for methods, and `acr_values` would be an agreed name."""
+    challenge = f'{_CHALLENGE}, error="insufficient_user_authentication"'
+    return challenge if error.max_age is None else f'{challenge}, max_age="{error.max_age}"'
 
 
 def install_default_handler(scope: MutableMapping[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -100,6 +100,8 @@ def describe_session(session: Session[Any, Any]) -> dict[str, Any]:
         "jwt_payload": session.jwt_payload,
         "auth_time": session.auth_time.isoformat(),
         "expires_at": session.expires_at.isoformat(),
+        "authentication_methods": _shown(session.authentication_methods),
+        "actor": None if session.actor is None else plain(session.actor),
     }
 
 
@@ -113,4 +115,10 @@ def describe_record(record: SessionRecord[Any], current: Session[Any, Any]) -> d
         "created_at": record.created_at.isoformat(),
         "last_active_at": record.last_active_at.isoformat(),
         "expires_at": record.expires_at.isoformat(),
+        "authentication_methods": _shown(record.authentication_methods),
+        "actor": None if record.actor is None else plain(record.actor),
     }
+
+
+def _shown(methods: Mapping[str, datetime]) -> dict[str, str]:
+    return {name: time.isoformat() for name, time in methods.items()}

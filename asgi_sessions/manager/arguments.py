@@ -10,10 +10,22 @@ from typing import Any, TypeVar
 from asgi_sessions.manager.issued_session import IssuedSession
 from asgi_sessions.manager.records import IssuedToken, SessionRecord
 from asgi_sessions.manager.session import Session
+from asgi_sessions.protocol import authentication_methods
 from asgi_sessions.protocol.durations import datetime_to_ms, parse_duration, to_ms
 from asgi_sessions.settings.origins import read_origin
 
-__all__ = ["flag", "handles", "instance", "moment_or_none", "origins", "text", "text_or_none", "timeout_or_none"]
+__all__ = [
+    "duration_or_none",
+    "flag",
+    "handles",
+    "instance",
+    "methods",
+    "moment_or_none",
+    "origins",
+    "text",
+    "text_or_none",
+    "timeout_or_none",
+]
 
 T = TypeVar("T")
 
@@ -62,18 +74,17 @@ def moment_or_none(value: Any, name: str) -> int | None:
 
 
 def timeout_or_none(value: Any, name: str) -> int | None:
-    """A `timedelta` of at least a second in ms; None stays None.
+    """A `timedelta` or seconds, at least one, in ms; None stays None.
 
     Raises:
-        TypeError: It is no `timedelta`.
+        TypeError: It is neither.
         ValueError: It is too short, or too long to count with.
     """
-    if value is None:
+    duration = duration_or_none(value, name)
+    if duration is None:
         return None
-    if not isinstance(value, timedelta):
-        raise TypeError(f"{name} must be timedelta, not {type(value).__name__}")
     try:
-        milliseconds = to_ms(parse_duration(value))
+        milliseconds = to_ms(parse_duration(duration))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if milliseconds < 1000:
@@ -115,6 +126,41 @@ def origins(value: Any, name: str) -> tuple[str, ...]:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     return tuple(found)
+
+
+def methods(values: Any, name: str) -> tuple[str, ...]:
+    """Names of methods of authentication, of any collection.
+
+    Raises:
+        TypeError: It is no collection of `str`, or is a single `str`.
+        ValueError: One is no such name, or there are too many.
+    """
+    if not isinstance(values, Collection) or isinstance(values, str | bytes):
+        raise TypeError(f"{name} must be a collection of str, not {type(values).__name__}")
+    try:
+        return authentication_methods.checked([text(value, name) for value in values])
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def duration_or_none(value: Any, name: str) -> timedelta | None:
+    """A `timedelta`, or seconds; None stays None.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: It is negative, or no number of seconds that can be counted with.
+    """
+    if isinstance(value, bool) or not isinstance(value, timedelta | int | float | None):
+        raise TypeError(f"{name} must be a timedelta, or seconds, not {type(value).__name__}")
+    if value is None:
+        return None
+    try:
+        duration = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    except (OverflowError, ValueError):  # too long, or not a number
+        raise ValueError(f"{name} must be a number of seconds that can be counted with.") from None
+    if duration < timedelta():
+        raise ValueError(f"{name} must not be negative.")
+    return duration
 
 
 def flag(value: Any, name: str) -> bool:

@@ -18,6 +18,7 @@ class Event(StrEnum):
 
     CREATED = "session.created"
     REFRESHED = "session.refreshed"
+    AUTHENTICATED = "session.authenticated"
     SERVED_LATE = "session.served_late"
     REVOKED = "session.revoked"
     THEFT = "session.theft"
@@ -40,6 +41,11 @@ class SessionEvent:
     session_handle: str | None
     user_id: Any
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def by(actor: Any) -> dict[str, Any]:
+    """The datum that tells who acts in the session; none where it is the user."""
+    return {} if actor is None else {"actor": actor}
 
 
 _WARNINGS = {Event.THEFT, Event.CSRF_REJECTED}

@@ -3,11 +3,12 @@
 import secrets
 import uuid
 from dataclasses import replace
+from typing import Any
 
 from asgi_sessions.errors import PayloadTooLarge
 from asgi_sessions.manager.records import IssuedToken, TokenSet
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.protocol import access_token, user_id
+from asgi_sessions.protocol import access_token, authentication_methods, user_id
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE, MAX_SIZE, prefixed_name
@@ -21,6 +22,8 @@ LINEAGE_GROWTH = 200
 """Bytes by which an access token grows once its lineage has parents (promote_on="first_use"), at most."""
 COUNTER_GROWTH = 48
 """Bytes by which times, generation, marks and the payload's version may grow during a session's life, at most."""
+METHOD_GROWTH = 6
+"""Bytes by which the time of a method of authentication may grow, at most. A new method is measured when it comes."""
 
 
 class Issuer:
@@ -85,7 +88,6 @@ class Issuer:
             issued_at=now,
             expires_at=min(now + self._settings.access_token_lifetime_ms, row.expires_at),
             session_expires_at=row.expires_at,
-            auth_time=row.auth_time,
             generation=generation,
             anti_csrf_token=None,
             lineage=None,
@@ -93,6 +95,7 @@ class Issuer:
             payload_version=row.payload_version,
             idle_timeout=row.idle_timeout,
             persistent=bool(row.persistent),
+            **authentication_of(row),
         )
 
     async def reissue(
@@ -136,7 +139,7 @@ class Issuer:
         text = access_token.sign(key, access, audience=self._audience)
         size = len(text) + len(self._cookie_name)
         if new_payload:
-            size += COUNTER_GROWTH
+            size += COUNTER_GROWTH + METHOD_GROWTH * len(access.methods)
             if access.lineage is not None and access.lineage.grandparent_hash is None:
                 size += LINEAGE_GROWTH
         if size > MAX_SIZE:
@@ -145,6 +148,15 @@ class Issuer:
                 "Keep what is large in session_info, which stays on the server."
             )
         return IssuedToken(text, from_ms(access.expires_at))
+
+
+def authentication_of(row: SessionRow) -> dict[str, Any]:
+    """What an access token says of a session's authentication, and of who acts in it."""
+    return {
+        "auth_time": row.auth_time,
+        "methods": authentication_methods.read(row.methods),
+        "actor": None if row.actor is None else user_id.decode(row.actor),
+    }
 
 
 def _lineage(refresh: RefreshToken) -> AccessLineage:

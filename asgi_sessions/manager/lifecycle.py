@@ -4,12 +4,14 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from asgi_sessions.errors import Unauthorised
-from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.impersonating import Impersonator, in_which_acts
 from asgi_sessions.manager.installation import Installation
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.limit_function import LimitByUser
@@ -25,11 +27,12 @@ from asgi_sessions.manager.rotating import Rotation
 from asgi_sessions.manager.session_data import SessionData, info_json
 from asgi_sessions.manager.shutdown import Shutdown
 from asgi_sessions.manager.signing import SigningKeys
+from asgi_sessions.manager.stepping_up import StepUp
 from asgi_sessions.manager.token_first_use import FirstUses
 from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.manager.unclaimed import UnclaimedSessions
 from asgi_sessions.manager.verifying import Verifier
-from asgi_sessions.protocol import json_value, user_id
+from asgi_sessions.protocol import authentication_methods, json_value, user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.connections import EARLIER, lasts_until
 from asgi_sessions.protocol.refresh_token import RefreshToken
@@ -56,6 +59,8 @@ class Lifecycle:
         verifier: Verifies access tokens.
         lists: The sessions of a user.
         data: The info and the payload of a session.
+        impersonator: Who may act as another user.
+        step_up: The methods by which a session's user has been authenticated.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -91,6 +96,8 @@ class Lifecycle:
         self._liveness = LivenessCheck(settings, sessions, feed, clock)
         self.lists = SessionLists(sessions, clock)
         self.data = SessionData(sessions, self.issuer, self._liveness, clock)
+        self.impersonator = Impersonator(self._liveness, clock)
+        self.step_up = StepUp(sessions, self.issuer, self._liveness, self.data, events, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
@@ -149,12 +156,21 @@ class Lifecycle:
             idle_timeout=lifetime.idle_timeout,
             persistent=int(lifetime.persistent),
             session_info=info_json(login.session_info),
+            methods=authentication_methods.written(authentication_methods.added((), login.methods, now)),
         )
+        if login.impersonation is not None:
+            row = in_which_acts(row, login.impersonation)
         tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []
         await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted), row.handle)
+        more: dict[str, Any] = {"methods": login.methods} if login.methods else {}
         self._events.happened(
-            Event.CREATED, session_handle=row.handle, user_id=tokens.access.user_id, device=device.label
+            Event.CREATED,
+            session_handle=row.handle,
+            user_id=tokens.access.user_id,
+            device=device.label,
+            **more,
+            **by(tokens.access.actor),
         )
         return replace(tokens, evicted=tuple(evicted)) if evicted else tokens
 

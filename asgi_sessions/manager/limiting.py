@@ -84,6 +84,8 @@ class SessionLimit:
 
     async def of(self, row: SessionRow) -> "Allowed":
         """What the user of a new session is allowed. Costs nothing where the application has no say of its own."""
+        if row.actor is not None:
+            return Allowed(None, False)  # it does not count among the user's own
         limit, by_user = await self._by_user.of(row, self._limit)
         return Allowed(limit, by_user or self._at_once)
 

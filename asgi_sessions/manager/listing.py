@@ -1,7 +1,7 @@
 """The live sessions of a user: a page of devices, or their handles alone."""
 
 from asgi_sessions.manager.records import SessionRecord, read_cursor
-from asgi_sessions.protocol import user_id
+from asgi_sessions.protocol import authentication_methods, user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.store.repository import PAGE, ListedSession, SessionRepository, SessionRow
@@ -58,4 +58,6 @@ def record_of(row: SessionRow | ListedSession, owner: user_id.UserId) -> Session
         expires_at=from_ms(row.idle_expires_at),
         device_label=row.device_label,
         ip_address=row.ip_address,
+        authentication_methods={name: from_ms(time) for name, time in authentication_methods.read(row.methods)},
+        actor=None if row.actor is None else user_id.decode(row.actor),
     )

@@ -19,13 +19,15 @@ from asgi_sessions.manager.events import HookT
 from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.issued_session import IssuedSession
 from asgi_sessions.manager.limit_function import LimitFunctionT
+from asgi_sessions.manager.login_arguments import login_of
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import already_rotated
-from asgi_sessions.manager.session import Session, after_login
+from asgi_sessions.manager.session import Session, after_login, impersonation_by
 from asgi_sessions.manager.starting import StartedOnLoops
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
+from asgi_sessions.protocol.durations import to_ms
 from asgi_sessions.protocol.user_id import UserId, type_name
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import PAGE
@@ -65,8 +67,9 @@ class SessionManager(StartedOnLoops):
         jwt_payload: Any = None,
         session_info: Any = None,
         persistent: bool = True,
-        idle_timeout: timedelta | None = None,
-        absolute_timeout: timedelta | None = None,
+        idle_timeout: timedelta | float | None = None,
+        absolute_timeout: timedelta | float | None = None,
+        authentication_methods: Collection[str] = (),
         allow_origin: str | Collection[str] | None = None,
     ) -> Session[UserT, Any]:
         """Log a user in: begin a session and set its cookies on the response.
@@ -81,32 +84,82 @@ class SessionManager(StartedOnLoops):
             session_info: A JSON value that stays in the database.
             persistent: False for a user who does not want to stay signed in: browsers forget the cookies when they are
                 closed, and ``nonpersistent_idle_timeout`` counts in place of ``idle_timeout``.
-            idle_timeout: This session's own, at least ``access_token_lifetime``. The setting is the limit, now and at
-                each refresh: what is longer is cut to it, so that a deployment with shorter settings needs no other
-                code; the log says so once.
+            idle_timeout: This session's own, `timedelta` or seconds, at least ``access_token_lifetime``. The setting is
+                the limit, now and at each refresh: what is longer is cut to it, so that a deployment with shorter
+                settings needs no other code; the log says so once.
             absolute_timeout: This session's own, at least 1 s; likewise. None, as above, means the setting.
+            authentication_methods: How the user has just been authenticated, by the names of RFC 8176 or your own:
+                ``("pwd",)``, ``("pwd", "otp")``. See `Session.authentication_methods`.
             allow_origin: Whose pages may bring this login by a form that the browser follows, beside those that may
                 make any request: an identity provider's, such as ``https://appleid.apple.com``. Check its ``state``
                 first, which says that this browser has asked for it.
 
         Raises:
             CsrfRejected: A page of another site tried to log the user in.
-            TypeError, ValueError: The id or a value cannot be stored exactly, an origin is not exact, or a timeout is
-                too short. Nothing was stored.
+            TypeError, ValueError: The id or a value cannot be stored exactly, an origin is not exact, a timeout is too
+                short, or a method is no name. Nothing was stored.
             PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.
             SessionLimitReached: With ``max_sessions_action="reject"``.
             StoreUnavailable: The database did not answer.
         """
         allowed = arguments.origins(allow_origin, "allow_origin")
-        login = Login(
-            user_id=user_id,
-            jwt_payload=jwt_payload,
-            session_info=session_info,
-            persistent=arguments.flag(persistent, "persistent"),
-            idle_timeout=arguments.timeout_or_none(idle_timeout, "idle_timeout"),
-            absolute_timeout=arguments.timeout_or_none(absolute_timeout, "absolute_timeout"),
+        login = login_of(
+            user_id,
+            jwt_payload,
+            session_info,
+            persistent=persistent,
+            idle_timeout=idle_timeout,
+            absolute_timeout=absolute_timeout,
+            authentication_methods=authentication_methods,
         )
         return await self._of(connection).create(login, allowed=allowed)
+
+    async def impersonate(
+        self,
+        connection: ASGIConnection,
+        user_id: UserT,
+        *,
+        actor: Session[Any, Any],
+        lifetime: timedelta | float | None = None,
+        jwt_payload: Any = None,
+        session_info: Any = None,
+    ) -> Session[UserT, Any]:
+        """Begin a session of a user in which another user, an administrator, acts ("log in as").
+
+        Whether this administrator may act as this user is yours to decide, before. The session is set on the response
+        as at a login, and ends the one that the request carried, also the administrator's own if it is of this manager:
+        to return, log in again. `Session.actor` tells who acts. Such a session cannot change its payload, add methods
+        of authentication, end the user's other sessions or begin another impersonation (`ImpersonationRefused`), and
+        does not count for `max_sessions_per_user`.
+
+        Args:
+            connection: The request, or a WebSocket before it is accepted.
+            user_id: Whose session it is.
+            actor: The administrator's own session, of this manager or of another one.
+            lifetime: How long the session lives at most, `timedelta` or seconds. None, and anything longer, means
+                ``impersonation_lifetime``. No use makes it longer, and it ends no later than the administrator's own
+                session could.
+            jwt_payload: As in `create_new_session`: the user's.
+            session_info: Likewise.
+
+        Raises:
+            ImpersonationRefused: Somebody acts in `actor` already.
+            Unauthorised: `actor` has ended.
+            CsrfRejected: A page of another site made the request.
+            TypeError, ValueError: An argument has another type, the lifetime is not positive, or a value cannot be
+                stored exactly. Nothing was stored.
+            PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.
+            StoreUnavailable: The database did not answer.
+        """
+        if not isinstance(actor, Session):
+            raise TypeError(f"actor must be a Session, not {type(actor).__name__}")
+        wanted, longest = arguments.duration_or_none(lifetime, "lifetime"), self.settings.impersonation_lifetime
+        if wanted is not None and to_ms(wanted) < 1:
+            raise ValueError("lifetime must be longer than 0.")
+        exchange = self._of(connection)
+        by = await impersonation_by(actor, lifetime=to_ms(longest if wanted is None else min(wanted, longest)))
+        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info, impersonation=by)
+        return await exchange.create(login)
 
     @overload
     async def get_session(
@@ -389,17 +442,19 @@ class SessionManager(StartedOnLoops):
         jwt_payload: Any = None,
         session_info: Any = None,
         persistent: bool = True,
-        idle_timeout: timedelta | None = None,
-        absolute_timeout: timedelta | None = None,
+        idle_timeout: timedelta | float | None = None,
+        absolute_timeout: timedelta | float | None = None,
+        authentication_methods: Collection[str] = (),
     ) -> IssuedSession[UserT, Any]:
         """Begin a session and return its tokens. The arguments and errors are those of `create_new_session`."""
-        login = Login(
-            user_id=user_id,
-            jwt_payload=jwt_payload,
-            session_info=session_info,
-            persistent=arguments.flag(persistent, "persistent"),
-            idle_timeout=arguments.timeout_or_none(idle_timeout, "idle_timeout"),
-            absolute_timeout=arguments.timeout_or_none(absolute_timeout, "absolute_timeout"),
+        login = login_of(
+            user_id,
+            jwt_payload,
+            session_info,
+            persistent=persistent,
+            idle_timeout=idle_timeout,
+            absolute_timeout=absolute_timeout,
+            authentication_methods=authentication_methods,
         )
         return self._issued(await self.lifecycle.create(login, device=Device("Unknown device", None)))
 

@@ -1,7 +1,7 @@
 """Values that the files of this package hand each other and the application. They know no store and no clock."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic
@@ -14,7 +14,17 @@ from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import HANDLE_PATTERN
 from asgi_sessions.protocol.user_id import UserId
 
-__all__ = ["CURSOR", "Device", "IssuedToken", "Login", "SessionRecord", "TokenSet", "UserIdT", "read_cursor"]
+__all__ = [
+    "CURSOR",
+    "Device",
+    "Impersonation",
+    "IssuedToken",
+    "Login",
+    "SessionRecord",
+    "TokenSet",
+    "UserIdT",
+    "read_cursor",
+]
 
 UserIdT = TypeVar("UserIdT", bound=UserId, default=Any)
 
@@ -75,6 +85,23 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Impersonation:
+    """Who acts in a new session, and until when.
+
+    Attributes:
+        actor: The user who acts.
+        auth_time: When that user last gave a credential, ms.
+        methods: How that user was authenticated, in the stored form.
+        until: When the session ends at the latest, ms.
+    """
+
+    actor: UserId
+    auth_time: int
+    methods: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """What the application says of a session that it begins.
 
@@ -85,6 +112,8 @@ class Login:
         persistent: Whether the session's cookies outlive the browser.
         idle_timeout: Its own, ms; None for the setting.
         absolute_timeout: Its own, ms; None for the setting.
+        methods: How the user has just been authenticated: checked names, see `protocol.authentication_methods`.
+        impersonation: Who acts in the session; None for the user.
     """
 
     user_id: UserId
@@ -93,6 +122,8 @@ class Login:
     persistent: bool = True
     idle_timeout: int | None = None
     absolute_timeout: int | None = None
+    methods: tuple[str, ...] = ()
+    impersonation: Impersonation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +139,8 @@ class SessionRecord(Generic[UserIdT]):
         device_label: Made from the User-Agent at login, for example "Firefox on Windows".
         ip_address: The client's address at login, as far as `SessionSettings.ip_address` keeps it; None if it is
             unknown, or is kept no longer.
+        authentication_methods: How the user has been authenticated: a name (RFC 8176) and when that was last.
+        actor: Who acts as the user in this session (`SessionManager.impersonate`); None for the user.
     """
 
     session_handle: str
@@ -117,6 +150,8 @@ class SessionRecord(Generic[UserIdT]):
     expires_at: datetime
     device_label: str
     ip_address: str | None
+    authentication_methods: Mapping[str, datetime] = field(default_factory=dict, hash=False)
+    actor: UserId | None = None
 
     @property
     def cursor(self) -> str:

@@ -6,7 +6,7 @@ Where nothing can be issued the request is served, once per generation, and the 
 from dataclasses import dataclass
 
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshToken, Unauthorised
-from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.records import TokenSet
@@ -201,6 +201,7 @@ class Refresher:
                 user_id=user_id.decode(row.user_id),
                 generation=lineage.generation,
                 token=verdict.name.lower(),
+                **by(None if row.actor is None else user_id.decode(row.actor)),
             )
         return noted
 
@@ -239,6 +240,7 @@ class Refresher:
             session_handle=row.handle,
             user_id=tokens.access.user_id,
             generation=following.generation,
+            **by(tokens.access.actor),
         )
         return Refreshed(tokens.access, tokens, None)
 

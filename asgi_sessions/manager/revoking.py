@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.protocol import user_id
@@ -56,14 +56,23 @@ class Revoker:
         self._clock = clock
         self._announce = announce
 
-    async def revoke(self, session_handle: Any, *, reason: str = "logout", owner: user_id.UserId | None = None) -> bool:
+    async def revoke(
+        self,
+        session_handle: Any,
+        *,
+        reason: str = "logout",
+        owner: user_id.UserId | None = None,
+        actor: user_id.UserId | None = None,
+    ) -> bool:
         """End one session, or only one of this user's. False for no handle, no such session, or an ended one."""
         stored = None if owner is None else user_id.storable(owner)
         if not is_handle(session_handle) or (owner is not None and stored is None):
             return False
         revoked = await self._end(session_handle, reason, stored)
         if revoked:
-            self._events.happened(Event.REVOKED, session_handle=session_handle, user_id=owner, reason=reason)
+            self._events.happened(
+                Event.REVOKED, session_handle=session_handle, user_id=owner, reason=reason, **by(actor)
+            )
         return revoked
 
     async def evict(self, records: Sequence[SessionRecord]) -> Sequence[SessionRecord]:
@@ -207,7 +216,11 @@ class Revoker:
         """
         await self._end(row.handle, "theft")
         self._events.happened(
-            Event.THEFT, session_handle=row.handle, user_id=user_id.decode(row.user_id), reason=verdict
+            Event.THEFT,
+            session_handle=row.handle,
+            user_id=user_id.decode(row.user_id),
+            reason=verdict,
+            **by(None if row.actor is None else user_id.decode(row.actor)),
         )
 
     async def _end(self, handle: str, reason: str, owner: bytes | None = None) -> bool:

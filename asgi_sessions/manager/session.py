@@ -1,18 +1,23 @@
-"""`Session`: what the application holds of a verified session."""
+"""`Session`: what the application holds of a verified session.
 
-from collections.abc import Callable, Sequence
+The file is longer than others because it holds the public docstrings.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NoReturn
 
 from typing_extensions import TypeVar, deprecated
 
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.errors import ImpersonationRefused, Unauthorised
 from asgi_sessions.manager.connection_tokens import Connection, ResponseTokens
 from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.lifecycle import Lifecycle
-from asgi_sessions.manager.records import IssuedToken, SessionRecord, TokenSet, UserIdT
+from asgi_sessions.manager.records import Impersonation, IssuedToken, SessionRecord, TokenSet, UserIdT
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.authentication_methods import Methods, checked, level
 from asgi_sessions.protocol.durations import from_ms
+from asgi_sessions.protocol.user_id import UserId
 
 PayloadT = TypeVar("PayloadT", default=Any)
 
@@ -30,7 +35,7 @@ class Session(Generic[UserIdT, PayloadT]):
         session_handle: Names the session in lists and logs. It is public and opens nothing.
         user_id: The id given at login, of the same type.
         expires_at: When the session ends at the latest (absolute timeout). Aware, UTC.
-        auth_time: When the user logged in. Aware, UTC.
+        auth_time: When the user last gave a credential: at login, or in `add_authentication_method`. Aware, UTC.
         persistent: Whether the session outlives the browser. Applications that set cookies themselves leave out Max-Age
             and Expires where it is False.
     """
@@ -79,6 +84,31 @@ class Session(Generic[UserIdT, PayloadT]):
         return self._access.persistent
 
     @property
+    def actor(self) -> UserId | None:
+        """Who acts as the user in this session (`SessionManager.impersonate`); None if it is the user."""
+        return self._access.actor
+
+    @property
+    def authentication_methods(self) -> Mapping[str, datetime]:
+        """How the user has been authenticated in this session: each method's name (RFC 8176), and its last use.
+
+        As the application has said, by ``create_new_session(…, authentication_methods=…)`` and
+        `add_authentication_method`. Empty where it has said nothing. Times are aware, UTC. If somebody acts as the
+        user, these methods and `auth_time` are that one's.
+        """
+        return {name: from_ms(time) for name, time in self._access.methods}
+
+    @property
+    def authentication_level(self) -> int:
+        """How many different factors these methods prove: something that the user knows, has, or is.
+
+        ``pwd``, ``pin`` and ``kba`` are known; ``otp``, ``sms``, ``tel``, ``hwk``, ``swk``, ``pop`` and ``sc`` are
+        held; ``face``, ``fpt``, ``iris``, ``retina`` and ``vbm`` are the user's own. ``mfa`` counts for two. Other
+        names count for none.
+        """
+        return level(self._access.methods)
+
+    @property
     def evicted_sessions(self) -> Sequence[SessionRecord[UserIdT]]:
         """The user's sessions that this login, being one too many, has ended: to tell which devices were logged out.
 
@@ -101,7 +131,7 @@ class Session(Generic[UserIdT, PayloadT]):
         if response is not None:
             response.signing_out(self.session_handle)
         try:
-            revoked = await lifecycle.revoker.revoke(self.session_handle)
+            revoked = await lifecycle.revoker.revoke(self.session_handle, actor=self.actor)
         except BaseException:
             if response is not None:
                 response.signing_out(None)
@@ -116,9 +146,11 @@ class Session(Generic[UserIdT, PayloadT]):
             How many other sessions were revoked.
 
         Raises:
+            ImpersonationRefused: Somebody acts as the user. Nothing was revoked.
             StoreUnavailable: Some sessions may have been revoked all the same, and stay revoked: call again for the
                 rest.
         """
+        self._for_the_user_alone()
         return await self._lifecycle.here().revoker.revoke_all(self.user_id, except_handle=self.session_handle)
 
     async def get_session_info(self) -> Any:
@@ -182,17 +214,48 @@ class Session(Generic[UserIdT, PayloadT]):
 
         Raises:
             Unauthorised: The session is gone; its cookies are cleared.
+            ImpersonationRefused: Somebody acts as the user. Nothing has changed.
             TypeError: `payload` holds a value that JSON cannot store exactly; the text names it.
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
         """
+        self._for_the_user_alone()
         try:
             token, access = await self._lifecycle.here().data.set_payload(self._access, payload)
         except Unauthorised as error:
             self._refuse(error)
-        self._access, self._payload = access, _UNREAD
-        if self._connection is not None:
-            self._connection.access_token_changed(token, access)
-        return token
+        return self._changed(token, access)
+
+    async def add_authentication_method(self, method: str) -> IssuedToken:
+        """Note that the user has just been authenticated in one more way (step-up), or once more in the same way.
+
+        Call the method after you have verified the credential. It sets a new access token on this response, moves
+        `auth_time` to now, and keeps the refresh token. Of several calls at once none is lost.
+
+        Args:
+            method: A name of RFC 8176, such as ``otp``, or your own: 1 to 30 lower-case letters, digits and ``_.:-``.
+
+        Returns:
+            The new access token, for applications that carry tokens themselves.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+            ImpersonationRefused: Somebody acts as the user. Nothing has changed.
+            TypeError, ValueError: It is no such name, or the session has ten methods already. Nothing has changed.
+            PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
+            StoreUnavailable: It may have been noted all the same, or not.
+        """
+        if not isinstance(method, str):
+            raise TypeError(f"method must be str, not {type(method).__name__}")
+        try:
+            (name,) = checked([str.__str__(method)])
+        except ValueError as error:
+            raise ValueError(f"method {error}") from None
+        self._for_the_user_alone()
+        try:
+            token, access = await self._lifecycle.here().step_up.add(self._access, name)
+        except Unauthorised as error:
+            self._refuse(error)
+        return self._changed(token, access)
 
     async def check(self) -> None:
         """Make a liveness check in the database now; for WebSockets and long streams.
@@ -218,6 +281,18 @@ class Session(Generic[UserIdT, PayloadT]):
     async def ended(self) -> None:
         """The earlier name of `wait_until_ended`."""
         await self.wait_until_ended()
+
+    def _for_the_user_alone(self) -> None:
+        """Raise where somebody else acts, who must not change what the session may do, or the user's other sessions."""
+        if self._access.actor is not None:
+            raise ImpersonationRefused
+
+    def _changed(self, token: IssuedToken, access: AccessToken) -> IssuedToken:
+        """The access token says something else from now on: set it."""
+        self._access, self._payload = access, _UNREAD
+        if self._connection is not None:
+            self._connection.access_token_changed(token, access)
+        return token
 
     @property
     def _response(self) -> ResponseTokens | None:
@@ -249,6 +324,19 @@ def after_login(session: Session[UserIdT, PayloadT], tokens: TokenSet) -> Sessio
     if tokens.evicted:
         session._evicted = tokens.evicted
     return session
+
+
+async def impersonation_by(session: Session[Any, Any], *, lifetime: int) -> Impersonation:
+    """The user of this session acts as another one, for so long at most, ms; see `Impersonator.by`."""
+    try:
+        return await session._lifecycle.here().impersonator.by(session._access, lifetime=lifetime)
+    except Unauthorised as error:
+        session._refuse(error)
+
+
+def methods_of(session: Session[Any, Any]) -> Methods:
+    """The session's methods of authentication as its access token has them, in ms."""
+    return session._access.methods
 
 
 _NOT_A_RESPONSE = (

@@ -3,10 +3,11 @@
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.manager.issuing import Issuer
+from asgi_sessions.manager.issuing import Issuer, authentication_of
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.records import IssuedToken
 from asgi_sessions.protocol import json_value
@@ -34,7 +35,7 @@ class SessionData:
         clock: The time, ms.
 
     Attributes:
-        payload_changes: Grows whenever this worker replaces a session's payload.
+        payload_changes: Grows whenever this worker changes what access tokens say of a session: payload, methods.
     """
 
     def __init__(self, sessions: SessionRepository, issuer: Issuer, liveness: LivenessCheck, clock: Clock) -> None:
@@ -107,7 +108,11 @@ class SessionData:
         try:
             if await self._sessions.set_payload(access.handle, text, now=self._clock(), version=version):
                 return token, changed
-            # Somebody else has replaced it since the caller's token was made, or there is nothing to replace.
+            # Somebody else has replaced it since the caller's token was made, or there is nothing to replace. Measured
+            # again: the session may have got a method of authentication, which takes room too.
+            row = await self._liveness.live_row(access.handle, fresh=True)
+            now_said = replace(access, **authentication_of(row))
+            await self._issuer.reissue(now_said, text, row.payload_version + 1, new_payload=True)
             if not await self._sessions.set_payload(access.handle, text, now=self._clock()):
                 raise await self._liveness.gone(access.handle)
             return await self.newest(changed, fresh=True) or (token, changed)
@@ -115,7 +120,7 @@ class SessionData:
             self.payload_changes += 1  # answers that are under way may carry the payload of before
 
     async def newest(self, access: AccessToken, *, fresh: bool = False) -> tuple[IssuedToken, AccessToken] | None:
-        """The same access token with the payload that the row has by now; None where it has that payload already.
+        """The same access token with what the row says by now; None where it says that already.
 
         Args:
             access: The token.
@@ -129,7 +134,8 @@ class SessionData:
         version = row.payload_version
         if version == access.payload_version or (version < access.payload_version and not fresh):
             return None
-        return await self._issuer.reissue(access, row.jwt_payload, version, new_payload=False)
+        now_said = replace(access, **authentication_of(row))
+        return await self._issuer.reissue(now_said, row.jwt_payload, version, new_payload=False)
 
 
 def info_json(info: Any) -> str:

@@ -1,6 +1,7 @@
 """What an access token says, and the claims in which it says it.
 
-Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2.
+Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2; RFC 8176 (`amr`);
+RFC 8693, section 4.1 (`act`).
 """
 
 import base64
@@ -8,10 +9,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from asgi_sessions.protocol import json_value, rotation, user_id
+from asgi_sessions.protocol import authentication_methods, json_value, rotation, user_id
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.timeouts import Lifetime
+from asgi_sessions.protocol.user_id import UserId
 
 __all__ = ["LEGACY_AUDIENCE", "AccessLineage", "AccessToken", "read", "written"]
 
@@ -69,19 +71,21 @@ class AccessToken:
         issued_at: ms.
         expires_at: ms; the caller compares it with its clock.
         session_expires_at: When the session ends at the latest, ms.
-        auth_time: When the user has logged in, ms.
+        auth_time: When the user has last given a credential, ms.
         generation: That of the refresh token from the same pair.
         anti_csrf_token: For the `anti-csrf` header; None where it is not used.
         lineage: None with ``promote_on="refresh"``.
         payload_json: The application's payload as JSON text.
         legacy: Whether an older version has issued it, which did not say for which manager.
-        payload_version: How many times the payload had been replaced when this one was written.
+        payload_version: How many times the payload or the methods had been changed when this one was written.
         idle_timeout: The session's own idle timeout, ms; None for the setting.
         persistent: Whether the session's cookies outlive the browser.
+        methods: How the user has been authenticated, and when.
+        actor: Who acts as the user; None if nobody does.
     """
 
     handle: str
-    user_id: user_id.UserId
+    user_id: UserId
     issued_at: int
     expires_at: int
     session_expires_at: int
@@ -94,6 +98,8 @@ class AccessToken:
     payload_version: int = 0
     idle_timeout: int | None = None
     persistent: bool = True
+    methods: authentication_methods.Methods = ()
+    actor: UserId | None = None
 
     @property
     def lifetime(self) -> Lifetime:
@@ -139,6 +145,12 @@ def written(token: AccessToken, audience: str) -> str:
         claims["idle"] = _seconds(token.idle_timeout)
     if not token.persistent:
         claims["pers"] = False
+    if token.actor is not None:
+        actor, kind = user_id.split(token.actor)
+        claims["act"] = {"sub": actor} if kind is None else {"sub": actor, "uit": kind}
+    if token.methods:
+        claims["amr"] = [name for name, _ in token.methods]
+        claims["amt"] = [_seconds(time) for _, time in token.methods]
     if token.lineage is not None:
         if token.lineage.generation != token.generation:
             raise ValueError("the lineage is of another generation than its token")
@@ -191,6 +203,8 @@ def read(text: str, audience: str, verifies_until: int | None) -> AccessToken:
         payload_version=_version(claims["pv"]) if "pv" in claims else 0,
         idle_timeout=_milliseconds(claims["idle"]) if "idle" in claims else None,
         persistent=_persistent(claims["pers"]) if "pers" in claims else True,
+        methods=_read_methods(claims["amr"], claims["amt"]) if "amr" in claims else (),
+        actor=_read_actor(claims["act"]) if "act" in claims else None,
     )
 
 
@@ -209,6 +223,20 @@ def _read_lineage(generation: int, lineage: Any) -> AccessLineage:
         None if grandparent_hash is None else _hash_bytes(grandparent_hash),
         promoted=bool(promoted),
     )
+
+
+def _read_methods(names: Any, times: Any) -> authentication_methods.Methods:
+    if type(names) is not list or type(times) is not list:
+        raise TypeError("not the methods of a session")
+    if not names or authentication_methods.checked(map(_text, names)) != tuple(names):
+        raise ValueError("not the methods of a session")
+    return tuple(zip(names, map(_milliseconds, times), strict=True))
+
+
+def _read_actor(actor: Any) -> UserId:
+    if type(actor) is not dict or not {"sub"} <= actor.keys() <= {"sub", "uit"}:
+        raise ValueError("not an actor")
+    return user_id.join(_text(actor["sub"]), actor.get("uit"))
 
 
 def _seconds(milliseconds: int) -> int | float:

@@ -94,6 +94,9 @@ class SessionSettings(BaseSettings):
     """How long after its arrival a WebSocket, a stream or an upload may use the tokens that it came with; then it
     connects anew. If ``access_token_lifetime`` is longer, that one counts."""
 
+    impersonation_lifetime: _Lifetime = timedelta(hours=1)
+    """How long a session lives at most in which somebody else acts (`SessionManager.impersonate`). At least 1 s."""
+
     promote_on: Annotated[choices.PromoteOn, values.one_of(choices.PromoteOn)] = "refresh"
     """When a child replaces its parent: at the child's own refresh, or at the first use of its access token."""
     sibling_window: _DuePeriod = timedelta(seconds=180)
@@ -259,6 +262,10 @@ class SessionSettings(BaseSettings):
     @property
     def absolute_timeout_ms(self) -> int:
         return to_ms(self.absolute_timeout)
+
+    @property
+    def impersonation_lifetime_ms(self) -> int:
+        return to_ms(self.impersonation_lifetime)
 
     @property
     def late_parent_window_ms(self) -> int:

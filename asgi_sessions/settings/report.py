@@ -159,6 +159,7 @@ _LONGER_IS_WEAKER = (
     ("nonpersistent_idle_timeout", "a session that was not to stay signed in does so for longer"),
     ("absolute_timeout", "a stolen session can live for longer"),
     ("connection_lifetime", "whoever has stolen an access token keeps an open connection for longer"),
+    ("impersonation_lifetime", "somebody who acts for a user, or has stolen such a session, can do so for longer"),
     ("late_parent_window", "the use of a rotated refresh token is called theft only later"),
     ("signing_key_lifetime", "a stolen signing key is of use for longer"),
     ("max_clock_difference", "workers may differ by more than rotation allows for: somebody may be logged out"),

@@ -24,7 +24,7 @@ session revoked.
 *The caller caps* ``idle_expires_at`` at ``expires_at``: finding the dead by index relies on it.
 
 *Failures* (``store/failures.py``): lock conflicts and lost connections are dealt with here as far as that is
-safe. What is left is ``StoreUnavailable``: nothing was decided. Only ``promote``, ``serve`` and ``swap_info`` raise
+safe. What is left is ``StoreUnavailable``: nothing was decided. Only ``promote``, ``serve`` and ``swap_…`` raise
 its subclass ``StatementInterrupted``: it may have been done, so read the row again. When a connection is lost in
 mid-statement, the answer of a ``revoke…`` may leave out what the lost statement did; the effect is the same.
 No error carries a value.
@@ -110,7 +110,7 @@ class SessionRepository(PersonalRows):
         return [SessionRow(*row) for row in outcome.rows]
 
     async def newest_of(self, user_id: bytes, now: int, *, limit: int, by_use: bool = False) -> list[ListedSession]:
-        """Return what a list shows of a user's newest live sessions, newest first.
+        """Return what counts of a user's newest live sessions, newest first; none in which somebody else acts.
 
         Args:
             user_id: The user's id in its stored form.
@@ -183,6 +183,30 @@ class SessionRepository(PersonalRows):
         if version is None:
             return (await self._run(self._change.set_payload, values)).rowcount == 1
         return (await self._run(self._change.swap_payload, values | {"version": version})).rowcount == 1
+
+    async def swap_methods(self, row: SessionRow, methods: str, now: int, *, auth_time: int) -> bool:
+        """Replace a live session's methods of authentication; its payload's version grows by one.
+
+        Args:
+            row: The session as it was read. False where its methods or its payload have been changed since.
+            methods: The new methods.
+            now: ms.
+            auth_time: When the user has last given a credential, ms.
+
+        Raises:
+            StatementInterrupted: It may have been done: read the row again.
+        """
+        if not is_storable(row.handle):
+            return False
+        values = {
+            "p_handle": row.handle,
+            "text": methods,
+            "auth_time": auth_time,
+            "now": now,
+            "replaced": row.methods,
+            "version": row.payload_version,
+        }
+        return (await self._run(self._change.swap_methods, values, swap=True)).rowcount == 1
 
     async def touch(self, handle: str, *, now: int, idle_expires_at: int, unless_since: int) -> None:
         """Note that a live session is in use, though its chain does not move.

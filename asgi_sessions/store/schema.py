@@ -7,12 +7,13 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
+from asgi_sessions.protocol.authentication_methods import MAX_LENGTH as METHODS_LENGTH
+
 __all__ = ["DEFAULT_TABLE_PREFIX", "Tables", "build_tables", "sessions_metadata"]
 
 DEFAULT_TABLE_PREFIX = "asgi_sessions_"
 HANDLE_LENGTH = 32
 USER_ID_LENGTH = 260
-METHODS_LENGTH = 500
 
 
 def _ascii(length: int) -> TypeEngine[str]:

@@ -34,7 +34,7 @@ class SessionRow:
         jwt_payload: What goes into every access token.
         device_label: At most 100 characters.
         ip_address: At most 45 characters.
-        payload_version: How many times the payload has been replaced.
+        payload_version: How many times the payload or the methods have been changed.
         late_gen: The generation at which the session was last served without new tokens; None if it never was.
         late_at: When that began, ms.
         late_count: At how many generations an overtaken parent was served so.
@@ -93,7 +93,7 @@ class SessionRow:
 
 
 class ListedSession(NamedTuple):
-    """What a list of sessions shows of a row; see `SessionRow`."""
+    """What the limit of sessions sees of a row; see `SessionRow`."""
 
     handle: str
     created_at: int
@@ -101,6 +101,8 @@ class ListedSession(NamedTuple):
     idle_expires_at: int
     device_label: str
     ip_address: str | None
+    methods: str
+    actor: bytes | None
 
 
 COLUMNS = tuple(field.name for field in fields(SessionRow))

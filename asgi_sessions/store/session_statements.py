@@ -73,9 +73,10 @@ class ReadStatements:
         self.list_of = prepared(page)
         self.list_older = prepared(page.where(older))
         self.handles_of = prepared(select(s.handle).where(which.of_user, which.live).order_by(*which.newest_first))
-        named = select(*(s[name] for name in ListedSession._fields)).where(which.of_user, which.live)
-        self.newest_of = prepared(named.order_by(*which.newest_first).limit(size))
-        self.last_used_of = prepared(named.order_by(s.last_active_at.desc(), *which.newest_first).limit(size))
+        # Those in which somebody else acts do not count among the user's own.
+        own = select(*(s[name] for name in ListedSession._fields)).where(which.of_user, which.live, s.actor.is_(None))
+        self.newest_of = prepared(own.order_by(*which.newest_first).limit(size))
+        self.last_used_of = prepared(own.order_by(s.last_active_at.desc(), *which.newest_first).limit(size))
 
 
 class ChangeStatements:
@@ -95,6 +96,12 @@ class ChangeStatements:
         )
         self.set_payload = prepared(new_payload)
         self.swap_payload = prepared(new_payload.where(s.payload_version == _integer("version")))
+        # The version grows too: what access tokens say of the session has changed.
+        self.swap_methods = prepared(
+            changed.where(s.methods == bindparam("replaced"), s.payload_version == _integer("version")).values(
+                methods=bindparam("text"), auth_time=_integer("auth_time"), payload_version=s.payload_version + 1
+            )
+        )
         self.touch = prepared(
             changed.where(s.last_active_at < which.now - _integer("unless_since")).values(
                 last_active_at=which.now, idle_expires_at=bindparam("idle")

@@ -4,6 +4,7 @@ This module imports neither Starlette's test client nor httpx. To import the for
 only the application's own tests should cause.
 """
 
+from collections.abc import Collection
 from email.message import Message
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from urllib.request import Request as UrllibRequest
@@ -82,7 +83,12 @@ def client(app: Any, *, manager: SessionManager | None = None, **options: Any) -
 
 
 def login(
-    client: "TestClient", user_id: UserT, *, jwt_payload: Any = None, manager: SessionManager | None = None
+    client: "TestClient",
+    user_id: UserT,
+    *,
+    jwt_payload: Any = None,
+    authentication_methods: Collection[str] = (),
+    manager: SessionManager | None = None,
 ) -> Session[UserT, Any]:
     """Log a user in with one line: from now on the client's requests carry the session.
 
@@ -96,6 +102,7 @@ def login(
         client: Starlette's or FastAPI's ``TestClient``, within ``with TestClient(app) as client:``.
         user_id: The user to log in.
         jwt_payload: As in `SessionManager.create_new_session`.
+        authentication_methods: Likewise.
         manager: Needed only if the application has several managers, or none that the helper can find.
 
     Returns:
@@ -108,13 +115,19 @@ def login(
     """
     if client.portal is None:
         raise ConfigurationError(_NOT_RUNNING)
-    steps = _Login(client, user_id, jwt_payload, manager or manager_of(client.app, "login"), "login")
+    said = {"jwt_payload": jwt_payload, "authentication_methods": authentication_methods}
+    steps = _Login(client, user_id, said, manager or manager_of(client.app, "login"), "login")
     client.portal.call(steps.run)
     return steps.finish()
 
 
 async def async_login(
-    client: AsyncTestClient, user_id: UserT, *, jwt_payload: Any = None, manager: SessionManager | None = None
+    client: AsyncTestClient,
+    user_id: UserT,
+    *,
+    jwt_payload: Any = None,
+    authentication_methods: Collection[str] = (),
+    manager: SessionManager | None = None,
 ) -> Session[UserT, Any]:
     """Log a user in as `login` does, for an ``AsyncClient`` of httpx2 or httpx over its ``ASGITransport``.
 
@@ -124,6 +137,7 @@ async def async_login(
         client: The client, with a base URL.
         user_id: The user to log in.
         jwt_payload: As in `SessionManager.create_new_session`.
+        authentication_methods: Likewise.
         manager: Needed only if the application has several managers, or none that the helper can find.
 
     Returns:
@@ -135,7 +149,8 @@ async def async_login(
         SessionError, TypeError, ValueError: As in `SessionManager.create_new_session`.
     """
     app = getattr(_transport(client), "app", None)
-    steps = _Login(client, user_id, jwt_payload, manager or manager_of(app, "async_login"), "async_login")
+    said = {"jwt_payload": jwt_payload, "authentication_methods": authentication_methods}
+    steps = _Login(client, user_id, said, manager or manager_of(app, "async_login"), "async_login")
     await steps.run()
     return steps.finish()
 
@@ -159,11 +174,11 @@ class _Login(Generic[UserT]):
     """One login: a request of the client's own to an endpoint that does nothing else, through the real middleware."""
 
     def __init__(
-        self, client: AsyncTestClient, user_id: UserT, jwt_payload: Any, manager: SessionManager, asked_by: str
+        self, client: AsyncTestClient, user_id: UserT, said: dict[str, Any], manager: SessionManager, asked_by: str
     ) -> None:
         self._client = client
         self._user_id = user_id
-        self._jwt_payload = jwt_payload
+        self._said = said
         self._manager = manager
         self._asked_by = asked_by
         self._outcome: Session[UserT, Any] | Exception | None = None
@@ -219,9 +234,7 @@ class _Login(Generic[UserT]):
 
     async def _endpoint(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._outcome = await self._manager.create_new_session(
-                Request(scope), self._user_id, jwt_payload=self._jwt_payload
-            )
+            self._outcome = await self._manager.create_new_session(Request(scope), self._user_id, **self._said)
         except Exception as error:  # the test is to see it, not an error page
             self._outcome = error
         await Response(status_code=204)(scope, receive, send)

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -15,12 +15,13 @@ from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.records import IssuedToken
 from asgi_sessions.manager.session import Session
 from asgi_sessions.manager.session_data import NO_INFO
-from asgi_sessions.protocol import json_value, user_id
+from asgi_sessions.protocol import json_value
 from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.authentication_methods import added
 from asgi_sessions.protocol.clock import system_clock
 from asgi_sessions.protocol.durations import from_ms, to_ms
 from asgi_sessions.protocol.session_handle import new_handle
-from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.protocol.user_id import UserId, decode, encode
 from asgi_sessions.settings import SessionSettings
 
 if TYPE_CHECKING:
@@ -35,17 +36,33 @@ _LIFETIME, _TIMEOUT = (to_ms(_DEFAULTS[name].default) for name in ("access_token
 
 
 @overload
-def fake_session(*, jwt_payload: Any = ..., session_handle: str | None = ...) -> "FakeSession[str]": ...
+def fake_session(
+    *,
+    jwt_payload: Any = ...,
+    session_handle: str | None = ...,
+    authentication_methods: Iterable[str] = ...,
+    actor: UserId | None = ...,
+) -> "FakeSession[str]": ...
 
 
 @overload
 def fake_session(
-    user_id: UserT, *, jwt_payload: Any = ..., session_handle: str | None = ...
+    user_id: UserT,
+    *,
+    jwt_payload: Any = ...,
+    session_handle: str | None = ...,
+    authentication_methods: Iterable[str] = ...,
+    actor: UserId | None = ...,
 ) -> "FakeSession[UserT]": ...
 
 
 def fake_session(
-    user_id: Any = "test-user", *, jwt_payload: Any = None, session_handle: str | None = None
+    user_id: Any = "test-user",
+    *,
+    jwt_payload: Any = None,
+    session_handle: str | None = None,
+    authentication_methods: Iterable[str] = (),
+    actor: UserId | None = None,
 ) -> "FakeSession[Any]":
     """Make a session without a login, for FastAPI's ``dependency_overrides``.
 
@@ -57,11 +74,19 @@ def fake_session(
         user_id: The user who is logged in.
         jwt_payload: A JSON value, as at a login.
         session_handle: The session's handle; None makes a random one.
+        authentication_methods: How the user has just been authenticated, as at a login.
+        actor: Who acts as the user; None for the user.
 
     Raises:
         TypeError, ValueError: A real session could not have this id or payload either.
     """
-    return FakeSession(_Memory(user_id, jwt_payload, session_handle))
+    memory = _Memory(user_id, jwt_payload, session_handle)
+    memory.access = replace(
+        memory.access,
+        methods=added((), authentication_methods, memory.access.auth_time),
+        actor=None if actor is None else decode(encode(actor)),
+    )
+    return FakeSession(memory)
 
 
 class FakeSession(Session[UserT, Any]):
@@ -116,13 +141,13 @@ class _Memory:
     def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None) -> None:
         now = system_clock()
         self.answer = _Response()
-        self.revoker = self.data = self
+        self.revoker = self.data = self.step_up = self
         self.revoked = False
         self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of its waiter
         self._info = json_value.dumps(None, "session_info")
         self.access = AccessToken(
             handle=new_handle() if session_handle is None else session_handle,
-            user_id=user_id.decode(user_id.encode(owner)),
+            user_id=decode(encode(owner)),
             issued_at=now,
             expires_at=now + _LIFETIME,
             session_expires_at=now + _TIMEOUT,
@@ -142,7 +167,7 @@ class _Memory:
     def here(self) -> "_Memory":
         return self  # on whichever event loop
 
-    async def revoke(self, session_handle: str) -> bool:
+    async def revoke(self, session_handle: str, *, actor: UserId | None = None) -> bool:
         revoked, self.revoked = not self.revoked, True
         for waiting in self._waiting:
             waiting.get_loop().call_soon_threadsafe(waiting.cancel)
@@ -172,6 +197,12 @@ class _Memory:
         text = json_value.dumps(payload, "jwt_payload")
         self.stands()
         return IssuedToken("no-real-token", from_ms(access.expires_at)), replace(access, payload_json=text)
+
+    async def add(self, access: AccessToken, name: str) -> tuple[IssuedToken, AccessToken]:
+        self.stands()
+        now = system_clock()
+        changed = replace(self.access, methods=added(self.access.methods, [name], now), auth_time=now)
+        return IssuedToken("no-real-token", from_ms(access.expires_at)), changed
 
     def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
         self.access = access

@@ -67,7 +67,14 @@ def test_who_am_i(client: TestClient, sessions: SessionManager) -> None:
     seen = client.get("/auth/session").json()
     assert (seen["user_id"], seen["jwt_payload"]) == (42, {"role": "admin"})
     assert datetime.fromisoformat(seen["expires_at"]) > datetime.fromisoformat(seen["auth_time"])
-    assert seen.keys() == {"session_handle", "user_id", "jwt_payload", "auth_time", "expires_at"}
+    assert seen.keys() == {
+        "session_handle",
+        "user_id",
+        "jwt_payload",
+        "auth_time",
+        "expires_at",
+        *("authentication_methods", "actor"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -135,6 +142,8 @@ def test_my_devices_newest_first_and_nobody_elses(client: TestClient, clock: Mov
         "created_at",
         "last_active_at",
         "expires_at",
+        "authentication_methods",
+        "actor",
     }
 
 

@@ -21,6 +21,7 @@ from asgi_sessions import (
     ConfigurationError,
     CsrfRejected,
     GeneralError,
+    ImpersonationRefused,
     InvalidClaim,
     PayloadTooLarge,
     ReauthenticationRequired,
@@ -66,6 +67,7 @@ def raising(error: Exception) -> Route:
         (InvalidClaim("role"), 403),
         (ReauthenticationRequired(), 403),
         (SessionLimitReached(), 403),
+        (ImpersonationRefused(), 403),
         (StoreUnavailable("secret reason", retry_after=7), 503),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
@@ -77,7 +79,7 @@ def test_an_error_becomes_detail_and_code(
     assert response.status_code == status
     assert response.json() == {"detail": type(error).detail, "code": error.code}
     assert response.headers["cache-control"] == "no-store"
-    assert ("www-authenticate" in response.headers) == (status == 401)
+    assert ("www-authenticate" in response.headers) == (status == 401 or isinstance(error, ReauthenticationRequired))
     assert response.headers.get("retry-after") == ("7" if status == 503 else None)
 
 

@@ -50,8 +50,9 @@ FLAGS: list[Any] = [None, 0, 1, "", "off", []]
 NUMBERS: list[Any] = [True, 1.5, "5", b"5", [], timedelta(1)]
 SETTINGS: list[Any] = ["sqlite+aiosqlite://", {}, SessionSettings, b"", 1]
 CONNECTIONS: list[Any] = [None, {}, {"type": "http"}, "request", A_SESSION]
+METHOD_NAMES: list[Any] = [None, "pwd", b"pwd", 1, True, object(), [1], [None], [b"pwd"], {1: "pwd"}, iter(["pwd"])]
 AGES: list[Any] = ["5m", True, [], {}, object()]
-TIMEOUTS: list[Any] = ["5m", True, 300, 1.5, b"", [], object()]
+TIMEOUTS: list[Any] = ["5m", True, b"", [], object()]
 LIFETIMES = {"persistent": FLAGS, "idle_timeout": TIMEOUTS, "absolute_timeout": TIMEOUTS}
 
 
@@ -66,8 +67,13 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {
             "connection": CONNECTIONS,
             **LIFETIMES,
+            "authentication_methods": METHOD_NAMES,
             "allow_origin": [0, True, 1.5, b"https://a.example", [None], [b""], object(), A_SESSION],
         },
+    ),
+    "impersonate": (
+        {"connection": None, "user_id": "alice", "actor": None},
+        {"actor": [None, "admin", 1, {}, Wrong(lambda issued: issued, "not IssuedSession")]},
     ),
     "get_session": ({}, {"connection": CONNECTIONS}),
     "refresh_session": ({}, {"connection": CONNECTIONS}),
@@ -121,7 +127,13 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "limit_sessions_per_user": ({}, {"function": [None, 5, print, object()]}),
     "create_new_session_without_request": (
         {"user_id": "alice"},
-        {"user_id": USERS, "jwt_payload": [object(), b""], "session_info": [object(), b""], **LIFETIMES},
+        {
+            "user_id": USERS,
+            "jwt_payload": [object(), b""],
+            "session_info": [object(), b""],
+            **LIFETIMES,
+            "authentication_methods": METHOD_NAMES,
+        },
     ),
     "get_session_without_request": (
         {"access_token": "x"},
@@ -137,6 +149,8 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
 NOT_CHECKED = {
     # with a request: what costs nothing on the hot path, and what the checks behind it find
     "create_new_session": {"user_id", "jwt_payload", "session_info"},
+    # see test_impersonation: it takes a session to come to these
+    "impersonate": {"connection", "user_id", "lifetime", "jwt_payload", "session_info"},
     "get_session": {"required", "csrf", "check_database"},
 }
 WITHOUT_ARGUMENTS = {"start", "stop", "upgrade_database", "end_connections", "time"}
@@ -145,7 +159,16 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
     "cors_headers": (asgi_sessions.cors_headers, {"settings": [None, *SETTINGS]}),
     "require_session": (
         asgi_sessions.require_session,
-        {"csrf": but_none(FLAGS), "check_database": FLAGS, "max_auth_age": AGES, "claims": ["role", [], True]},
+        {
+            "csrf": but_none(FLAGS),
+            "check_database": FLAGS,
+            "max_auth_age": AGES,
+            "claims": ["role", [], True],
+            "methods": but_none(METHOD_NAMES),
+            "level": but_none(NUMBERS),
+            "within": AGES,
+            "allow_actor": but_none(FLAGS),
+        },
     ),
     "session_routes": (asgi_sessions.session_routes, {"max_auth_age": AGES}),
     "session_router": (asgi_sessions.fastapi.session_router, {"max_auth_age": AGES}),

@@ -14,6 +14,7 @@ from jwt import PyJWS
 from asgi_sessions.errors import TryRefreshToken
 from asgi_sessions.protocol import access_token, json_value
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken, LegacyAccessToken
+from asgi_sessions.protocol.authentication_methods import Methods
 from asgi_sessions.protocol.key_id import new_key_id
 from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, generate
 from asgi_sessions.protocol.refresh_token import RefreshToken
@@ -82,6 +83,24 @@ def test_the_version_of_the_payload_reads_back_and_0_takes_no_room(version: int)
     text = sign(HS256, replace(TOKEN, payload_version=version))
     assert check(text).payload_version == version
     assert claims_of(text).get("pv") == (version or None)
+
+
+@pytest.mark.parametrize("actor", ["admin", 7, uuid.UUID(int=7), None])
+def test_who_acts_reads_back_of_its_type_and_nobody_takes_no_room(actor: Any) -> None:
+    text = sign(HS256, replace(TOKEN, actor=actor))
+    found = check(text).actor
+    assert (found, type(found)) == (actor, type(actor))
+    assert ("act" in claims_of(text)) == (actor is not None)
+
+
+@pytest.mark.parametrize("methods", [(), (("pwd", NOW),), (("pwd", 0), ("my-own", NOW - 1))])
+def test_the_methods_of_authentication_read_back_and_none_take_no_room(methods: Methods) -> None:
+    text = sign(HS256, replace(TOKEN, methods=methods))
+    assert check(text).methods == methods
+    claims = claims_of(text)
+    assert ("amr" in claims, "amt" in claims) == (bool(methods), bool(methods))
+    if methods:
+        assert claims["amr"] == [name for name, _ in methods]  # as other services read it
 
 
 @pytest.mark.parametrize("version", [-1, 2**63, 1.0, True, "1", None, [1]])

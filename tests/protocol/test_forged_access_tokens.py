@@ -175,6 +175,14 @@ def forgeries() -> Iterator[tuple[str, object]]:
     for name in ("iss", "aud"):
         for odd in ("", "asgi_sessions2", "shop", "shop_2", ["asgi_sessions"], [AUDIENCE], None, 1, True, {}):
             yield f"{name} is {odd!r}", with_claims(**{name: odd})
+    for odd in (None, 1, "x", [], {}, {"uit": "int"}, {"sub": 1}, {"sub": "x", "uit": "int"}, {"sub": "x", "act": {}}):
+        yield f"act is {odd!r}", with_claims(act=odd)
+    for odd in (None, 1, True, "pwd", {}, [], [1], ["PWD"], [["pwd"]], ["pwd", "pwd"], ["pwd", "otp"], ["x" * 31]):
+        yield f"amr is {odd!r}", with_claims(amr=odd, amt=[NOW // 1000])
+    for odd in (None, 1, True, "1", {}, [], [None], [True], ["1"], [-1], [10**30], [math.nan], [[]], [1, 2]):
+        yield f"amt is {odd!r}", with_claims(amr=["pwd"], amt=odd)
+    yield "amr without amt", with_claims(amr=["pwd"])
+    yield "amr of very many", with_claims(amr=[f"m{n}" for n in range(11)], amt=[1] * 11)
     for odd in (None, 1, True, [], {}, "042", "4_2", " 42", "x", "9" * 5000):
         yield f"sub is {str(odd)[:20]!r}", with_claims(sub=odd)
     for odd in ("float", "", 1, [], {}, True):

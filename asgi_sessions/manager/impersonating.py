@@ -1,0 +1,61 @@
+"""Impersonation ("log in as"): a session of one user in which another one acts, for a bounded time.
+
+Who acts cannot be made up: it is the user of a live session. Nothing is chained: a session in which somebody acts is
+nobody's to act from. What such a session says of authentication is the actor's, since the actor is the one who has
+given a credential.
+"""
+
+from dataclasses import replace
+
+from asgi_sessions.errors import ImpersonationRefused
+from asgi_sessions.manager.liveness import LivenessCheck
+from asgi_sessions.manager.records import Impersonation
+from asgi_sessions.protocol import user_id
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.store.repository import SessionRow
+
+__all__ = ["Impersonator", "in_which_acts"]
+
+
+class Impersonator:
+    """Says who may act, and until when.
+
+    Args:
+        liveness: Reads the rows of live sessions.
+        clock: The time, ms.
+    """
+
+    def __init__(self, liveness: LivenessCheck, clock: Clock) -> None:
+        self._liveness = liveness
+        self._clock = clock
+
+    async def by(self, access: AccessToken, *, lifetime: int) -> Impersonation:
+        """The user of this session acts, for so long at most, ms, and no longer than that session may live.
+
+        Raises:
+            Unauthorised: The session is gone.
+            ImpersonationRefused: Somebody acts in it already.
+        """
+        row = await self._liveness.live_row(access.handle)
+        if access.actor is not None or row.actor is not None:  # a worker of an older version writes no actor
+            raise ImpersonationRefused
+        return Impersonation(
+            actor=user_id.decode(row.user_id),
+            auth_time=row.auth_time,
+            methods=row.methods,
+            until=min(self._clock() + lifetime, row.expires_at),
+        )
+
+
+def in_which_acts(row: SessionRow, impersonation: Impersonation) -> SessionRow:
+    """The row of a new session, as one in which somebody else than its user acts."""
+    expires_at = min(row.expires_at, impersonation.until)
+    return replace(
+        row,
+        actor=user_id.encode(impersonation.actor),
+        auth_time=impersonation.auth_time,
+        methods=impersonation.methods,
+        expires_at=expires_at,
+        idle_expires_at=min(row.idle_expires_at, expires_at),
+    )

@@ -1,0 +1,92 @@
+"""Step-up: a session whose user has been authenticated in one more way, without a new login."""
+
+import asyncio
+import random
+from dataclasses import replace
+
+from asgi_sessions.errors import ImpersonationRefused, StoreUnavailable
+from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.issuing import Issuer
+from asgi_sessions.manager.liveness import LivenessCheck
+from asgi_sessions.manager.records import IssuedToken
+from asgi_sessions.manager.session_data import LONGEST_PAUSE_SECONDS, MOST_TRIES, SessionData
+from asgi_sessions.protocol import authentication_methods
+from asgi_sessions.protocol.access_token import AccessToken
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.store.failures import StatementInterrupted
+from asgi_sessions.store.repository import SessionRepository
+
+
+class StepUp:
+    """Adds methods of authentication to sessions.
+
+    Args:
+        sessions: The store of sessions.
+        issuer: Makes the access token that tells of the method.
+        liveness: Reads the rows of live sessions.
+        data: Counts the changes that answers under way do not know.
+        events: The audit log.
+        clock: The time, ms.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionRepository,
+        issuer: Issuer,
+        liveness: LivenessCheck,
+        data: SessionData,
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        self._sessions = sessions
+        self._issuer = issuer
+        self._liveness = liveness
+        self._data = data
+        self._events = events
+        self._clock = clock
+
+    async def add(self, access: AccessToken, name: str) -> tuple[IssuedToken, AccessToken]:
+        """Note that the session's user has just been authenticated in this way; `auth_time` moves to now.
+
+        Compare-and-set: of several at once none is lost.
+
+        Args:
+            access: The session's access token, which the new one replaces.
+            name: The method, a checked name.
+
+        Raises:
+            Unauthorised: The session is gone.
+            ImpersonationRefused: Somebody acts as the user.
+            ValueError: The session has too many methods; nothing has changed.
+            PayloadTooLarge: Likewise, the access token would not fit into a cookie.
+            StoreUnavailable: It may have been noted all the same, or not.
+        """
+        for tried in range(MOST_TRIES):
+            row = await self._liveness.live_row(access.handle, fresh=tried > 0)
+            if row.actor is not None:  # a worker of an older version writes no actor into its access tokens
+                raise ImpersonationRefused
+            now = self._clock()
+            methods = authentication_methods.added(authentication_methods.read(row.methods), [name], now)
+            auth_time = max(now, row.auth_time)
+            token, changed = await self._issuer.reissue(
+                replace(access, methods=methods, auth_time=auth_time),
+                row.jwt_payload,
+                row.payload_version + 1,
+                new_payload=True,
+            )
+            try:
+                swapped = await self._sessions.swap_methods(
+                    row, authentication_methods.written(methods), now, auth_time=auth_time
+                )
+            except StatementInterrupted:
+                swapped = False  # done or not: to note it twice does no harm
+            finally:
+                self._data.payload_changes += 1
+            if swapped:
+                self._events.happened(
+                    Event.AUTHENTICATED, session_handle=access.handle, user_id=access.user_id, method=name
+                )
+                return token, changed
+            await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, tried / 100)))  # noqa: S311 - no secret
+        raise StoreUnavailable("The session is being changed all the time.")
