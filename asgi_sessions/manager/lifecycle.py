@@ -17,6 +17,7 @@ from asgi_sessions.manager.limiting import SessionLimit
 from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
 from asgi_sessions.manager.login_lifetimes import LoginLifetimes
+from asgi_sessions.manager.payload_changing import PayloadChanger
 from asgi_sessions.manager.pending_termination import PendingTermination
 from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
@@ -38,6 +39,7 @@ from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.event_loop import require_loop
+from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
@@ -56,6 +58,7 @@ class Lifecycle:
         verifier: Verifies access tokens.
         lists: The sessions of a user.
         data: The info and the payload of a session.
+        payloads: Changes payloads for others than the session's own response.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -64,6 +67,7 @@ class Lifecycle:
         settings: SessionSettings,
         keys: SigningKeys,
         sessions: SessionRepository,
+        payload_changes: PayloadChangeStore,
         feed: RevocationFeed | None,
         listeners: TerminationListeners,
         events: Events,
@@ -91,6 +95,9 @@ class Lifecycle:
         self._liveness = LivenessCheck(settings, sessions, feed, clock)
         self.lists = SessionLists(sessions, clock)
         self.data = SessionData(sessions, self.issuer, self._liveness, clock)
+        self.payloads = PayloadChanger(
+            sessions, payload_changes, self.data, self.issuer, self._liveness, feed, events, clock, announce
+        )
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
@@ -175,13 +182,13 @@ class Lifecycle:
         """Finish what is done beside requests."""
         await self._beside.close()
 
-    async def check(self, session_handle: str) -> None:
-        """Ask the database whether the session stands.
+    async def check(self, access: AccessToken) -> AccessToken:
+        """Ask the database whether the session stands; returns its access token with the newest payload.
 
         Raises:
             Unauthorised: It does not.
         """
-        await self._liveness.live_row(session_handle)
+        return await self._liveness.newest(access)
 
     def on_termination(
         self,
@@ -232,7 +239,7 @@ class Lifecycle:
         pending = self.on_termination(access, lambda: None if over.done() else over.set_result(None))
         try:
             if self._feed is None or not self.verifier.in_time(access):
-                await self.check(access.handle)  # what the feed has forgotten by now, or never knew
+                await self.check(access)  # what the feed has forgotten by now, or never knew
             await over
         except Unauthorised:
             pass  # it had ended before

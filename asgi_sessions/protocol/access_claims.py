@@ -5,7 +5,7 @@ Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2.
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 
 from asgi_sessions.protocol import json_value, rotation, user_id
@@ -104,6 +104,10 @@ class AccessToken:
     def payload(self) -> Any:
         """The application's payload, a fresh object at each access."""
         return json_value.loads(self.payload_json)
+
+    def with_payload(self, payload_json: str, version: int) -> "AccessToken":
+        """The same token with another payload."""
+        return replace(self, payload_json=payload_json, payload_version=version)
 
 
 def written(token: AccessToken, audience: str) -> str:

@@ -93,8 +93,11 @@ class ChangeStatements:
         self.swap_info = prepared(
             changed.where(s.session_info == bindparam("replaced")).values(session_info=bindparam("text"))
         )
-        self.set_payload = prepared(new_payload)
-        self.swap_payload = prepared(new_payload.where(s.payload_version == _integer("version")))
+        version = _integer("version")
+        c = tables.payload_changes.c
+        by_somebody_else = select(c.handle).where(c.handle == bindparam("p_handle"), c.payload_version > version)
+        self.set_payload = prepared(new_payload.where(~by_somebody_else.exists()))
+        self.swap_payload = prepared(new_payload.where(s.payload_version == version))
         self.touch = prepared(
             changed.where(s.last_active_at < which.now - _integer("unless_since")).values(
                 last_active_at=which.now, idle_expires_at=bindparam("idle")

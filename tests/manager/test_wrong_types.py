@@ -113,6 +113,14 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"session_handle": HANDLE, "change": dict},
         {"session_handle": HANDLES, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
     ),
+    "change_jwt_payload": (
+        {"session_handle": HANDLE, "change": dict},
+        {"session_handle": HANDLES, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
+    ),
+    "change_jwt_payload_for_user": (
+        {"user_id": "alice", "change": dict},
+        {"user_id": USERS, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
+    ),
     "purge_expired_sessions": ({}, {"limit": NUMBERS}),
     "on_session_created": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_refreshed": ({}, {"hook": [None, "hook", print, object()]}),
