@@ -8,6 +8,7 @@ from dataclasses import replace
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.beside import Beside
+from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import Installation
@@ -76,12 +77,14 @@ class Lifecycle:
         announce: Callable[[], None],
         installation: Installation,
         limit_by_user: LimitByUser,
+        claims: Claims,
     ) -> None:
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self.clock = clock
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
+        self._claims = claims
         self.shutdown = Shutdown()
         self._lifetimes = LoginLifetimes(settings)
         self._sessions = sessions
@@ -99,7 +102,7 @@ class Lifecycle:
             sessions, payload_changes, self.data, self.issuer, self._liveness, feed, events, clock, announce
         )
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
-        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
+        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, claims, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
         self.verifier = Verifier(settings, keys, self._liveness, first_uses, feed, clock, times)
 
@@ -158,6 +161,10 @@ class Lifecycle:
             session_info=info_json(login.session_info),
         )
         tokens = await self.issuer.issue(row, first)
+        claimed = await self._claims.of(row, self.issuer)
+        if claimed != row.jwt_payload:
+            row = replace(row, jwt_payload=claimed)
+            tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []
         await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted), row.handle)
         self._events.happened(

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, overload
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.claims_function import ClaimsFunctionT
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.events import HookT
 from asgi_sessions.manager.functions import plain_function
@@ -424,6 +425,22 @@ class SessionManager(StartedOnLoops):
             ValueError: There is one already.
         """
         return self._limit_by_user.set(function)
+
+    def claims(self, function: ClaimsFunctionT) -> ClaimsFunctionT:
+        """Let `function` say at each login and refresh what the payload is: roles as they are now. Also a decorator.
+
+        What it returns is stored, and replaces the payload. If it raises, takes longer than two seconds or returns no
+        payload that fits, the payload stays as it is, and the log says so. A login or refresh waits for it.
+
+        Args:
+            function: Async. It gets the user's id, of the type given at login, and the payload that the session has, a
+                fresh object, and returns the payload that it is to have.
+
+        Raises:
+            TypeError: It is no async function.
+            ValueError: There is one already.
+        """
+        return self._claims.set(function)
 
     # -- without a request: for applications that carry the tokens themselves
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.clocks import Clocks, TimedTombstones
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import look_at_installation
@@ -55,6 +56,7 @@ class Runtime:
         events: The manager's.
         clock: The time, ms.
         limit_by_user: The manager's.
+        claims: The manager's.
         takes_any_clock: Whether to start also where the machine's clock is too far off the database's, by whose time
             everything then goes, and nothing is purged.
 
@@ -72,6 +74,7 @@ class Runtime:
         events: Events,
         clock: Clock,
         limit_by_user: LimitByUser,
+        claims: Claims,
         *,
         takes_any_clock: bool = False,
     ) -> None:
@@ -80,6 +83,7 @@ class Runtime:
         self._events = events
         self._clock = clock
         self._limit_by_user = limit_by_user
+        self._claims = claims
         self._name = secrets.token_hex(8)
         self.loop = asyncio.get_running_loop()
         self._database: Database | None = None
@@ -149,6 +153,7 @@ class Runtime:
                 announce,
                 self._installation,
                 self._limit_by_user,
+                self._claims,
             )
             opened.push_async_callback(self.lifecycle.close)
             if settings.purge_interval_ms:

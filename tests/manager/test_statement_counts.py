@@ -99,6 +99,26 @@ async def test_a_refresh_is_one_select_and_at_most_one_update(
     assert log.verbs() == ["SELECT", "UPDATE"]
 
 
+async def test_claims_cost_a_refresh_one_select_and_one_update_where_they_change(
+    running: SessionManager, issued: Any, log: ServerLog, clock: MovableClock
+) -> None:
+    @running.claims
+    async def claims(user_id: Any, jwt_payload: Any) -> Any:
+        return {"role": "user"}
+
+    log.clear()
+    await running.create_new_session_without_request("bob")
+    assert log.verbs() == ["INSERT"]
+    clock.advance(301)
+    log.clear()
+    child = await running.refresh_session_without_request(issued.refresh_token.value)
+    assert log.verbs() == ["SELECT", "SELECT", "UPDATE", "UPDATE"], "the touch, and the payload"
+    clock.advance(301)
+    log.clear()
+    await running.refresh_session_without_request(child.refresh_token.value)
+    assert log.verbs() == ["SELECT", "SELECT", "UPDATE"]
+
+
 async def test_revoking_is_one_update(running: SessionManager, issued: Any, log: ServerLog) -> None:
     log.clear()
     assert await running.revoke_session_using_session_handle(issued.session.session_handle)
