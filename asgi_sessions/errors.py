@@ -14,6 +14,7 @@ __all__ = [
     "GeneralError",
     "ImpersonationRefused",
     "InvalidClaim",
+    "PayloadChanged",
     "PayloadTooLarge",
     "ReauthenticationRequired",
     "SessionError",
@@ -116,6 +117,27 @@ class AlreadyRotated(SessionError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.session_handle, self.generation)
+
+
+class PayloadChanged(SessionError):
+    """Somebody else has changed the session's payload since the request came, so the request has not replaced it.
+
+    The answer carries the new payload: the same request, repeated, is made with that.
+
+    Attributes:
+        session_handle: The session.
+    """
+
+    status_code = 409
+    code = "payload_changed"
+    detail = "The session was changed meanwhile. Try again."
+
+    def __init__(self, session_handle: str) -> None:
+        super().__init__()
+        self.session_handle = session_handle
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.session_handle,)
 
 
 class CsrfRejected(SessionError):
@@ -248,6 +270,13 @@ class PayloadTooLarge(GeneralError, ValueError):
     """The tokens would not fit into a cookie (4096 bytes with its name). Nothing was stored.
 
     Source: RFC 6265bis, section 5.6 (browsers drop larger cookies silently).
+
+    Attributes:
+        session_handle: The session, where the call was for several; else None.
     """
 
     code = "payload_too_large"
+
+    def __init__(self, detail: str | None = None, *, session_handle: str | None = None) -> None:
+        super().__init__(detail)
+        self.session_handle = session_handle

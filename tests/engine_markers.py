@@ -27,7 +27,7 @@ SLOW = (
     "revocation/test_bulk.py",
     "revocation/test_index_use.py",
     "revocation/test_nodes.py",
-    "revocation/test_revoked_handles.py",
+    "revocation/test_handle_set.py",
     "rotation_model",
     "scrubbing",
     "security",

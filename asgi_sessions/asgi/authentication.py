@@ -20,6 +20,7 @@ rule                  decides                                           why `rec
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -29,7 +30,7 @@ from asgi_sessions.asgi.connection_memory import ConnectionMemory
 from asgi_sessions.asgi.credentials import Credentials
 from asgi_sessions.asgi.outcome import Renewal
 from asgi_sessions.asgi.transport import request_path
-from asgi_sessions.errors import TokenTheftDetected, TryRefreshToken, Unauthorised
+from asgi_sessions.errors import PayloadTooLarge, TokenTheftDetected, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.connection import UNRESOLVED, Unresolved
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.refreshing import already_rotated
@@ -150,17 +151,14 @@ class Authentication(ConnectionMemory):
         lifecycle, access = inquiry.lifecycle, self._access
         if access is None:
             return None
-        session = self.session or Session(access, lifecycle, self)
         if self._renewal is None:  # else the request came with what no longer counts
             self._guard.check(self._presented, inquiry.csrf, bearer=inquiry.carried.bearer)
         if lifecycle.verifier.in_time(access):
-            await lifecycle.verifier.require_live(access, check_database=inquiry.check_database)
-            return session
+            return self._again(access, await self._live(lifecycle, access, inquiry.check_database), lifecycle)
         if self.answer.started or self._renewal is Renewal.LOGIN or self._came_in_time(access):
             # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
             # token is as old as the request: judged again, a long stream would look like a thief.
-            await lifecycle.check(access.handle)
-            return session
+            return self._again(access, await lifecycle.check(access), lifecycle)
         return None
 
     async def _by_access_token(self, inquiry: Inquiry) -> AnySession | None:
@@ -216,11 +214,29 @@ class Authentication(ConnectionMemory):
         """Whom an access token stands for that was in time when the request arrived."""
         # A slow upload is no reason to refresh; but what outlived its token is looked up.
         outlived = not lifecycle.verifier.in_time(access)
-        await lifecycle.verifier.require_live(access, check_database=check_database or outlived)
+        access = await self._live(lifecycle, access, check_database or outlived)
         if lifecycle.verifier.wants_rewrite(access) and self._carries_tokens:
             token, access = await lifecycle.issuer.rewrite_as_promoted(access)
             self.access_token_changed(token, access)
         return self._take(access, lifecycle)
+
+    async def _live(self, lifecycle: Lifecycle, access: AccessToken, check_database: bool) -> AccessToken:
+        """The access token of a live session. One whose payload has been replaced leaves with the response, if it can.
+
+        Else the session has the new payload all the same, and the next request looks again.
+        """
+        newest = await lifecycle.verifier.require_live(access, check_database=check_database)
+        if newest is not access and self._carries_tokens:
+            with suppress(PayloadTooLarge):  # for the settings of this worker, which are not those of who changed it
+                token, newest = await lifecycle.issuer.reissue(newest, new_payload=False)
+                self.access_token_changed(token, newest)
+        return newest
+
+    def _again(self, access: AccessToken, newest: AccessToken, lifecycle: Lifecycle) -> AnySession:
+        """The session that the connection has had already, or one with its new payload."""
+        if newest is not access:
+            self._access, self.session = newest, None
+        return self.session or Session(newest, lifecycle, self)
 
     async def _refresh(
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool

@@ -85,7 +85,7 @@ async def is_left_over(lifecycle: Lifecycle, carried: Credentials, access: Acces
     if other is None or other.handle == access.handle:
         return False
     try:
-        await lifecycle.check(access.handle)
+        await lifecycle.check(access)
     except Unauthorised:
         return True
     return False

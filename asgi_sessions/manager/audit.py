@@ -22,6 +22,7 @@ class Event(StrEnum):
     SERVED_LATE = "session.served_late"
     REVOKED = "session.revoked"
     THEFT = "session.theft"
+    PAYLOAD_CHANGED = "session.payload_changed"
     CSRF_REJECTED = "session.csrf_rejected"
 
 

@@ -3,12 +3,12 @@
 import secrets
 import uuid
 from dataclasses import replace
-from typing import Any
 
 from asgi_sessions.errors import PayloadTooLarge
 from asgi_sessions.manager.records import IssuedToken, TokenSet
+from asgi_sessions.manager.row_claims import authentication_of
 from asgi_sessions.manager.signing import SigningKeys
-from asgi_sessions.protocol import access_token, authentication_methods, user_id
+from asgi_sessions.protocol import access_token, user_id
 from asgi_sessions.protocol.access_token import AccessLineage, AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE, MAX_SIZE, prefixed_name
@@ -98,22 +98,34 @@ class Issuer:
             **authentication_of(row),
         )
 
-    async def reissue(
-        self, access: AccessToken, payload_json: str, version: int, *, new_payload: bool
-    ) -> tuple[IssuedToken, AccessToken]:
-        """The same access token with another payload; it lasts no longer than the old one.
+    async def reissue(self, access: AccessToken, *, new_payload: bool) -> tuple[IssuedToken, AccessToken]:
+        """Sign an access token again, whose payload has changed; it lasts no longer than the old one.
 
         Args:
-            access: The token.
-            payload_json: What it is to say instead.
-            version: That payload's.
+            access: What to say.
             new_payload: See `sign`.
 
         Raises:
             PayloadTooLarge: The payload does not fit into a cookie.
         """
-        changed = replace(access, payload_json=payload_json, payload_version=version, legacy=False)
+        changed = replace(access, legacy=False)
         return self.sign(await self._keys.signing_key(), changed, new_payload=new_payload), changed
+
+    async def require_room(self, row: SessionRow, payload_json: str) -> None:
+        """Raise unless a session's access tokens have room for a payload, now and later; see `sign`.
+
+        Raises:
+            PayloadTooLarge: It names the session.
+        """
+        access = self.describe(replace(row, jwt_payload=payload_json), row.gen, self._clock())
+        if self._with_csrf_token:
+            access = replace(access, anti_csrf_token=secrets.token_urlsafe(32))
+        if self._with_lineage:
+            access = replace(access, lineage=AccessLineage(row.gen, token_hash=bytes(32), issued_at=row.cur_iat))
+        try:
+            self.sign(await self._keys.signing_key(), access, new_payload=True)
+        except PayloadTooLarge as error:
+            raise PayloadTooLarge(error.detail, session_handle=row.handle) from None
 
     async def rewrite_as_promoted(self, access: AccessToken) -> tuple[IssuedToken, AccessToken]:
         """The same access token, good for as long, that says that its pair has been promoted."""
@@ -148,15 +160,6 @@ class Issuer:
                 "Keep what is large in session_info, which stays on the server."
             )
         return IssuedToken(text, from_ms(access.expires_at))
-
-
-def authentication_of(row: SessionRow) -> dict[str, Any]:
-    """What an access token says of a session's authentication, and of who acts in it."""
-    return {
-        "auth_time": row.auth_time,
-        "methods": authentication_methods.read(row.methods),
-        "actor": None if row.actor is None else user_id.decode(row.actor),
-    }
 
 
 def _lineage(refresh: RefreshToken) -> AccessLineage:

@@ -9,6 +9,7 @@ from typing import Any
 from asgi_sessions.errors import Unauthorised
 from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.beside import Beside
+from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.impersonating import Impersonator, in_which_acts
@@ -19,6 +20,7 @@ from asgi_sessions.manager.limiting import SessionLimit
 from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
 from asgi_sessions.manager.login_lifetimes import LoginLifetimes
+from asgi_sessions.manager.payload_changing import PayloadChanger
 from asgi_sessions.manager.pending_termination import PendingTermination
 from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
@@ -41,6 +43,7 @@ from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.event_loop import require_loop
+from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
@@ -61,6 +64,7 @@ class Lifecycle:
         data: The info and the payload of a session.
         impersonator: Who may act as another user.
         step_up: The methods by which a session's user has been authenticated.
+        payloads: Changes payloads for others than the session's own response.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -69,6 +73,7 @@ class Lifecycle:
         settings: SessionSettings,
         keys: SigningKeys,
         sessions: SessionRepository,
+        payload_changes: PayloadChangeStore,
         feed: RevocationFeed | None,
         listeners: TerminationListeners,
         events: Events,
@@ -77,12 +82,14 @@ class Lifecycle:
         announce: Callable[[], None],
         installation: Installation,
         limit_by_user: LimitByUser,
+        claims: Claims,
     ) -> None:
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self.clock = clock
         self.keys = keys
         self.issuer = Issuer(settings, keys, clock)
+        self._claims = claims
         self.shutdown = Shutdown()
         self._lifetimes = LoginLifetimes(settings)
         self._sessions = sessions
@@ -98,8 +105,11 @@ class Lifecycle:
         self.data = SessionData(sessions, self.issuer, self._liveness, clock)
         self.impersonator = Impersonator(self._liveness, clock)
         self.step_up = StepUp(sessions, self.issuer, self._liveness, self.data, events, clock)
+        self.payloads = PayloadChanger(
+            sessions, payload_changes, self.data, self.issuer, self._liveness, feed, events, clock, announce
+        )
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
-        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
+        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, claims, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
         self.verifier = Verifier(settings, keys, self._liveness, first_uses, feed, clock, times)
 
@@ -161,6 +171,10 @@ class Lifecycle:
         if login.impersonation is not None:
             row = in_which_acts(row, login.impersonation)
         tokens = await self.issuer.issue(row, first)
+        claimed = await self._claims.of(row, self.issuer)
+        if claimed != row.jwt_payload:
+            row = replace(row, jwt_payload=claimed)
+            tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []
         await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted), row.handle)
         more: dict[str, Any] = {"methods": login.methods} if login.methods else {}
@@ -191,13 +205,13 @@ class Lifecycle:
         """Finish what is done beside requests."""
         await self._beside.close()
 
-    async def check(self, session_handle: str) -> None:
-        """Ask the database whether the session stands.
+    async def check(self, access: AccessToken) -> AccessToken:
+        """Ask the database whether the session stands; returns its access token with the newest payload.
 
         Raises:
             Unauthorised: It does not.
         """
-        await self._liveness.live_row(session_handle)
+        return await self._liveness.newest(access)
 
     def on_termination(
         self,
@@ -248,7 +262,7 @@ class Lifecycle:
         pending = self.on_termination(access, lambda: None if over.done() else over.set_result(None))
         try:
             if self._feed is None or not self.verifier.in_time(access):
-                await self.check(access.handle)  # what the feed has forgotten by now, or never knew
+                await self.check(access)  # what the feed has forgotten by now, or never knew
             await over
         except Unauthorised:
             pass  # it had ended before

@@ -1,17 +1,21 @@
 """The liveness check: is a session in the database, not expired and not revoked?
 
-Two rules stand here and nowhere else:
+Three rules stand here and nowhere else:
 
 *No request is refused on a read that may be stale.* A row that is missing, has expired or speaks against the request is
 read again at the strongest consistency that the engine offers. Only a tombstone counts at once, because it is final.
 
 *A session that this worker has ended stays ended*, even if the database's node that answers does not know it yet.
+
+*Where a row is read for an access token, the newest payload counts*: that of the row, if its version is the higher one.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.row_claims import as_the_row_says
+from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.revocation.feed import RevocationFeed
@@ -52,8 +56,8 @@ class LivenessCheck:
         Args:
             handle: The session's handle.
             fresh: Read at the strongest consistency at once.
-            speaks_against: Whether the caller would refuse or accuse somebody on account of a live row. What is
-                returned is then a fresh read.
+            speaks_against: Whether the caller would refuse or accuse somebody on account of a live row, or knows of a
+                newer one. What is returned is then a fresh read.
 
         Raises:
             Unauthorised: Unknown, expired or revoked.
@@ -73,6 +77,25 @@ class LivenessCheck:
         if ended_here:
             raise Unauthorised(clear_cookies=False)
         return row
+
+    async def newest(self, access: AccessToken, *, fresh: bool = False) -> AccessToken:
+        """The access token of a live session as it would be made now: this one, or one that says what the row says.
+
+        Args:
+            access: The token.
+            fresh: Read at the strongest consistency at once. Then a payload with a lower version counts too: a backup
+                was restored.
+
+        Raises:
+            Unauthorised: The session is gone.
+            StoreUnavailable: The database did not answer.
+        """
+        known = 0 if self._feed is None else self._feed.payload_version(access.handle)
+        row = await self.live_row(access.handle, fresh=fresh, speaks_against=lambda row: row.payload_version < known)
+        version = row.payload_version
+        if version > access.payload_version or (fresh and version < access.payload_version):
+            return as_the_row_says(access, row)
+        return access
 
     async def gone(self, session_handle: Any) -> Unauthorised:
         """The error for a session that a statement did not find, with the reason's word on the cookies."""

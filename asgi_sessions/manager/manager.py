@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, overload
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.claims_function import ClaimsFunctionT
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
 from asgi_sessions.manager.events import HookT
 from asgi_sessions.manager.functions import plain_function
@@ -382,6 +383,51 @@ class SessionManager(StartedOnLoops):
         """
         await self.lifecycle.data.set_info(arguments.text(session_handle, "session_handle"), info)
 
+    async def change_jwt_payload(self, session_handle: str, change: Callable[[Any], Any]) -> Any:
+        """Replace the payload of a session by what a function makes of it: a role, a plan. Nobody is logged out.
+
+        The change takes effect at the session's next request: on this worker at once, on the others within a second
+        (``revocation_poll_interval``); with ``revocation_check="none"`` at the next refresh. That request has the new
+        payload, and its response carries the access token for it. A Session that is held meanwhile, as by a WebSocket,
+        keeps the payload that it has until it is checked (`Session.check`).
+
+        Args:
+            session_handle: Which one.
+            change: A plain function: given the payload, a fresh object, it returns the new one. It is called again
+                where somebody else has changed the payload meanwhile, so that it should do nothing else.
+
+        Returns:
+            The new payload, as `change` returned it.
+
+        Raises:
+            Unauthorised: The session is gone. No cookie is touched.
+            TypeError, ValueError: An argument of another type, or `change` returned no JSON value, or None. Nothing has
+                changed; nor where `change` raises.
+            PayloadTooLarge: The session's access token would not fit into a cookie. Nothing has changed.
+            StoreUnavailable: The change may have been made all the same, or not.
+        """
+        handle = arguments.text(session_handle, "session_handle")
+        return await self.lifecycle.payloads.change(handle, plain_function(change, "change"))
+
+    async def change_jwt_payload_for_user(self, user_id: UserId, change: Callable[[Any], Any]) -> int:
+        """Replace the payload of each session of a user, as `change_jwt_payload` does.
+
+        A session that begins meanwhile is not among them. Change first what its login reads.
+
+        Args:
+            user_id: The user; `1` and `"1"` are different users.
+            change: See `change_jwt_payload`. It is called at least twice for each session.
+
+        Returns:
+            How many sessions have got another payload than they had.
+
+        Raises:
+            TypeError, ValueError: As `change_jwt_payload`.
+            PayloadTooLarge: It names the first session in which there is no room. No payload has changed.
+            StoreUnavailable: Some may have changed: call again for the rest.
+        """
+        return await self.lifecycle.payloads.change_of_user(user_id, plain_function(change, "change"))
+
     async def purge_expired_sessions(self, *, limit: int | None = None) -> int:
         """Delete expired sessions now; the manager does so by itself every `purge_interval`.
 
@@ -432,6 +478,22 @@ class SessionManager(StartedOnLoops):
             ValueError: There is one already.
         """
         return self._limit_by_user.set(function)
+
+    def claims(self, function: ClaimsFunctionT) -> ClaimsFunctionT:
+        """Let `function` say at each login and refresh what the payload is: roles as they are now. Also a decorator.
+
+        What it returns is stored, and replaces the payload. If it raises, takes longer than two seconds or returns no
+        payload that fits, the payload stays as it is, and the log says so. A login or refresh waits for it.
+
+        Args:
+            function: Async. It gets the user's id, of the type given at login, and the payload that the session has, a
+                fresh object, and returns the payload that it is to have.
+
+        Raises:
+            TypeError: It is no async function.
+            ValueError: There is one already.
+        """
+        return self._claims.set(function)
 
     # -- without a request: for applications that carry the tokens themselves
 
@@ -492,8 +554,7 @@ class SessionManager(StartedOnLoops):
             raise TryRefreshToken
         if csrf and self.settings.uses_csrf_tokens and not token_matches(access.anti_csrf_token, credentials):
             raise TryRefreshToken
-        await verifier.require_live(access, check_database=check_database)
-        return Session(access, lifecycle)
+        return Session(await verifier.require_live(access, check_database=check_database), lifecycle)
 
     async def refresh_session_without_request(self, refresh_token: str) -> IssuedSession[Any, Any]:
         """Rotate a refresh token and return the next tokens. The other errors are those of `refresh_session`.

@@ -1,12 +1,17 @@
 """Refresh: judge the token by its session's row, promote it once, issue what follows.
 
 Where nothing can be issued the request is served, once per generation, and the row remembers it.
+
+Where the application has a function of ``claims``, it is asked once for each refresh that is to issue something,
+between two judgements of the token: the second one decides.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event, by
+from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.records import TokenSet
@@ -56,6 +61,7 @@ class Refresher:
         issuer: Makes tokens.
         sessions: The store of sessions.
         rotation: Judges and promotes.
+        claims: Asks the application for the payload.
         events: The audit log and the hooks.
         clock: The time, ms.
     """
@@ -67,6 +73,7 @@ class Refresher:
         issuer: Issuer,
         sessions: SessionRepository,
         rotation: Rotation,
+        claims: Claims,
         events: Events,
         clock: Clock,
     ) -> None:
@@ -75,6 +82,7 @@ class Refresher:
         self._issuer = issuer
         self._sessions = sessions
         self._rotation = rotation
+        self._claims = claims
         self._events = events
         self._clock = clock
 
@@ -134,7 +142,9 @@ class Refresher:
         def refuses(row: SessionRow, verdict: Verdict) -> bool:
             return without_tokens(verdict) and self._service(row, verdict, arrived) is Service.REFUSED
 
-        for reads in range(MAX_READS):
+        claimed: dict[str, str] | None = None if self._claims.is_set else {}
+        reads = 0
+        while reads < MAX_READS:
             row, verdict = await self._rotation.judge(
                 token.handle, token.lineage, fresh=reads > 0, retried=retried, refuses=refuses
             )
@@ -145,10 +155,14 @@ class Refresher:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token, served=False)
             if without_tokens(verdict):
                 refreshed = await self._serve(row, verdict, token, arrived)
+            elif claimed is None:
+                claimed = {row.jwt_payload: await self._claims.of(row, self._issuer)}
+                continue
             else:
-                refreshed = await self._rotate(row, verdict, token, carries_over)
+                refreshed = await self._rotate(row, verdict, token, carries_over, claimed)
             if refreshed is not None:
                 return refreshed
+            reads += 1
         raise StoreUnavailable
 
     async def _refuse_what_is_not_the_sessions(
@@ -162,14 +176,41 @@ class Refresher:
             raise self._rotation.newer_than_database(token.handle)
 
     async def _rotate(
-        self, row: SessionRow, verdict: Verdict, token: RefreshToken, carries_over: AccessToken | None
+        self,
+        row: SessionRow,
+        verdict: Verdict,
+        token: RefreshToken,
+        carries_over: AccessToken | None,
+        claimed: Mapping[str, str],
     ) -> Refreshed | None:
         """Issue what follows. None where the row has moved: read again."""
         if verdict is not Verdict.CHILD:
             await self._touch(row)
         elif not await self._rotation.promote(token.handle, token.lineage, row.lifetime):
             return None
+        text = claimed.get(row.jwt_payload, row.jwt_payload)
+        if text != row.jwt_payload:
+            row = await self._with_payload(row, text)
         return await self._follow(row, token, carries_over)
+
+    async def _with_payload(self, row: SessionRow, text: str) -> SessionRow:
+        """The row with a payload, where that could be stored; else with the one that it has by now, as far as known."""
+        version = row.payload_version
+        try:
+            if await self._sessions.swap_payload(row.handle, text, now=self._clock(), version=version):
+                return replace(row, jwt_payload=text, payload_version=version + 1)
+            now = await self._sessions.find(row.handle, fresh=True)  # somebody else has replaced it
+        except StoreUnavailable:
+            now = None
+        if now is None:
+            return row
+        return replace(
+            row,
+            jwt_payload=now.jwt_payload,
+            payload_version=now.payload_version,
+            methods=now.methods,
+            auth_time=now.auth_time,
+        )
 
     async def _serve(self, row: SessionRow, verdict: Verdict, token: RefreshToken, arrived_at: int) -> Refreshed | None:
         """Serve the request without tokens, as far as `rotation.serve` lets it. None where the row has moved."""

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.clocks import Clocks, TimedTombstones
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import look_at_installation
@@ -29,6 +30,7 @@ from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.failures import in_full
 from asgi_sessions.store.leases import LeaseStore
 from asgi_sessions.store.migrations import is_missing_table, upgrade
+from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.signing_keys import SigningKeyStore
@@ -54,6 +56,7 @@ class Runtime:
         events: The manager's.
         clock: The time, ms.
         limit_by_user: The manager's.
+        claims: The manager's.
         takes_any_clock: Whether to start also where the machine's clock is too far off the database's, by whose time
             everything then goes, and nothing is purged.
 
@@ -71,6 +74,7 @@ class Runtime:
         events: Events,
         clock: Clock,
         limit_by_user: LimitByUser,
+        claims: Claims,
         *,
         takes_any_clock: bool = False,
     ) -> None:
@@ -79,6 +83,7 @@ class Runtime:
         self._events = events
         self._clock = clock
         self._limit_by_user = limit_by_user
+        self._claims = claims
         self._name = secrets.token_hex(8)
         self.loop = asyncio.get_running_loop()
         self._database: Database | None = None
@@ -111,18 +116,15 @@ class Runtime:
             await self._migrate_if_wanted(database)
             tables = build_tables(settings.table_prefix)
             self._sessions = SessionRepository(database, tables)
+            self._payload_changes = PayloadChangeStore(database, tables)
             self._leases = LeaseStore(database, tables)
             key_store = SigningKeyStore(database, tables)
             self._tombstones = tombstones = TombstoneStore(database, tables)
             self._clocks = Clocks(settings, self._clock, tombstones.now)
             await self._compare_clocks()
             state = StateStore(database, tables)
-            try:
+            with self._missing_tables_told():
                 self._installation = await look_at_installation(state, key_store, tombstones, settings)
-            except StoreUnavailable as error:
-                if settings.migrate_on_start or not is_missing_table(error):
-                    raise
-                raise StoreUnavailable(_NOT_MIGRATED) from error.__cause__
             self._times = TokenTimes(settings, state, self._installation)
             await reseal_older_keys(settings, self._installation, state, key_store)
             keys = SigningKeys(settings, key_store, self._clocks, legacy_until=self._installation.legacy_until)
@@ -135,12 +137,14 @@ class Runtime:
                 kept_ms = self._times.tombstone_lifetime
                 self._feed = RevocationFeed(settings, polled, listeners, liveness_sweep, self._clock, kept_ms=kept_ms)
                 opened.push_async_callback(self._feed.stop)
-                await self._feed.start()
+                with self._missing_tables_told():
+                    await self._feed.start()
             announce = self._join_channel(database, opened)
             self.lifecycle = Lifecycle(
                 settings,
                 keys,
                 self._sessions,
+                self._payload_changes,
                 self._feed,
                 listeners,
                 self._events,
@@ -149,6 +153,7 @@ class Runtime:
                 announce,
                 self._installation,
                 self._limit_by_user,
+                self._claims,
             )
             opened.push_async_callback(self.lifecycle.close)
             if settings.purge_interval_ms:
@@ -157,6 +162,15 @@ class Runtime:
                 )
                 opened.push_async_callback(end_task, purging)
             self._opened = opened.pop_all()
+
+    @contextmanager
+    def _missing_tables_told(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreUnavailable as error:
+            if self._settings.migrate_on_start or not is_missing_table(error):
+                raise
+            raise StoreUnavailable(_NOT_MIGRATED) from error.__cause__
 
     @property
     def staleness(self) -> timedelta | None:
@@ -168,7 +182,7 @@ class Runtime:
         await self._opened.aclose()
 
     async def purge(self, *, limit: int | None = None) -> int:
-        """Delete what nobody needs any more: ended sessions, tombstones and addresses past their time, old keys.
+        """Delete what nobody needs any more: ended sessions; tombstones, changes, addresses past their time; old keys.
 
         By the database's time, and nothing while this machine's clock is too far off: one of them is wrong.
 
@@ -184,6 +198,7 @@ class Runtime:
         retention = self._settings.ip_address_retention_ms
         if retention is not None:
             await self._sessions.forget_addresses(now - retention)
+        await self._payload_changes.purge(tombstones_before)
         await self.lifecycle.keys.forget_old()
         return count
 

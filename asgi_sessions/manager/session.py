@@ -9,7 +9,7 @@ from typing import Any, Generic, NoReturn
 
 from typing_extensions import TypeVar, deprecated
 
-from asgi_sessions.errors import ImpersonationRefused, Unauthorised
+from asgi_sessions.errors import ImpersonationRefused, PayloadChanged, Unauthorised
 from asgi_sessions.manager.connection_tokens import Connection, ResponseTokens
 from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.lifecycle import Lifecycle
@@ -65,7 +65,7 @@ class Session(Generic[UserIdT, PayloadT]):
 
     @property
     def jwt_payload(self) -> PayloadT:
-        """The payload given at login or by `update_jwt_payload`. This Session has its own copy of it."""
+        """The payload as it was when the request asked for the session. This Session has its own copy of it."""
         if self._payload is _UNREAD:
             self._payload = self._access.payload
         payload: PayloadT = self._payload
@@ -202,7 +202,7 @@ class Session(Generic[UserIdT, PayloadT]):
             self._refuse(error)
 
     async def update_jwt_payload(self, payload: PayloadT) -> IssuedToken:
-        """Replace the payload in the database, and set a new access token on this response.
+        """Replace the payload in the database, and set a new access token on this response; see `change_jwt_payload`.
 
         The new token expires when the old one would have. Sessions on other devices do not change.
 
@@ -215,15 +215,50 @@ class Session(Generic[UserIdT, PayloadT]):
         Raises:
             Unauthorised: The session is gone; its cookies are cleared.
             ImpersonationRefused: Somebody acts as the user. Nothing has changed.
+            PayloadChanged: Somebody else has changed the payload since this Session was made, and that stays. This
+                Session has the new payload, and the response the token for it.
             TypeError: `payload` holds a value that JSON cannot store exactly; the text names it.
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
         """
         self._for_the_user_alone()
+        data = self._lifecycle.here().data
         try:
-            token, access = await self._lifecycle.here().data.set_payload(self._access, payload)
+            try:
+                changed = await data.set_payload(self._access, payload)
+            except PayloadChanged:
+                newest = await data.newest(self._access, fresh=True)
+                if newest is not None:
+                    self._changed(*newest)
+                raise
         except Unauthorised as error:
             self._refuse(error)
-        return self._changed(token, access)
+        return self._changed(*changed)
+
+    async def change_jwt_payload(self, change: Callable[[Any], Any]) -> IssuedToken:
+        """Replace the payload by what a function makes of it, as `update_jwt_payload`. No change of others is lost.
+
+        Args:
+            change: A plain function: given the payload, a fresh object, it returns the new one. It is called again
+                where somebody else has changed the payload meanwhile, so that it should do nothing else.
+
+        Returns:
+            The new access token, for applications that carry tokens themselves.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+            ImpersonationRefused: Somebody acts as the user. Nothing has changed.
+            TypeError, ValueError: `change` is no plain function, or returned no JSON value, or None (which
+                `update_jwt_payload` stores). Nothing has changed; nor where `change` raises.
+            PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
+            StoreUnavailable: The change may have been made all the same, or not.
+        """
+        plain_function(change, "change")
+        self._for_the_user_alone()
+        try:
+            changed = await self._lifecycle.here().data.change_payload(self._access, change)
+        except Unauthorised as error:
+            self._refuse(error)
+        return self._changed(*changed)
 
     async def add_authentication_method(self, method: str) -> IssuedToken:
         """Note that the user has just been authenticated in one more way (step-up), or once more in the same way.
@@ -252,21 +287,25 @@ class Session(Generic[UserIdT, PayloadT]):
             raise ValueError(f"method {error}") from None
         self._for_the_user_alone()
         try:
-            token, access = await self._lifecycle.here().step_up.add(self._access, name)
+            changed = await self._lifecycle.here().step_up.add(self._access, name)
         except Unauthorised as error:
             self._refuse(error)
-        return self._changed(token, access)
+        return self._changed(*changed)
 
     async def check(self) -> None:
         """Make a liveness check in the database now; for WebSockets and long streams.
+
+        Afterwards `jwt_payload` is what the database has, if somebody else has changed it.
 
         Raises:
             Unauthorised: The session has ended. If the response has not started, it clears the session's cookies.
         """
         try:
-            await self._lifecycle.here().check(self.session_handle)
+            access = await self._lifecycle.here().check(self._access)
         except Unauthorised as error:
             self._refuse(error)
+        if access is not self._access:
+            self._access, self._payload = access, _UNREAD
 
     async def wait_until_ended(self) -> None:
         """Return when this session has ended: revoked on any worker, stolen, or at its absolute timeout.

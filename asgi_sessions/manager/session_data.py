@@ -1,28 +1,23 @@
 """What a session carries for the application: its info, which stays in the database, and its payload."""
 
-import asyncio
-import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.manager.issuing import Issuer, authentication_of
+from asgi_sessions.errors import PayloadChanged
+from asgi_sessions.manager.changing import changed, new_value
+from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.records import IssuedToken
+from asgi_sessions.manager.row_claims import as_the_row_says
 from asgi_sessions.protocol import json_value
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository
 
 MAX_INFO_BYTES = 1024 * 1024
 """Session info is read and written whole; what is larger belongs into the application's own tables."""
-MOST_TRIES = 100
-"""Of a change that others overtake: at each try one of them has made theirs."""
-LONGEST_PAUSE_SECONDS = 0.1
-NO_INFO = "change must return the new session_info, and returned None; update_session_info stores None"
-"""The mistake of a function that changes what it is given, and returns nothing."""
 
 
 class SessionData:
@@ -78,46 +73,69 @@ class SessionData:
             TypeError, ValueError: What cannot be kept exactly; nothing has changed. So with what the function raises.
             StoreUnavailable: Others were faster each time, nothing has changed; or the database failed, and it may.
         """
+
+        async def attempt(fresh: bool) -> tuple[Any] | None:
+            text = await self._sessions.get_info(session_handle, now=self._clock(), fresh=fresh)
+            if text is None:
+                if fresh:
+                    raise await self._liveness.gone(session_handle)
+                return None
+            info = new_value(change, json_value.loads(text), "session_info")
+            swapped = await self._sessions.swap_info(session_handle, info_json(info), now=self._clock(), replaced=text)
+            return (info,) if swapped else None
+
         if not is_handle(session_handle):
             raise await self._liveness.gone(session_handle)
-        for tried in range(MOST_TRIES):
-            # What a node that lags says would be refused for ever.
-            text = await self._sessions.get_info(session_handle, now=self._clock(), fresh=tried > 0)
-            if text is not None:
-                info = change(json_value.loads(text))
-                if info is None:
-                    raise TypeError(NO_INFO)
-                new = info_json(info)
-                if await self._sessions.swap_info(session_handle, new, now=self._clock(), replaced=text):
-                    return info
-            elif tried:
-                raise await self._liveness.gone(session_handle)
-            await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, tried / 100)))  # noqa: S311 - no secret
-        raise StoreUnavailable("The session's info is being changed all the time.")
+        return (await changed(attempt, "info"))[0]
 
     async def set_payload(self, access: AccessToken, payload: Any) -> tuple[IssuedToken, AccessToken]:
         """Replace the payload in the row and in a new access token.
 
         Raises:
             Unauthorised: The session is gone.
+            PayloadChanged: Somebody else has changed the payload since the token was made.
             TypeError, ValueError, PayloadTooLarge: Nothing has changed.
         """
-        text = json_value.dumps(payload, "jwt_payload")
-        version = access.payload_version
-        token, changed = await self._issuer.reissue(access, text, version + 1, new_payload=True)
+        text, version = json_value.dumps(payload, "jwt_payload"), access.payload_version
+        token, replaced = await self._issuer.reissue(access.with_payload(text, version + 1), new_payload=True)
         try:
-            if await self._sessions.set_payload(access.handle, text, now=self._clock(), version=version):
-                return token, changed
-            # Somebody else has replaced it since the caller's token was made, or there is nothing to replace. Measured
-            # again: the session may have got a method of authentication, which takes room too.
+            if await self._swap_payload(access.handle, text, version):
+                return token, replaced
+            # The session's own responses have replaced it since, or somebody else has, or there is nothing to replace.
+            # Measured again: the session may have got a method of authentication, which takes room too.
             row = await self._liveness.live_row(access.handle, fresh=True)
-            now_said = replace(access, **authentication_of(row))
-            await self._issuer.reissue(now_said, text, row.payload_version + 1, new_payload=True)
-            if not await self._sessions.set_payload(access.handle, text, now=self._clock()):
-                raise await self._liveness.gone(access.handle)
-            return await self.newest(changed, fresh=True) or (token, changed)
+            now_said = as_the_row_says(access, row).with_payload(text, row.payload_version + 1)
+            await self._issuer.reissue(now_said, new_payload=True)
+            if not await self._sessions.set_payload(access.handle, text, now=self._clock(), version=version):
+                await self._liveness.live_row(access.handle, fresh=True)
+                raise PayloadChanged(access.handle)
+            return await self.newest(replaced, fresh=True) or (token, replaced)
         finally:
             self.payload_changes += 1  # answers that are under way may carry the payload of before
+
+    async def change_payload(
+        self, access: AccessToken, change: Callable[[Any], Any]
+    ) -> tuple[IssuedToken, AccessToken]:
+        """Replace the payload by what a function makes of it, in the row and in a new access token. Compare-and-set.
+
+        Raises:
+            Unauthorised: The session is gone.
+            TypeError, ValueError, PayloadTooLarge: Nothing has changed. So with what the function raises.
+            StoreUnavailable: Others were faster each time, nothing has changed; or the database failed, and it may.
+        """
+
+        async def attempt(fresh: bool) -> tuple[IssuedToken, AccessToken] | None:
+            row = await self._liveness.live_row(access.handle, fresh=fresh)
+            payload = new_value(change, json_value.loads(row.jwt_payload), "jwt_payload")
+            text, version = json_value.dumps(payload, "jwt_payload"), row.payload_version
+            token = await self._issuer.reissue(access.with_payload(text, version + 1), new_payload=True)
+            swapped = await self._sessions.swap_payload(access.handle, text, now=self._clock(), version=version)
+            return token if swapped else None
+
+        try:
+            return await changed(attempt, "payload")
+        finally:
+            self.payload_changes += 1
 
     async def newest(self, access: AccessToken, *, fresh: bool = False) -> tuple[IssuedToken, AccessToken] | None:
         """The same access token with what the row says by now; None where it says that already.
@@ -130,12 +148,14 @@ class SessionData:
             Unauthorised: The session is gone.
             PayloadTooLarge: The payload does not fit into this token's cookie.
         """
-        row = await self._liveness.live_row(access.handle, fresh=fresh)
-        version = row.payload_version
-        if version == access.payload_version or (version < access.payload_version and not fresh):
-            return None
-        now_said = replace(access, **authentication_of(row))
-        return await self._issuer.reissue(now_said, row.jwt_payload, version, new_payload=False)
+        newest = await self._liveness.newest(access, fresh=fresh)
+        return None if newest is access else await self._issuer.reissue(newest, new_payload=False)
+
+    async def _swap_payload(self, handle: str, text: str, version: int) -> bool:
+        try:
+            return await self._sessions.swap_payload(handle, text, now=self._clock(), version=version)
+        except StatementInterrupted:
+            return False  # done or not: to do it once more is the same
 
 
 def info_json(info: Any) -> str:

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from weakref import WeakKeyDictionary
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
+from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.limit_function import LimitByUser
@@ -52,6 +53,7 @@ class StartedOnLoops:
         self.clock = clock
         self._events = Events()
         self._limit_by_user = LimitByUser(clock)
+        self._claims = Claims(clock)
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
         self._latest: Runtime | None = None  # of the loop that asked last: most processes have but one
 
@@ -70,7 +72,12 @@ class StartedOnLoops:
             runtime = self._runtimes.get(loop)
             if runtime is None:
                 runtime = self._runtimes[loop] = Runtime(
-                    self.settings, self._events, self.clock, self._limit_by_user, takes_any_clock=self._takes_any_clock
+                    self.settings,
+                    self._events,
+                    self.clock,
+                    self._limit_by_user,
+                    self._claims,
+                    takes_any_clock=self._takes_any_clock,
                 )
             async with runtime.opening:
                 if self._runtimes.get(loop) is not runtime:

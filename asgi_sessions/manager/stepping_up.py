@@ -1,21 +1,20 @@
 """Step-up: a session whose user has been authenticated in one more way, without a new login."""
 
-import asyncio
-import random
 from dataclasses import replace
 
-from asgi_sessions.errors import ImpersonationRefused, StoreUnavailable
+from asgi_sessions.errors import ImpersonationRefused
 from asgi_sessions.manager.audit import Event
+from asgi_sessions.manager.changing import changed
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.records import IssuedToken
-from asgi_sessions.manager.session_data import LONGEST_PAUSE_SECONDS, MOST_TRIES, SessionData
+from asgi_sessions.manager.session_data import SessionData
 from asgi_sessions.protocol import authentication_methods
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.store.failures import StatementInterrupted
-from asgi_sessions.store.repository import SessionRepository
+from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
 class StepUp:
@@ -62,31 +61,27 @@ class StepUp:
             PayloadTooLarge: Likewise, the access token would not fit into a cookie.
             StoreUnavailable: It may have been noted all the same, or not.
         """
-        for tried in range(MOST_TRIES):
-            row = await self._liveness.live_row(access.handle, fresh=tried > 0)
+
+        async def attempt(fresh: bool) -> tuple[IssuedToken, AccessToken] | None:
+            row = await self._liveness.live_row(access.handle, fresh=fresh)
             if row.actor is not None:  # a worker of an older version writes no actor into its access tokens
                 raise ImpersonationRefused
             now = self._clock()
             methods = authentication_methods.added(authentication_methods.read(row.methods), [name], now)
-            auth_time = max(now, row.auth_time)
-            token, changed = await self._issuer.reissue(
-                replace(access, methods=methods, auth_time=auth_time),
-                row.jwt_payload,
-                row.payload_version + 1,
-                new_payload=True,
-            )
-            try:
-                swapped = await self._sessions.swap_methods(
-                    row, authentication_methods.written(methods), now, auth_time=auth_time
-                )
-            except StatementInterrupted:
-                swapped = False  # done or not: to note it twice does no harm
-            finally:
-                self._data.payload_changes += 1
-            if swapped:
-                self._events.happened(
-                    Event.AUTHENTICATED, session_handle=access.handle, user_id=access.user_id, method=name
-                )
-                return token, changed
-            await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, tried / 100)))  # noqa: S311 - no secret
-        raise StoreUnavailable("The session is being changed all the time.")
+            said = access.with_payload(row.jwt_payload, row.payload_version + 1)
+            said = replace(said, methods=methods, auth_time=max(now, row.auth_time))
+            told = await self._issuer.reissue(said, new_payload=True)
+            return told if await self._swap(row, said, now) else None
+
+        done = await changed(attempt, "authentication")
+        self._events.happened(Event.AUTHENTICATED, session_handle=access.handle, user_id=access.user_id, method=name)
+        return done
+
+    async def _swap(self, row: SessionRow, said: AccessToken, now: int) -> bool:
+        methods = authentication_methods.written(said.methods)
+        try:
+            return await self._sessions.swap_methods(row, methods, now, auth_time=said.auth_time)
+        except StatementInterrupted:
+            return False  # done or not: to note it twice does no harm
+        finally:
+            self._data.payload_changes += 1

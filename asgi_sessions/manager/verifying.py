@@ -3,7 +3,8 @@
 There is one way to decide each of these, and a shortcut that skips what a worker knows already:
 
 * *authentic*: `Verifier.tokens` is asked, which verifies what it does not hold.
-* *of a live session*: `Verifier.require_live` decides. It does nothing where `Verifier.is_known_live` says so.
+* *of a live session*, with its newest payload: `Verifier.require_live` decides. It does nothing where
+  `Verifier.is_known_live` says so.
 
 Code that must not await anything asks `tokens` and `is_known_live` alone.
 """
@@ -116,12 +117,15 @@ class Verifier:
             return False
         return self._first_uses is None or self._first_uses.is_settled(access)
 
-    async def require_live(self, access: AccessToken, *, check_database: bool = False) -> None:
+    async def require_live(self, access: AccessToken, *, check_database: bool = False) -> AccessToken:
         """Raise unless the session behind an authentic token in time is live, as far as the settings look.
 
         Args:
             access: The token.
             check_database: Ask the database in any case.
+
+        Returns:
+            What counts: the token, or the same with a payload that has replaced its own.
 
         Raises:
             Unauthorised: The session is revoked, expired or gone.
@@ -130,20 +134,23 @@ class Verifier:
             StoreUnavailable: The database was to be asked and did not answer, or has not for too long.
         """
         if not check_database and self.is_known_live(access):
-            return
+            return access
         if self._first_uses is not None:
             await self._first_uses.settle(access)
         feed = self._feed
         if check_database or self._always_asks or (access.legacy and self._doubts_legacy):
-            await self._liveness.live_row(access.handle)
-        elif feed is not None:
-            await feed.wait_until_current()
-            in_doubt = feed.is_overflowing or (
-                feed.expects_tombstones and feed.expects_tombstones_of(user_id.encode(access.user_id))
-            )
-            if feed.is_revoked(access.handle) or in_doubt:
-                # Says why, and what becomes of the cookies.
-                await self._liveness.live_row(access.handle, fresh=in_doubt)
+            return await self._liveness.newest(access)
+        if feed is None:
+            return access
+        await feed.wait_until_current()
+        in_doubt = feed.is_overflowing or (
+            feed.expects_tombstones and feed.expects_tombstones_of(user_id.encode(access.user_id))
+        )
+        outdated = feed.payload_version(access.handle) > access.payload_version
+        if feed.is_revoked(access.handle) or in_doubt or outdated:
+            # Says why, and what becomes of the cookies.
+            return await self._liveness.newest(access, fresh=in_doubt)
+        return access
 
     def wants_rewrite(self, access: AccessToken) -> bool:
         """Whether another access token should be handed out that says that its pair has been promoted."""

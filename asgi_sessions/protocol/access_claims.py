@@ -6,7 +6,7 @@ RFC 8693, section 4.1 (`act`).
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 
 from asgi_sessions.protocol import authentication_methods, json_value, rotation, user_id
@@ -110,6 +110,10 @@ class AccessToken:
     def payload(self) -> Any:
         """The application's payload, a fresh object at each access."""
         return json_value.loads(self.payload_json)
+
+    def with_payload(self, payload_json: str, version: int) -> "AccessToken":
+        """The same token with another payload."""
+        return replace(self, payload_json=payload_json, payload_version=version)
 
 
 def written(token: AccessToken, audience: str) -> str:

@@ -1,5 +1,7 @@
 """The revocation feed: every worker knows within one poll what is revoked, and no request asks the database.
 
+In the same way it knows which payloads were changed by others than the session's own response (``noted_sessions``).
+
 What must hold
 ==============
 
@@ -23,7 +25,7 @@ asked.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.clock import Clock
@@ -32,11 +34,11 @@ from asgi_sessions.revocation.feed_log import FeedLog
 from asgi_sessions.revocation.freshness import Freshness
 from asgi_sessions.revocation.liveness_sweep import LivenessSweep
 from asgi_sessions.revocation.maintenance import Maintenance
+from asgi_sessions.revocation.noted_sessions import NotedSessions
 from asgi_sessions.revocation.own_revocations import OwnRevocations
 from asgi_sessions.revocation.poll_loop import PollLoop
 from asgi_sessions.revocation.pulse import machine_seconds
 from asgi_sessions.revocation.reading import Reader
-from asgi_sessions.revocation.revoked_handles import RevokedHandles
 from asgi_sessions.revocation.shared_polls import SharedPolls
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
@@ -83,7 +85,8 @@ class RevocationFeed:
         self._interval = settings.revocation_poll_interval_ms / 1000
         self._kept_ms = kept_ms
         most_stale = settings.revocation_max_staleness_ms / 1000
-        self._revoked = RevokedHandles(settings.revocation_memory)
+        self._noted = NotedSessions(settings.revocation_memory)
+        self._handles = self._noted.handles  # at hand for `is_good`, which every request asks
         self._own = OwnRevocations()
         self._freshness = Freshness(most_stale, self._now, self.poll_soon)
         self._reader = Reader(tombstones, self._take, kept_ms, self._interval, self._now)
@@ -99,14 +102,14 @@ class RevocationFeed:
 
     def __contains__(self, handle: str) -> bool:
         """Whether a session is known to be revoked."""
-        return self._revoked.holds(handle)
+        return self._noted.is_revoked(handle)
 
     def is_good(self, handle: str) -> bool:
-        """Whether this worker knows by itself that a session is not revoked."""
+        """Whether this worker knows by itself that a session is not revoked, and nothing of a change of its payload."""
         return (
             self._monotonic() <= self._freshness.answers_until
-            and not self._revoked.overflowing
-            and not self._revoked.holds(handle)
+            and not self._handles.overflowing
+            and not self._handles.holds(handle)
         )
 
     def is_revoked(self, handle: str) -> bool:
@@ -119,10 +122,14 @@ class RevocationFeed:
             raise StoreUnavailable("The news of revocations is older than revocation_max_staleness.")
         return handle in self
 
+    def payload_version(self, handle: str) -> int:
+        """A version that a session's payload has at least; 0 where nothing is known of a change."""
+        return self._noted.payload_version(handle)
+
     @property
     def is_overflowing(self) -> bool:
-        """Whether there were more revocations than ``revocation_memory`` holds: any session may yet be revoked."""
-        return self._revoked.overflowing
+        """Whether there was more than ``revocation_memory`` holds: any session may yet be revoked or changed."""
+        return self._handles.overflowing
 
     @property
     def staleness(self) -> float:
@@ -148,7 +155,17 @@ class RevocationFeed:
 
     def add(self, handle: str) -> None:
         """A session that this worker has ended: it counts at once."""
-        self._revoked.add(handle)
+        self._noted.revoked(handle)
+        self._own.add(handle)
+
+    def payload_changed(self, handle: str, version: int) -> None:
+        """This worker has changed a session's payload: no token with an older one counts as seen from now on.
+
+        Args:
+            handle: The session.
+            version: The payload's, or one below it.
+        """
+        self._noted.payload_changed(handle, version)
         self._own.add(handle)
 
     def expect_tombstones_of(self, owner: bytes | None) -> None:
@@ -220,7 +237,7 @@ class RevocationFeed:
             self._freshness.expect(self._own.has_users)
         self._freshness.recovered()
         self._told.recovered()
-        self._told.memory(overflowing=self._revoked.overflowing)
+        self._told.memory(overflowing=self._handles.overflowing)
         return newest
 
     async def _read_undisturbed(self) -> Page:
@@ -244,17 +261,19 @@ class RevocationFeed:
             self.poll_soon()  # it has taken long, and the next one will not
         return newest
 
-    def _take(self, handles: Sequence[str]) -> bool:
-        """Take the handles of a page; returns whether one of them is news."""
+    def _take(self, page: Page) -> bool:
+        """Take what a page says; returns whether any of it is news."""
         self._pages += 1
-        new = [handle for handle in handles if self._revoked.add(handle)]
-        self._listeners.notify(new)
-        # What this worker has ended itself may stand between what it has not read: it ends no reading.
-        return bool(new) or self._own.has_any_of(handles)
+        ended = [handle for handle in page.handles if self._noted.revoked(handle)]
+        self._listeners.notify(ended)
+        changed = [handle for handle, version in page.changes if self._noted.payload_changed(handle, version)]
+        # What this worker has done itself may stand between what it has not read: it ends no reading.
+        own = self._own
+        return bool(ended or changed or own.has_any_of(page.handles)) or own.has_any_of(at for at, _ in page.changes)
 
     def _forget(self, now: float) -> None:
         if now - self._aged_at > self._kept_ms / 1000:
-            self._revoked.age()
+            self._noted.age()
             self._aged_at = now
 
     def _failed(self, what: str, error: Exception | None = None) -> None:

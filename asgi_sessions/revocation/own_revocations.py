@@ -17,7 +17,7 @@ class OwnRevocations:
         self._everybody: int | None = None  # likewise
 
     def add(self, handle: str) -> None:
-        """Note a session that was ended here."""
+        """Note a session that was ended here, or whose payload was changed."""
         self._handles.add(handle)
 
     def add_user(self, owner: bytes, *, found_by: int) -> None:

@@ -1,5 +1,7 @@
 """What a poll reads: tombstones, newest first, down to those that earlier polls have read.
 
+Between them stand the changes of payloads, of which all that is said here of tombstones holds as well.
+
 So a poll costs what is new, and not what is there.
 
 What must hold
@@ -24,7 +26,7 @@ read again, but only down to a page without news, so that it comes to an end.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -74,7 +76,7 @@ class Reader:
 
     Args:
         tombstones: The store from which tombstones are read.
-        take: Takes the handles of a page; returns whether one of them is news.
+        take: Takes what a page says; returns whether any of it is news.
         kept_ms: For how long a tombstone is needed.
         interval: Between polls, seconds.
         monotonic: Seconds by a clock that nobody can set.
@@ -83,7 +85,7 @@ class Reader:
     def __init__(
         self,
         tombstones: TombstoneStore,
-        take: Callable[[Sequence[str]], bool],
+        take: Callable[[Page], bool],
         kept_ms: int,
         interval: float,
         monotonic: Callable[[], float],
@@ -192,7 +194,7 @@ class Reader:
 
     async def _read_page(self, place: Position, since: int, strong: bool) -> tuple[Page, bool]:
         page = await self._tombstones.page(place, since, strong=strong)
-        return page, self._take(page.handles)
+        return page, self._take(page)
 
     # -- what is read again
 

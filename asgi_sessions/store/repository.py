@@ -122,9 +122,9 @@ class SessionRepository(PersonalRows):
         outcome = await self._run(statement, {"p_user_id": user_id, "now": now, "size": limit})
         return [ListedSession(*row) for row in outcome.rows]
 
-    async def handles_of(self, user_id: bytes, now: int) -> list[str]:
-        """Return the handles of a user's live sessions, newest first."""
-        outcome = await self._run(self._read.handles_of, {"p_user_id": user_id, "now": now})
+    async def handles_of(self, user_id: bytes, now: int, *, fresh: bool = False) -> list[str]:
+        """Return the handles of a user's live sessions, newest first; if `fresh`, at the strongest consistency."""
+        outcome = await self._run(self._read.handles_of, {"p_user_id": user_id, "now": now}, strong=fresh)
         return [handle for (handle,) in outcome.rows]
 
     async def living(self, handles: Sequence[str], now: int) -> set[str]:
@@ -168,21 +168,39 @@ class SessionRepository(PersonalRows):
         values = {"p_handle": handle, "text": text, "now": now, "replaced": replaced}
         return (await self._run(self._change.swap_info, values, swap=True)).rowcount == 1
 
-    async def set_payload(self, handle: str, text: str, now: int, *, version: int | None = None) -> bool:
-        """Replace a live session's payload; its version grows by one. False if there is no such session.
+    async def set_payload(self, handle: str, text: str, now: int, *, version: int) -> bool:
+        """Replace a live session's payload, whichever it is, but not one that somebody else has changed.
 
         Args:
             handle: The session.
-            text: The payload.
+            text: The payload. Its version is one above that of the one it replaces.
             now: ms.
-            version: Only where this is the version of the payload that is there.
+            version: The payload that the caller knows. Not where ``payload_changes`` has a later one.
+
+        Returns:
+            False if there is no such session, or there is that change.
         """
         if not is_storable(handle):
             return False
-        values = {"p_handle": handle, "text": text, "now": now}
-        if version is None:
-            return (await self._run(self._change.set_payload, values)).rowcount == 1
-        return (await self._run(self._change.swap_payload, values | {"version": version})).rowcount == 1
+        values = {"p_handle": handle, "text": text, "now": now, "version": version}
+        return (await self._run(self._change.set_payload, values)).rowcount == 1
+
+    async def swap_payload(self, handle: str, text: str, now: int, *, version: int) -> bool:
+        """Replace a live session's payload where it still is of this version. False where it is not.
+
+        Args:
+            handle: The session.
+            text: The payload. Its version is one above that.
+            now: ms.
+            version: Of the payload that was read.
+
+        Raises:
+            StatementInterrupted: It may have been done.
+        """
+        if not is_storable(handle):
+            return False
+        values = {"p_handle": handle, "text": text, "now": now, "version": version}
+        return (await self._run(self._change.swap_payload, values, swap=True)).rowcount == 1
 
     async def swap_methods(self, row: SessionRow, methods: str, now: int, *, auth_time: int) -> bool:
         """Replace a live session's methods of authentication; its payload's version grows by one.

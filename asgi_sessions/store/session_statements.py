@@ -94,11 +94,14 @@ class ChangeStatements:
         self.swap_info = prepared(
             changed.where(s.session_info == bindparam("replaced")).values(session_info=bindparam("text"))
         )
-        self.set_payload = prepared(new_payload)
-        self.swap_payload = prepared(new_payload.where(s.payload_version == _integer("version")))
+        version = _integer("version")
+        c = tables.payload_changes.c
+        by_somebody_else = select(c.handle).where(c.handle == bindparam("p_handle"), c.payload_version > version)
+        self.set_payload = prepared(new_payload.where(~by_somebody_else.exists()))
+        self.swap_payload = prepared(new_payload.where(s.payload_version == version))
         # The version grows too: what access tokens say of the session has changed.
         self.swap_methods = prepared(
-            changed.where(s.methods == bindparam("replaced"), s.payload_version == _integer("version")).values(
+            changed.where(s.methods == bindparam("replaced"), s.payload_version == version).values(
                 methods=bindparam("text"), auth_time=_integer("auth_time"), payload_version=s.payload_version + 1
             )
         )

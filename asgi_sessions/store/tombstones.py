@@ -1,4 +1,7 @@
-"""The tombstones in the database, newest first: what the revocation feed reads.
+"""The tombstones in the database, newest first, and the changes of payloads in between: what the revocation feed reads.
+
+A change (``payload_changes``) is written, found, kept and purged as a tombstone is: what stands here of ``revoked_at``
+holds for ``changed_at`` too, and both have their places in one order.
 
 The order of tombstones depends on no single clock
 ==================================================
@@ -18,7 +21,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, null, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Subquery,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+)
 
 from asgi_sessions.store.database_clock import database_node, database_now
 from asgi_sessions.store.engine import Database
@@ -68,11 +85,11 @@ def revocation_clock(tables: Tables) -> ColumnElement[int]:
 
 
 class Position(NamedTuple):
-    """A place in the order of the tombstones, which is that of their index.
+    """A place in the order of what the feed reads, which is that of the indexes.
 
     Attributes:
-        revoked_at: ms.
-        idle_expires_at: ms.
+        revoked_at: ms; of a change, its ``changed_at``.
+        idle_expires_at: ms; 0 of a change.
         handle: The session's.
     """
 
@@ -94,8 +111,9 @@ class Page:
         clock: The revocation clock, ms.
         handles: Of the sessions revoked, in no particular order.
         next: Where the next page begins; None if there is none.
-        newest: The highest ``revoked_at`` among them; None where there are none.
+        newest: The highest ``revoked_at``, or ``changed_at``, of the page; None where it is empty.
         above_clock: How many of them are not below the revocation clock.
+        changes: The sessions whose payloads were changed, each with a version that its payload has at least.
     """
 
     now: int
@@ -104,31 +122,22 @@ class Page:
     next: Position | None
     newest: int | None
     above_clock: int
+    changes: Sequence[tuple[str, int]] = ()
 
 
 class TombstoneStore:
-    """Reads tombstones in pages. Each page is one statement, along the index, however many there are in all."""
+    """Reads tombstones in pages. Each page is one statement, along the indexes, however many there are in all."""
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self._run = database.run
         self._state = StateStore(database, tables)
-        s = tables.sessions.c
-        columns: Sequence[ColumnElement[Any]] = (s.revoked_at, s.idle_expires_at, s.handle)
-        earlier = _earlier_mysql(*columns) if database.dialect == "mysql" else _earlier(*columns)
-        size = bindparam("size", type_=BigInteger)
-        below = select(*columns).where(
-            s.revoked_at >= bindparam("since", type_=BigInteger), s.revoked_at <= _bound("revoked_at"), earlier
-        )
-        if database.dialect == "postgresql":
-            # Its index lacks the handle, and where its statistics are older than a bulk of tombstones it sorts all of
-            # them for each page. In the order of the index there is nothing to sort but this page.
-            in_order = below.order_by(s.revoked_at.desc(), s.idle_expires_at.desc()).fetch(size, with_ties=True)
-            columns = list(in_order.subquery().c)
-            below = select(*columns)
-        page = below.order_by(*(column.desc() for column in columns)).limit(size).subquery()
+        s, c = tables.sessions.c, tables.payload_changes.c
+        none = cast(null(), BigInteger)
+        ended = _newest(database.dialect, (s.revoked_at, s.idle_expires_at, s.handle), none)
+        changed = _newest(database.dialect, (c.changed_at, literal(0, BigInteger), c.handle), c.payload_version)
         # The time comes along in a row of its own, for there may be no other.
-        time = select(database_now().label("revoked_at"), revocation_clock(tables), null())
-        self._page = prepared(time.union_all(select(page.c.revoked_at, page.c.idle_expires_at, page.c.handle)))
+        time = select(database_now(), revocation_clock(tables), null(), none)
+        self._page = prepared(time.union_all(select(*ended.c), select(*changed.c)))
         self._now = select(database_now(), database_node())
 
     async def now(self) -> int:
@@ -206,13 +215,44 @@ class TombstoneStore:
         )
         # Up to a million of these are read at a start: nothing is made of a row that is not needed.
         now, clock = next((int(row[0]), int(row[1])) for row in outcome.rows if row[2] is None)
-        handles = [row[2] for row in outcome.rows if row[2] is not None]
-        times = [row[0] for row in outcome.rows if row[2] is not None]
-        last = None
-        if len(handles) >= PAGE_SIZE:  # a union keeps no order
-            last = Position(*min(row for row in outcome.rows if row[2] is not None))
-        above_clock = sum(time >= clock for time in times)
-        return Page(now, clock, handles, last, max(times, default=None), above_clock)
+        ended = [row for row in outcome.rows if row[3] is None and row[2] is not None]
+        changed = [row for row in outcome.rows if row[3] is not None]
+        # A union keeps no order. What lies below where one of the two was cut off belongs to the next page.
+        cut = [Position(*min(rows)[:3]) for rows in (ended, changed) if len(rows) >= PAGE_SIZE]
+        following = max(cut) if cut else None
+        if following is not None and changed:
+            ended, changed = ([row for row in rows if row[:3] >= following] for rows in (ended, changed))
+        times = [row[0] for row in ended]
+        if changed:
+            times += [row[0] for row in changed]
+        return Page(
+            now,
+            clock,
+            [row[2] for row in ended],
+            following,
+            max(times, default=None),
+            sum(time >= clock for time in times),
+            [(row[2], row[3]) for row in changed],
+        )
+
+
+def _newest(dialect: str, place: tuple[Any, Any, Any], version: Any) -> Subquery:
+    """The newest rows of one of the two kinds, below a place in the order of both."""
+    earlier = _earlier_mysql(*place) if dialect == "mysql" else _earlier(*place)
+    columns = [column.label(name) for column, name in zip((*place, version), "tihv", strict=True)]
+    size = bindparam("size", type_=BigInteger)
+    below = select(*columns).where(
+        place[0] >= bindparam("since", type_=BigInteger), place[0] <= _bound("revoked_at"), earlier
+    )
+    # A constant is no order, and a number names a column.
+    order = [label for label in columns[:3] if not isinstance(label.element, BindParameter)]
+    if dialect == "postgresql":
+        # Its indexes lack the handle, and where its statistics are older than a bulk of tombstones it sorts all of
+        # them for each page. In the order of the index there is nothing to sort but this page.
+        in_order = below.order_by(*(label.desc() for label in order[:-1])).fetch(size, with_ties=True).subquery()
+        order = [in_order.c[label.name] for label in order]
+        below = select(*in_order.c)
+    return below.order_by(*(column.desc() for column in order)).limit(size).subquery()
 
 
 def _bound(name: str) -> Any:

@@ -12,9 +12,9 @@ from typing_extensions import TypeVar
 
 from asgi_sessions.asgi.error_responses import install_default_handler
 from asgi_sessions.errors import Unauthorised
+from asgi_sessions.manager.changing import new_value
 from asgi_sessions.manager.records import IssuedToken
 from asgi_sessions.manager.session import Session
-from asgi_sessions.manager.session_data import NO_INFO
 from asgi_sessions.protocol import json_value
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.authentication_methods import added
@@ -182,9 +182,7 @@ class _Memory:
         return json_value.loads(self._info)
 
     async def change_info(self, session_handle: str, change: Callable[[Any], Any]) -> Any:
-        info = change(await self.get_info(session_handle))
-        if info is None:
-            raise TypeError(NO_INFO)
+        info = new_value(change, await self.get_info(session_handle), "session_info")
         await self.set_info(session_handle, info)
         return info
 
@@ -196,7 +194,14 @@ class _Memory:
     async def set_payload(self, access: AccessToken, payload: Any) -> tuple[IssuedToken, AccessToken]:
         text = json_value.dumps(payload, "jwt_payload")
         self.stands()
-        return IssuedToken("no-real-token", from_ms(access.expires_at)), replace(access, payload_json=text)
+        version = self.access.payload_version + 1
+        return IssuedToken("no-real-token", from_ms(access.expires_at)), access.with_payload(text, version)
+
+    async def change_payload(
+        self, access: AccessToken, change: Callable[[Any], Any]
+    ) -> tuple[IssuedToken, AccessToken]:
+        self.stands()
+        return await self.set_payload(access, new_value(change, self.access.payload, "jwt_payload"))
 
     async def add(self, access: AccessToken, name: str) -> tuple[IssuedToken, AccessToken]:
         self.stands()
@@ -207,8 +212,9 @@ class _Memory:
     def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
         self.access = access
 
-    async def check(self, session_handle: str) -> None:
+    async def check(self, access: AccessToken) -> AccessToken:
         self.stands()
+        return access if access.payload_version == self.access.payload_version else self.access
 
     async def wait_until_ended(self, access: AccessToken) -> None:
         if not self.revoked:

@@ -58,7 +58,7 @@ async def parts(sessions: SessionManager) -> AsyncIterator[Parts]:
     async with sessions:
         lifecycle = sessions.lifecycle
         tokens = await lifecycle.create(Login(user_id="alice"), device=Device("", None))
-        changed = await lifecycle.issuer.reissue(tokens.access, "{}", 2, new_payload=True)
+        changed = await lifecycle.issuer.reissue(tokens.access.with_payload("{}", 2), new_payload=True)
         answer = Answer(Transport(sessions.settings), scope_of("http", "/", "", spec_version="2.3"), sessions.time)
         made: dict[str, Any] = {"made_at": sessions.time(), "payload_changes": 0}
         moves: dict[Move, Callable[[], object]] = {

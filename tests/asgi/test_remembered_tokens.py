@@ -14,7 +14,7 @@ from asgi_sessions import SessionManager, SessionMiddleware, get_session
 from asgi_sessions.errors import TryRefreshToken
 from asgi_sessions.protocol.key_id import new_key_id
 from asgi_sessions.protocol.keyring import Keyring, SigningKey, generate
-from asgi_sessions.revocation.revoked_handles import HANDLE_BYTES
+from asgi_sessions.revocation.handle_set import HANDLE_BYTES
 from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, application, cookies_set, new_manager
 from tests.asgi.conftest import OpenClient
 from tests.asgi.connections import login_cookie, scope_of

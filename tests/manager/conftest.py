@@ -41,7 +41,8 @@ def store_url(request: pytest.FixtureRequest, prepared: dict[str, str]) -> Itera
     server.sql(_EMPTY, "of_managers")
 
 
-_EMPTY = "; ".join(f"DELETE FROM asgi_sessions_{table}" for table in ("sessions", "signing_keys", "leases", "state"))
+_TABLES = ("sessions", "signing_keys", "leases", "state", "payload_changes")
+_EMPTY = "; ".join(f"DELETE FROM asgi_sessions_{table}" for table in _TABLES)
 
 NewManager = Callable[..., SessionManager]
 

@@ -127,7 +127,9 @@ async def test_an_older_versions_tokens_are_good_through_one_upgrade(path: Path,
         read = await sessions.lifecycle.verifier.authentic(following.access_token.value)
         assert read is not None
         assert not read.legacy
-        changed, access = await sessions.lifecycle.issuer.reissue(session._access, "{}", 1, new_payload=True)
+        changed, access = await sessions.lifecycle.issuer.reissue(
+            session._access.with_payload("{}", 1), new_payload=True
+        )
         assert not access.legacy
         assert await sessions.lifecycle.verifier.authentic(changed.value) == access
 

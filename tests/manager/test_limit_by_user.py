@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asgi_sessions import IssuedSession, SessionEvent, SessionLimitReached, SessionManager
-from asgi_sessions.manager import limit_function
+from asgi_sessions.manager import asked_function
 from asgi_sessions.protocol.user_id import UserId
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
@@ -87,7 +87,7 @@ def repr_of(answer: Any) -> str:
 async def test_where_the_function_fails_the_setting_counts_and_the_log_says_so(
     answer: Any, new_manager: NewManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(limit_function, "LIMIT_SECONDS", 0.01)
+    monkeypatch.setattr(asked_function, "ASKED_SECONDS", 0.01)
     sessions = new_manager(max_sessions_per_user=2)
 
     @sessions.limit_sessions_per_user

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from asgi_sessions import SessionManager, StoreUnavailable, Unauthorised
-from asgi_sessions.manager import session_data
+from asgi_sessions.manager import changing
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.repository import SessionRepository
 from tests.manager.conftest import NewManager
@@ -128,7 +128,7 @@ async def test_whoever_is_overtaken_each_time_is_told_to_try_again(
     running: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = await begun(running, {"visits": 0})
-    monkeypatch.setattr(session_data, "MOST_TRIES", 3)
+    monkeypatch.setattr(changing, "MOST_TRIES", 3)
     changes = iter(range(1, 100))
     before_each_swap(monkeypatch, lambda: running.update_session_info(handle, {"visits": next(changes)}), times=3)
     with pytest.raises(StoreUnavailable):

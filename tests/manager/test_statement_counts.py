@@ -99,6 +99,26 @@ async def test_a_refresh_is_one_select_and_at_most_one_update(
     assert log.verbs() == ["SELECT", "UPDATE"]
 
 
+async def test_claims_cost_a_refresh_one_select_and_one_update_where_they_change(
+    running: SessionManager, issued: Any, log: ServerLog, clock: MovableClock
+) -> None:
+    @running.claims
+    async def claims(user_id: Any, jwt_payload: Any) -> Any:
+        return {"role": "user"}
+
+    log.clear()
+    await running.create_new_session_without_request("bob")
+    assert log.verbs() == ["INSERT"]
+    clock.advance(301)
+    log.clear()
+    child = await running.refresh_session_without_request(issued.refresh_token.value)
+    assert log.verbs() == ["SELECT", "SELECT", "UPDATE", "UPDATE"], "the touch, and the payload"
+    clock.advance(301)
+    log.clear()
+    await running.refresh_session_without_request(child.refresh_token.value)
+    assert log.verbs() == ["SELECT", "SELECT", "UPDATE"]
+
+
 async def test_revoking_is_one_update(running: SessionManager, issued: Any, log: ServerLog) -> None:
     log.clear()
     assert await running.revoke_session_using_session_handle(issued.session.session_handle)
@@ -163,6 +183,29 @@ async def test_a_change_of_the_session_info_is_two_statements(
     log.clear()
     await issued.session.change_session_info(lambda info: [info])
     assert log.verbs() == ["SELECT", "UPDATE"]
+
+
+async def test_a_change_of_the_payload_is_two_statements(running: SessionManager, issued: Any, log: ServerLog) -> None:
+    log.clear()
+    await issued.session.change_jwt_payload(lambda payload: [payload])
+    assert log.verbs() == ["SELECT", "UPDATE"]
+
+
+async def test_a_change_by_somebody_else_is_four_statements_and_a_second_one_three(
+    running: SessionManager, issued: Any, log: ServerLog
+) -> None:
+    for verbs in (["SELECT", "UPDATE", "INSERT", "UPDATE"], ["SELECT", "UPDATE", "UPDATE"]):
+        log.clear()
+        await running.change_jwt_payload(issued.session.session_handle, lambda payload: [payload])
+        assert log.verbs() == verbs
+
+
+async def test_a_change_of_all_of_a_users_sessions_looks_at_each_first(running: SessionManager, log: ServerLog) -> None:
+    for _ in range(2):
+        await running.create_new_session_without_request("bob")
+    log.clear()
+    assert await running.change_jwt_payload_for_user("bob", lambda _: 1) == 2
+    assert log.verbs() == ["SELECT"] * 3 + ["SELECT", "UPDATE", "INSERT", "UPDATE"] * 2
 
 
 async def test_a_payload_that_somebody_else_has_replaced_takes_two_statements_more(

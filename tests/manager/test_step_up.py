@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from asgi_sessions import IssuedSession, PayloadTooLarge, Session, SessionManager, StoreUnavailable, Unauthorised
-from asgi_sessions.manager import stepping_up
+from asgi_sessions.manager import changing
 from asgi_sessions.manager.issuing import COUNTER_GROWTH
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.store.engine import open_database
@@ -165,8 +165,8 @@ async def test_there_is_room_for_later_times_of_the_methods(running: SessionMana
     at_first = issued.session._access
     later = replace(at_first, methods=tuple((name, time + 1) for name, time in at_first.methods))
     issuer = running.lifecycle.issuer
-    before, _ = await issuer.reissue(at_first, at_first.payload_json, 1, new_payload=False)
-    after, _ = await issuer.reissue(later, at_first.payload_json, 1, new_payload=False)  # no error
+    before, _ = await issuer.reissue(at_first, new_payload=False)
+    after, _ = await issuer.reissue(later, new_payload=False)  # no error
     assert len(after.value) - len(before.value) > COUNTER_GROWTH
 
 
@@ -239,7 +239,7 @@ async def test_who_is_always_overtaken_gives_up(running: SessionManager, monkeyp
         return False
 
     monkeypatch.setattr(SessionRepository, "swap_methods", never)
-    monkeypatch.setattr(stepping_up, "MOST_TRIES", 3)
+    monkeypatch.setattr(changing, "MOST_TRIES", 3)
     with pytest.raises(StoreUnavailable):
         await issued.session.add_authentication_method("otp")
     assert issued.session.authentication_level == 1

@@ -162,7 +162,7 @@ async def test_also_where_that_is_so_long_ago_that_the_feed_has_forgotten_it(
         await session.revoke_session()
         if sessions.lifecycle._feed is not None:
             for _ in range(2):
-                sessions.lifecycle._feed._revoked.age()
+                sessions.lifecycle._feed._noted.age()
         clock.advance(3600)
         await asyncio.wait_for(session.wait_until_ended(), PATIENCE)
 

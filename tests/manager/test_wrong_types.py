@@ -119,11 +119,20 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"session_handle": HANDLE, "change": dict},
         {"session_handle": HANDLES, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
     ),
+    "change_jwt_payload": (
+        {"session_handle": HANDLE, "change": dict},
+        {"session_handle": HANDLES, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
+    ),
+    "change_jwt_payload_for_user": (
+        {"user_id": "alice", "change": dict},
+        {"user_id": USERS, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
+    ),
     "purge_expired_sessions": ({}, {"limit": NUMBERS}),
     "on_session_created": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_refreshed": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_revoked": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_theft": ({}, {"hook": [None, "hook", print, object()]}),
+    "claims": ({}, {"function": [None, 5, print, object()]}),
     "limit_sessions_per_user": ({}, {"function": [None, 5, print, object()]}),
     "create_new_session_without_request": (
         {"user_id": "alice"},

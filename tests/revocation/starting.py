@@ -87,7 +87,7 @@ async def start(url: str) -> Start:
         await feed.poll()
         full_read_seconds = time.perf_counter() - began
         return Start(
-            known=len(feed._revoked),
+            known=len(feed._handles),
             seconds=seconds,
             statements=statements,
             most_rows=most_rows,

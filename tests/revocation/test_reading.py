@@ -176,7 +176,7 @@ async def test_during_a_long_read_the_newest_page_is_looked_at_again(
     async def slow(*arguments: Any, **options: Any) -> Any:
         found = await page(*arguments, **options)
         seconds.now += TOP_SECONDS / 2
-        pages_later.append([worker.feed._revoked.holds(handle) for handle in came])
+        pages_later.append([worker.feed._handles.holds(handle) for handle in came])
         if len(pages_later) == 2:
             came.append(await new(cemetery))
         return found
@@ -213,7 +213,7 @@ async def test_after_a_bulk_of_twenty_pages_a_logout_is_found_by_the_next_poll(
     await worker.feed.poll()
     await cemetery.fill(BULK, ending_at=await cemetery.now(), apart_ms=0)
     await settle(worker, seconds)
-    assert len(worker.feed._revoked) == BULK
+    assert len(worker.feed._handles) == BULK
     for _ in range(10):
         handle = some_handle()
         await cemetery.live(handle)

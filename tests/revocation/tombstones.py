@@ -39,6 +39,7 @@ class Cemetery:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._sessions = build_tables().sessions
+        self._changes = build_tables().payload_changes
 
     async def now(self) -> int:
         """The database's time, ms."""
@@ -60,6 +61,18 @@ class Cemetery:
             rows.append({name: getattr(row, name) for name in _NAMES})
         async with self._database.engine.connect() as connection:
             await connection.execute(insert(self._sessions), rows)
+
+    async def change(self, *changes: tuple[str, int], at: int | None = None) -> None:
+        """Insert changes of payloads.
+
+        Args:
+            *changes: Of which sessions, each with the version of its payload.
+            at: Their `changed_at`; now, where None.
+        """
+        moment = await self.now() if at is None else at
+        rows = [{"handle": handle, "changed_at": moment, "payload_version": version} for handle, version in changes]
+        async with self._database.engine.connect() as connection:
+            await connection.execute(insert(self._changes), rows)
 
     async def live(self, *handles: str, **columns: Any) -> None:
         """Insert sessions that nobody has ended.

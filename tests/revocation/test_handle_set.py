@@ -6,11 +6,11 @@ import secrets
 import tracemalloc
 from collections.abc import Iterator
 
-from asgi_sessions.revocation.revoked_handles import HANDLE_BYTES, TEXT_BYTES, RevokedHandles
+from asgi_sessions.revocation.handle_set import HANDLE_BYTES, TEXT_BYTES, HandleSet
 
 MILLION = 1_000_000
 LIMIT_MB = 64
-"""What a million handles may take at most; `RevokedHandles` says about 60."""
+"""What a million handles may take at most; `HandleSet` says about 60."""
 
 
 def random_handles(count: int) -> Iterator[str]:
@@ -22,7 +22,7 @@ def random_handles(count: int) -> Iterator[str]:
 
 
 def test_what_was_added_is_there_and_nothing_else() -> None:
-    known = RevokedHandles(64_000_000)
+    known = HandleSet(64_000_000)
     one, other = secrets.token_hex(16), "0" * 32
     assert one not in known
     assert known.add(one) is True
@@ -31,7 +31,7 @@ def test_what_was_added_is_there_and_nothing_else() -> None:
 
 
 def test_a_repeat_is_told_and_counts_once() -> None:
-    known = RevokedHandles(64_000_000)
+    known = HandleSet(64_000_000)
     handle = secrets.token_hex(16)
     assert known.add(handle) is True
     assert known.add(handle) is False
@@ -42,7 +42,7 @@ def test_a_repeat_is_told_and_counts_once() -> None:
 
 
 def test_the_second_age_after_an_add_forgets() -> None:
-    known = RevokedHandles(64_000_000)
+    known = HandleSet(64_000_000)
     first, second = secrets.token_hex(16), secrets.token_hex(16)
     known.add(first)
     known.age()
@@ -60,7 +60,7 @@ def test_the_second_age_after_an_add_forgets() -> None:
 
 
 def test_what_was_forgotten_is_new_again() -> None:
-    known = RevokedHandles(64_000_000)
+    known = HandleSet(64_000_000)
     handle = secrets.token_hex(16)
     known.add(handle)
     known.age()
@@ -69,7 +69,7 @@ def test_what_was_forgotten_is_new_again() -> None:
 
 
 def test_handles_of_one_beginning_do_not_hide_each_other() -> None:
-    known = RevokedHandles(64_000_000)
+    known = HandleSet(64_000_000)
     alike = [f"abcd{secrets.token_hex(14)}" for _ in range(50)]
     assert [known.add(handle) for handle in alike] == [True] * 50
     assert all(handle in known for handle in alike)
@@ -77,7 +77,7 @@ def test_handles_of_one_beginning_do_not_hide_each_other() -> None:
 
 
 def test_a_million_handles_take_little_memory_and_no_look_up_is_long() -> None:
-    known = RevokedHandles(64_000_000)
+    known = HandleSet(64_000_000)
     for handle in random_handles(MILLION):
         known.add(handle)
     megabytes = traced_megabytes(known)
@@ -90,7 +90,7 @@ def test_a_million_handles_take_little_memory_and_no_look_up_is_long() -> None:
     assert not any(handle in known for handle in random_handles(MILLION)), "a stranger was taken for one of them"
 
 
-def traced_megabytes(known: RevokedHandles) -> float:
+def traced_megabytes(known: HandleSet) -> float:
     """What a copy takes: tracing a million additions would take a minute."""
     packed = pickle.dumps(known)
     gc.collect()
@@ -104,7 +104,7 @@ def traced_megabytes(known: RevokedHandles) -> float:
 
 
 def test_it_takes_no_more_than_it_may_and_says_so_until_what_it_missed_is_of_no_use() -> None:
-    known = RevokedHandles(3 * (HANDLE_BYTES + TEXT_BYTES))
+    known = HandleSet(3 * (HANDLE_BYTES + TEXT_BYTES))
     handles = [secrets.token_hex(16) for _ in range(5)]
     assert [known.add(handle) for handle in handles] == [True] * 5
     assert [handle in known for handle in handles] == [True] * 3 + [False] * 2
@@ -123,7 +123,7 @@ def test_few_handles_take_no_more_than_it_may() -> None:
     gc.collect()
     tracemalloc.start()
     try:
-        known = RevokedHandles(limit)
+        known = HandleSet(limit)
         before = tracemalloc.get_traced_memory()[0]
         for handle in random_handles(100_000):
             known.add(handle)

@@ -1,4 +1,4 @@
-"""The handles of revoked sessions, in little memory."""
+"""Handles of sessions, in little memory."""
 
 HANDLE_BYTES = 36
 """What one takes, beside the text that holds it."""
@@ -6,7 +6,7 @@ TEXT_BYTES = 208
 """What each text takes, with its place."""
 
 
-class RevokedHandles:
+class HandleSet:
     """A bounded set of session handles that forgets by halves: what was there before the last but one `age` is gone.
 
     A million handles take about 60 MB, where a set of strings takes 150. They lie together in texts, one for each
@@ -17,7 +17,7 @@ class RevokedHandles:
         max_bytes: For all of them.
 
     Attributes:
-        overflowing: Whether there were more than that, so that a handle that is not here may yet be revoked.
+        overflowing: Whether there were more than that, so that a handle that is not here may yet belong here.
     """
 
     __slots__ = ("_bytes", "_count", "_max_bytes", "_missed", "_old", "_young", "overflowing")
@@ -42,16 +42,22 @@ class RevokedHandles:
     def __len__(self) -> int:
         return sum(self._count)
 
-    def add(self, handle: str) -> bool:
+    def add(self, handle: str, *, again: bool = False, beside: int = 0) -> bool:
         """Remember a handle, 32 hex digits.
+
+        Args:
+            handle: Which one.
+            again: Remember it for as long as a new one, also where it is here.
+            beside: What the caller remembers of it, bytes.
 
         Returns:
             Whether it is new; so is each for which there is no room.
         """
-        if handle in self:
-            return False
         start = handle[:4]
-        size = HANDLE_BYTES if start in self._young else HANDLE_BYTES + TEXT_BYTES
+        known = handle in self._young.get(start, "") if again else self.holds(handle)
+        if known:
+            return False
+        size = beside + (HANDLE_BYTES if start in self._young else HANDLE_BYTES + TEXT_BYTES)
         if sum(self._bytes) + size > self._max_bytes:
             self._missed[0] = self.overflowing = True
             return True

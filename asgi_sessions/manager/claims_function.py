@@ -1,0 +1,59 @@
+"""The payload by a function of the application, asked at each login and each refresh: roles as they are now.
+
+What must hold
+==============
+
+*Row and tokens say the same.* What the function returns is stored in the row, as a new version of the payload, before a
+token says it.
+
+*A function that fails keeps the payload that there is*: it raises, takes too long, or returns what is no payload.
+
+*Rotation is decided when the function has answered.* A refresh token is judged before it is asked, since nobody asks
+for a thief, and again afterwards: what the function takes counts against nobody's windows.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+
+from asgi_sessions.errors import PayloadTooLarge
+from asgi_sessions.manager.asked_function import NO_ANSWER, AskedFunction
+from asgi_sessions.manager.issuing import Issuer
+from asgi_sessions.protocol import json_value
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.store.repository import SessionRow
+
+ClaimsFunction: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
+"""Given the user's id and the payload of the session, returns the payload that the session is to have."""
+ClaimsFunctionT = TypeVar("ClaimsFunctionT", bound=ClaimsFunction)
+
+
+class Claims(AskedFunction):
+    """Asks the function, if there is one. One manager's, on all event loops."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__("claims", "the payload stays as it is", clock)
+
+    async def of(self, row: SessionRow, issuer: Issuer) -> str:
+        """The payload that a session is to have, as JSON: the row's where the function fails.
+
+        Args:
+            row: The session.
+            issuer: Knows how much room its tokens have.
+        """
+        payload = await self.ask(row)
+        if payload is NO_ANSWER:
+            return row.jwt_payload
+        if payload is None and row.jwt_payload != "null":
+            self.failed("it returned None")
+            return row.jwt_payload
+        try:
+            text = json_value.dumps(payload, "jwt_payload")
+            if text != row.jwt_payload:
+                await issuer.require_room(row, text)
+        except PayloadTooLarge:
+            self.failed("it returned a payload that is too large for a cookie")
+        except (TypeError, ValueError):
+            self.failed("it returned what is no JSON value")
+        else:
+            return text
+        return row.jwt_payload
