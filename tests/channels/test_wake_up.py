@@ -11,6 +11,7 @@ import pytest
 from asgi_sessions import IssuedSession, Session, SessionManager, Unauthorised
 from tests.channels.conftest import NAME, SECRET, Wire
 from tests.patience import PATIENCE
+from tests.revocation.polling import feed_of
 from tests.servers import Redis
 
 Workers = tuple[SessionManager, SessionManager]
@@ -122,3 +123,21 @@ async def test_a_handle_in_a_message_ends_nothing(redis_workers: Workers, live_r
     await here.revoke_session_using_session_handle(issued[1].session.session_handle)
     await bob.is_refused_soon()  # and the message before has been heard with it
     await alice.is_served()
+
+
+async def test_a_changed_payload(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = workers
+    issued = await here.create_new_session_without_request("alice", jwt_payload={"role": "admin"})
+    noted, told = feed_of(there)._noted, asyncio.Event()
+    note = noted.payload_changed
+
+    def noting(handle: str, version: int) -> bool:
+        told.set()
+        return note(handle, version)
+
+    monkeypatch.setattr(noted, "payload_changed", noting)
+    await here.change_jwt_payload(issued.session.session_handle, lambda payload: {"role": "user"})
+    async with asyncio.timeout(PATIENCE):
+        await told.wait()
+    session = await there.get_session_without_request(issued.access_token.value)
+    assert session.jwt_payload == {"role": "user"}

@@ -40,6 +40,15 @@ async def revoke_all(request: Request) -> Response:
     return JSONResponse(await sessions.revoke_all_sessions_for_user(request.path_params["user"]))
 
 
+async def role(request: Request) -> Response:
+    return JSONResponse((await get_session(request)).jwt_payload)
+
+
+async def change_role(request: Request) -> Response:
+    user, new = request.path_params["user"], request.path_params["role"]
+    return JSONResponse(await sessions.change_jwt_payload_for_user(user, lambda _: new))
+
+
 async def block(request: Request) -> Response:
     time.sleep(float(request.path_params["seconds"]))  # the mistake that it is
     return JSONResponse({})
@@ -58,6 +67,8 @@ app = Starlette(
         Route("/asked", asked),
         Route("/revoke/{handle}", revoke, methods=["POST"]),
         Route("/revoke-all/{user}", revoke_all, methods=["POST"]),
+        Route("/role", role),
+        Route("/role/{user}/{role}", change_role, methods=["POST"]),
         Route("/block/{seconds}", block),
         Route("/staleness", staleness),
         Mount("/auth", routes=session_routes()),

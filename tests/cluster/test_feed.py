@@ -120,6 +120,28 @@ def test_the_worker_that_ended_them_refuses_at_once(shop: Shop) -> None:
         assert shop.lines[0].ask("/me", two.cookies).status == 401
 
 
+def test_every_worker_has_a_changed_payload_within_a_second_and_nobody_is_logged_out(shop: Shop) -> None:
+    jars = [Jar.logged_in(shop.lines[number], "changed") for number in range(2)]
+    for role in ("reader", "editor"):
+        assert shop.lines[0].post(f"/role/changed/{role}").body == len(jars)
+        began = time.monotonic()
+        waiting = [(line, jar) for line in shop.lines for jar in jars]
+        assert shop.lines[0].ask("/role", jars[0].cookies).body == role, "the worker itself, at once"
+        while waiting:
+            answers = [(line, jar, line.ask("/role", jar.cookies)) for line, jar in waiting]
+            assert {answer.status for _, _, answer in answers} == {200}
+            waiting = [(line, jar) for line, jar, answer in answers if answer.body != role]
+            assert time.monotonic() - began < ENOUGH_SECONDS, f"{len(waiting)} workers still have the payload of before"
+        print(f"{shop.server.name}: had by 4 workers after {time.monotonic() - began:.2f} s")
+    log = ServerLog(shop.server, shop.database)
+    for jar in jars:
+        jar.take(shop.lines[1].ask("/role", jar.cookies))
+    log.clear()
+    for line in shop.lines:
+        assert [line.ask("/role", jar.cookies).body for jar in jars] == ["editor"] * 2
+    assert [statement for statement in log.statements if "WHERE asgi_sessions_sessions.handle" in statement] == []
+
+
 def test_a_logout_clears_the_cookies_wherever_they_are_shown_next(shop: Shop) -> None:
     jar = Jar.logged_in(shop.lines[0], "cleared")
     shop.lines[0].post(f"/revoke/{jar.handle}")
