@@ -20,6 +20,7 @@ from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
 from asgi_sessions.manager.login_lifetimes import LoginLifetimes
 from asgi_sessions.manager.pending_termination import PendingTermination
+from asgi_sessions.manager.personal_data import PersonalData
 from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
@@ -61,6 +62,7 @@ class Lifecycle:
         data: The info and the payload of a session.
         impersonator: Who may act as another user.
         step_up: The methods by which a session's user has been authenticated.
+        personal_data: All that is kept about a user.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -98,6 +100,7 @@ class Lifecycle:
         self.data = SessionData(sessions, self.issuer, self._liveness, clock)
         self.impersonator = Impersonator(self._liveness, clock)
         self.step_up = StepUp(sessions, self.issuer, self._liveness, self.data, events, clock)
+        self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
