@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from asgi_sessions.manager.revoking import Revoker
-from asgi_sessions.protocol import json_value, user_id
+from asgi_sessions.protocol import authentication_methods, json_value, user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.settings import SessionSettings
@@ -94,17 +94,19 @@ _READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "actor": _user,
         "jwt_payload": json_value.loads,
         "session_info": json_value.loads,
-        "methods": lambda text: {name: _time(moment) for name, moment in json_value.loads(text).items()},
+        "methods": lambda text: {name: _time(moment) for name, moment in authentication_methods.read(text)},
         "persistent": bool,
     }
 )
+_PUBLIC_NAMES: Mapping[str, str] = MappingProxyType({"handle": "session_handle", "methods": "authentication_methods"})
+"""Of columns that are called otherwise in Python."""
 _TIMES = ("_at", "_iat", "_time")
 """How the names of columns end that hold a time."""
 
 
 def _as_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as a person reads it: ``handle`` by its public name, times in ISO 8601, other numbers as they are."""
-    return {"session_handle" if name == "handle" else name: _read(name, value) for name, value in row.items()}
+    """A row as a person reads it: times in ISO 8601, other numbers as they are."""
+    return {_PUBLIC_NAMES.get(name, name): _read(name, value) for name, value in row.items()}
 
 
 def _read(name: str, value: Any) -> Any:

@@ -98,13 +98,14 @@ async def test_an_export_has_every_column_but_the_hashes_of_tokens(running: Sess
     await kept(running, row)
     (session,) = await exported(running)
     table = sessions_metadata().tables["asgi_sessions_sessions"]
-    assert {"handle" if name == "session_handle" else name for name in session} == set(table.c.keys()) - {"cur", "prev"}
+    renamed = {"handle": "session_handle", "methods": "authentication_methods"}
+    assert set(session) == {renamed.get(column.name, column.name) for column in table.c} - {"cur", "prev"}
     assert session["session_handle"] == row.handle
     assert (session["user_id"], session["actor"]) == (USER, 7)
     assert (session["jwt_payload"], session["session_info"]) == ({"role": "role-of-the-user"}, ["cart-of-the-user"])
     assert (session["device_label"], session["ip_address"]) == (DEVICE.label, DEVICE.ip_address)
     assert (session["persistent"], session["idle_timeout"], session["revoked_at"]) == (False, HOUR, None)
-    assert session["methods"] == {"otp": from_ms(NOW).isoformat()}
+    assert session["authentication_methods"] == {"otp": from_ms(NOW).isoformat()}
     assert json.loads(json.dumps(session)) == session
 
 
