@@ -14,7 +14,11 @@ from asgi_sessions.protocol.user_id import UserId
 
 
 def add_commands(add: AddCommand) -> None:
-    add_user(add("export-user", _export, "Print all that is kept about a user, as JSON."))
+    exporting = add("export-user", _export, "Print all that is kept about a user, as JSON.")
+    add_user(exporting)
+    exporting.add_argument(
+        "--acting", action="store_true", help="also the sessions in which the user acts as somebody else"
+    )
     add_user(add("erase-user", _erase, "End all sessions of a user, and erase what is kept about the user."))
 
 
@@ -23,7 +27,7 @@ async def _export(manager: SessionManager, arguments: argparse.Namespace) -> int
     last = ""
     async with manager:
         say("[")
-        async for record in manager.export_user(user):
+        async for record in manager.export_user(user, acting=arguments.acting):
             if last:
                 say(f"{last},")
             last = json.dumps(record)

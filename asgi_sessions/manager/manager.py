@@ -379,21 +379,22 @@ class SessionManager(StartedOnLoops):
         """
         await self.lifecycle.data.set_info(arguments.text(session_handle, "session_handle"), info)
 
-    def export_user(self, user_id: UserId) -> AsyncIterator[dict[str, Any]]:
+    def export_user(self, user_id: UserId, *, acting: bool = False) -> AsyncIterator[dict[str, Any]]:
         """Give all that is kept about a user: ``async for session in sessions.export_user(42)``.
 
         Each session is a dictionary of JSON values by the names of the columns: all of them, but for the hashes of its
-        tokens. Sessions that have ended are among them until they are purged, and last come those in which the user
-        acts as somebody else. A few sessions are read at a time, however many there are.
+        tokens. Sessions that have ended are among them until they are purged. A few sessions are read at a time,
+        however many there are.
 
         Args:
             user_id: The user; `1` and `"1"` are different users.
+            acting: Whether the sessions follow in which this user acts as somebody else. They hold that user's data.
 
         Raises:
-            TypeError: The id has a type that no user id can have.
+            TypeError: The id has a type that no user id can have, or `acting` is no `bool`.
             StoreUnavailable: While the sessions are read: the database did not answer.
         """
-        return self.lifecycle.personal_data.export(user_id)
+        return self.lifecycle.personal_data.export(user_id, acting=arguments.flag(acting, "acting"))
 
     async def erase_user(self, user_id: UserId) -> int:
         """End all sessions of a user, and erase what they hold about the user. Touches no cookie.

@@ -33,13 +33,13 @@ class PersonalData:
         self._revoker = revoker
         self._clock = clock
 
-    def export(self, owner: user_id.UserId) -> AsyncIterator[dict[str, Any]]:
+    def export(self, owner: user_id.UserId, *, acting: bool) -> AsyncIterator[dict[str, Any]]:
         """Give all of a user's sessions; see `SessionManager.export_user`.
 
         Raises:
             TypeError: The id has a type that no user id can have.
         """
-        return self._export(user_id.storable(owner))
+        return self._export(user_id.storable(owner), acting)
 
     async def erase(self, owner: user_id.UserId) -> int:
         """End and erase all of a user's sessions; see `SessionManager.erase_user`.
@@ -63,9 +63,9 @@ class PersonalData:
                 break
         return count
 
-    async def _export(self, owner: bytes | None) -> AsyncIterator[dict[str, Any]]:
+    async def _export(self, owner: bytes | None, acting: bool) -> AsyncIterator[dict[str, Any]]:
         if owner is not None:
-            async for row in self._sessions.export(owner):
+            async for row in self._sessions.export(owner, acting=acting):
                 yield _as_json(row)
 
     async def _erase_acting(self, owner: bytes) -> int:

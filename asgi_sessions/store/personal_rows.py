@@ -21,24 +21,29 @@ EXPORT_BATCH = 20
 class PersonalRows(SessionEnding):
     """The part of ``SessionRepository`` that knows what is personal.
 
-    A session is a user's who is its user, or who acts in it as another one.
+    Of a session two people can be told: its user, and who acts in it as that user.
     """
 
     def __init__(self, database: Database, tables: Tables) -> None:
         super().__init__(database, tables)
         self._personal = PersonalStatements(tables)
 
-    async def export(self, user_id: bytes) -> AsyncIterator[Mapping[str, Any]]:
+    async def export(self, user_id: bytes, *, acting: bool) -> AsyncIterator[Mapping[str, Any]]:
         """Give each of a user's sessions, ended ones too, by the names of the columns, without hashes of tokens.
 
-        Newest first, and then those in which the user acts as somebody else.
+        Newest first.
+
+        Args:
+            user_id: Whose.
+            acting: Whether those follow in which the user acts as somebody else. Then it goes through all rows.
         """
         own = (await self._run(self._personal.handles_of, {"p_user_id": user_id}, strong=True)).rows
         async for row in self._exported(user_id, [handle for (handle,) in own]):
             yield row
-        async for handles in self.acting(user_id):
-            async for row in self._exported(user_id, handles):
-                yield row
+        if acting:
+            async for handles in self.acting(user_id):
+                async for row in self._exported(user_id, handles):
+                    yield row
 
     async def acting(self, user_id: bytes) -> AsyncIterator[Sequence[str]]:
         """Give the handles of the sessions in which a user acts as another one, ended ones too.

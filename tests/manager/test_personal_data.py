@@ -15,6 +15,7 @@ from sqlalchemy import select
 from asgi_sessions import IssuedSession, SessionEvent, SessionManager, StoreUnavailable, Unauthorised
 from asgi_sessions.manager import personal_data
 from asgi_sessions.manager.records import Device, Login
+from asgi_sessions.manager.session import impersonation_by
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.protocol.user_id import UserId
@@ -65,13 +66,13 @@ async def kept(sessions: SessionManager, *rows: SessionRow) -> list[str]:
     return [row.handle for row in rows]
 
 
-async def log_in(sessions: SessionManager, user: UserId = USER) -> IssuedSession[Any, Any]:
-    login = Login(user_id=user, jwt_payload={"role": "role-of-the-user"}, session_info=["cart-of-the-user"])
+async def log_in(sessions: SessionManager, user: UserId = USER, **more: Any) -> IssuedSession[Any, Any]:
+    login = Login(user_id=user, jwt_payload={"role": "role-of-the-user"}, session_info=["cart-of-the-user"], **more)
     return sessions._issued(await sessions.lifecycle.create(login, device=DEVICE))
 
 
-async def exported(sessions: SessionManager, user: UserId = USER) -> list[dict[str, Any]]:
-    return [session async for session in sessions.export_user(user)]
+async def exported(sessions: SessionManager, user: UserId = USER, **options: bool) -> list[dict[str, Any]]:
+    return [session async for session in sessions.export_user(user, **options)]
 
 
 async def tables(sessions: SessionManager) -> dict[str, list[Any]]:
@@ -153,15 +154,16 @@ async def test_ids_are_of_the_type_that_was_given(running: SessionManager) -> No
         assert [session["user_id"] for session in await exported(running, user)] == [written]
 
 
-async def test_sessions_in_which_the_user_acts_as_another_come_last(
+async def test_sessions_in_which_the_user_acts_as_another_come_where_they_are_asked_for_and_last(
     running: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(personal_rows, "PURGE_BATCH", 4)
     acting = await kept(running, *(row_of("bob", actor=user_id.encode(USER)) for _ in range(9)))
     await kept(running, *(row_of("bob") for _ in range(30)))
     (own,) = await kept(running, row_of())
-    found = [session["session_handle"] for session in await exported(running)]
+    found = [session["session_handle"] for session in await exported(running, acting=True)]
     assert (found[0], sorted(found[1:])) == (own, sorted(acting))
+    assert [session["session_handle"] for session in await exported(running)] == [own]
 
 
 async def test_few_sessions_are_read_at_a_time_and_each_comes_once(
@@ -254,6 +256,18 @@ async def test_an_erased_user_has_no_name_that_another_one_could_have(running: S
     with pytest.raises(ValueError, match="not a user id"):
         user_id.decode(NOBODY)
     assert NOBODY not in {user_id.encode(user) for user in ("", 0, uuid.UUID(int=0))}
+
+
+async def test_an_administrator_who_is_erased_acts_as_nobody_any_more(running: SessionManager) -> None:
+    staff = await log_in(running, 4711)
+    acting = await log_in(running, "bob", impersonation=await impersonation_by(staff.session, lifetime=HOUR))
+    assert (await running.get_session_without_request(acting.access_token.value)).actor == 4711
+    assert await running.erase_user(4711) == 2
+    with pytest.raises(Unauthorised):
+        await running.get_session_without_request(acting.access_token.value)
+    with pytest.raises(Unauthorised):
+        await running.refresh_session_without_request(acting.refresh_token.value)
+    await assert_no_trace(running, *TRACES, "i:4711", "bob")
 
 
 async def test_sessions_in_which_the_user_acts_as_another_end_and_are_erased(

@@ -119,7 +119,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"session_handle": HANDLE, "change": dict},
         {"session_handle": HANDLES, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
     ),
-    "export_user": ({}, {"user_id": USERS}),
+    "export_user": ({"user_id": "alice"}, {"user_id": USERS, "acting": FLAGS}),
     "erase_user": ({}, {"user_id": USERS}),
     "purge_expired_sessions": ({}, {"limit": NUMBERS}),
     "on_session_created": ({}, {"hook": [None, "hook", print, object()]}),
