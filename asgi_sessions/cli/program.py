@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from asgi_sessions.cli import configuration, database, sessions
+from asgi_sessions.cli import configuration, database, personal_data, sessions
 from asgi_sessions.cli.arguments import read_user
 from asgi_sessions.cli.command import Command
 from asgi_sessions.cli.exit_codes import DONE, INTERRUPTED, STORE_UNAVAILABLE, WRONG_USE
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run, takes_any_clock=takes_any_clock)
         return command
 
-    for group in (sessions, database, configuration):
+    for group in (sessions, personal_data, database, configuration):
         group.add_commands(add)
     return parser
 

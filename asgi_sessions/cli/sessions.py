@@ -9,8 +9,8 @@ from typing import Any
 from asgi_sessions.cli.arguments import add_user, read_cursor, read_handle, read_moment, read_page_size
 from asgi_sessions.cli.command import AddCommand
 from asgi_sessions.cli.exit_codes import DONE, NOTHING_FOUND, WRONG_USE
+from asgi_sessions.cli.namesakes import namesakes_of, tell_of
 from asgi_sessions.cli.printing import number_of_sessions, say, say_table, shown
-from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager import SessionManager, SessionRecord
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.session_handle import is_handle
@@ -54,7 +54,7 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
     user: UserId = arguments.user
     async with manager:
         records = await manager.list_sessions_for_user(user, limit=arguments.limit + 1, after=arguments.after)
-        namesakes = await _namesakes(manager, user)
+        namesakes = await namesakes_of(manager, user)
     more, records = records[arguments.limit :], records[: arguments.limit]
     if arguments.json:
         say(json.dumps([_as_json(record) for record in records], indent=2))
@@ -64,7 +64,7 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
         say(f"There are more: --limit {arguments.limit} --after {records[-1].cursor}", sys.stderr)
     if not records:
         say(f"User {shown(user)} has no live session.", sys.stderr)
-    _tell_of(namesakes, user)
+    tell_of(namesakes, user)
     return DONE if records else NOTHING_FOUND
 
 
@@ -88,13 +88,13 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
     async with manager:
         # Not by the manager's own method, which looks for namesakes too, for the log.
         count = await manager.lifecycle.revoker.revoke_all(user, except_handle=arguments.except_handle)
-        namesakes = await _namesakes(manager, user)
+        namesakes = await namesakes_of(manager, user)
     if count:
         say(f"Revoked {number_of_sessions(count)} of user {shown(user)}.")
     else:
         other = "no other" if arguments.except_handle else "no"
         say(f"User {shown(user)} has {other} live session.", sys.stderr)
-    _tell_of(namesakes, user)
+    tell_of(namesakes, user)
     return DONE if count else NOTHING_FOUND
 
 
@@ -119,21 +119,6 @@ async def _revoke_all(manager: SessionManager, arguments: argparse.Namespace) ->
         return NOTHING_FOUND
     say(f"Revoked {number_of_sessions(count)}.")
     return DONE
-
-
-async def _namesakes(manager: SessionManager, user: UserId) -> Sequence[tuple[UserId, int]]:
-    try:
-        return await manager.lifecycle.lists.namesakes_of(user)
-    except StoreUnavailable:
-        return ()  # what was asked for is done
-
-
-def _tell_of(namesakes: Sequence[tuple[UserId, int]], user: UserId) -> None:
-    """Name users who may be meant, because the administrator does not see which type the application's ids have."""
-    for other, count in namesakes:
-        kind = user_id.type_name(other)
-        cure = f"use --id-type {kind}" if kind != user_id.type_name(user) else "write it so"
-        say(f"User {shown(other)} ({kind}) has {count}: {cure}.", sys.stderr)
 
 
 def _as_cells(record: SessionRecord[Any]) -> Sequence[str]:

@@ -22,6 +22,7 @@ from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
 from asgi_sessions.manager.login_lifetimes import LoginLifetimes
 from asgi_sessions.manager.payload_changing import PayloadChanger
 from asgi_sessions.manager.pending_termination import PendingTermination
+from asgi_sessions.manager.personal_data import PersonalData
 from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
@@ -65,6 +66,7 @@ class Lifecycle:
         impersonator: Who may act as another user.
         step_up: The methods by which a session's user has been authenticated.
         payloads: Changes payloads for others than the session's own response.
+        personal_data: All that is kept about a user.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -108,6 +110,7 @@ class Lifecycle:
         self.payloads = PayloadChanger(
             sessions, payload_changes, self.data, self.issuer, self._liveness, feed, events, clock, announce
         )
+        self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, claims, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None

@@ -6,7 +6,7 @@ The file is longer than others because it holds the public docstrings.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar, overload
@@ -36,7 +36,7 @@ from asgi_sessions.store.repository import PAGE
 UserT = TypeVar("UserT", bound=UserId)
 _log = logging.getLogger("asgi_sessions")
 
-_NAMESAKE = "revoke_all_sessions_for_user: user %r (%s) has no other live session. User %r (%s) has %d: is it meant?"
+_NAMESAKE = "%s: user %r (%s) has no other live session. User %r (%s) has %d: is it meant?"
 
 
 class SessionManager(StartedOnLoops):
@@ -265,12 +265,9 @@ class SessionManager(StartedOnLoops):
             StoreUnavailable: Some sessions may have ended all the same, and stay ended: call again for the rest.
         """
         except_handle = arguments.text_or_none(except_handle, "except_handle")
-        lifecycle = self.lifecycle
-        count = await lifecycle.revoker.revoke_all(user_id, except_handle=except_handle)
+        count = await self.lifecycle.revoker.revoke_all(user_id, except_handle=except_handle)
         if not count:
-            with suppress(StoreUnavailable):  # this is for the log alone
-                for other, live in await lifecycle.lists.namesakes_of(user_id):
-                    self._namesakes_log.say(_NAMESAKE, user_id, type_name(user_id), other, type_name(other), live)
+            await self._tell_of_namesakes("revoke_all_sessions_for_user", user_id)
         return count
 
     async def revoke_multiple_sessions(self, session_handles: Iterable[str]) -> int:
@@ -427,6 +424,52 @@ class SessionManager(StartedOnLoops):
             StoreUnavailable: Some may have changed: call again for the rest.
         """
         return await self.lifecycle.payloads.change_of_user(user_id, plain_function(change, "change"))
+
+    def export_user(self, user_id: UserId, *, acting: bool = False) -> AsyncIterator[dict[str, Any]]:
+        """Give all that is kept about a user: ``async for session in sessions.export_user(42)``.
+
+        Each session is a dictionary of JSON values by the names of the columns: all of them, but for the hashes of its
+        tokens. Sessions that have ended are among them until they are purged. A few sessions are read at a time,
+        however many there are.
+
+        Args:
+            user_id: The user; `1` and `"1"` are different users.
+            acting: Whether the sessions follow in which this user acts as somebody else. They hold that user's data.
+
+        Raises:
+            TypeError: The id has a type that no user id can have, or `acting` is no `bool`.
+            StoreUnavailable: While the sessions are read: the database did not answer.
+        """
+        return self.lifecycle.personal_data.export(user_id, acting=arguments.flag(acting, "acting"))
+
+    async def erase_user(self, user_id: UserId) -> int:
+        """End all sessions of a user, and erase what they hold about the user. Touches no cookie.
+
+        Of each session only the handle and its times stay, as long as an access token of it might still be good; then
+        the purge deletes them. The sessions in which the user acts as somebody else end and are erased too. Those that
+        begin during the call are erased as well; see to it first that the user can no longer log in.
+
+        Args:
+            user_id: The user; `1` and `"1"` are different users. If nothing is kept about the user, but a user of the
+                same text and another type has sessions, the log says so.
+
+        Returns:
+            How many sessions were erased, those that had ended before among them.
+
+        Raises:
+            TypeError: The id has a type that no user id can have.
+            StoreUnavailable: Some sessions may have ended and been erased all the same: call again for the rest.
+        """
+        count = await self.lifecycle.personal_data.erase(user_id)
+        if not count:
+            await self._tell_of_namesakes("erase_user", user_id)
+        return count
+
+    async def _tell_of_namesakes(self, method: str, user_id: UserId) -> None:
+        """Say in the log whether another user may have been meant."""
+        with suppress(StoreUnavailable):
+            for other, live in await self.lifecycle.lists.namesakes_of(user_id):
+                self._namesakes_log.say(_NAMESAKE, method, user_id, type_name(user_id), other, type_name(other), live)
 
     async def purge_expired_sessions(self, *, limit: int | None = None) -> int:
         """Delete expired sessions now; the manager does so by itself every `purge_interval`.

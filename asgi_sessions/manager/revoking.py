@@ -124,8 +124,15 @@ class Revoker:
                 self._events.happened(Event.REVOKED, reason=reason, count=count, **more)
         return count
 
-    async def revoke_all(self, owner: user_id.UserId, *, except_handle: str | None = None) -> int:
+    async def revoke_all(
+        self, owner: user_id.UserId, *, except_handle: str | None = None, reason: str = LOGOUT_ALL
+    ) -> int:
         """End all of a user's sessions, perhaps but one; returns how many.
+
+        Args:
+            owner: Whose.
+            except_handle: A session to keep.
+            reason: Why.
 
         Raises:
             ValueError: `except_handle` is no session handle.
@@ -137,7 +144,7 @@ class Revoker:
             return 0
         count, done = 0, False
         try:
-            async for ended in self._all_of(stored, except_handle):
+            async for ended in self._all_of(stored, reason, except_handle):
                 count += ended
             done = True
         finally:  # what has ended stays ended, whatever becomes of the rest
@@ -145,7 +152,7 @@ class Revoker:
                 self._feed.expect_tombstones_of(stored)  # the statements do not say which sessions they have ended
             if count:
                 self._announce()
-                self._events.happened(Event.REVOKED, user_id=owner, reason=LOGOUT_ALL, count=count)
+                self._events.happened(Event.REVOKED, user_id=owner, reason=reason, count=count)
         await self._notify_listeners(self._listeners.handles_of(stored), except_handle)
         return count
 
@@ -191,21 +198,21 @@ class Revoker:
         await self._notify_listeners(self._listeners.handles(), except_handle)
         return count
 
-    async def _all_of(self, owner: bytes, except_handle: str | None) -> AsyncIterator[int]:
+    async def _all_of(self, owner: bytes, reason: str, except_handle: str | None) -> AsyncIterator[int]:
         """End all of a user's sessions, perhaps but one, where there are many part by part; yields how many have ended.
 
         What a statement has ended is committed before the next one begins: until then all feeds go past it at each
         poll, and other writers may wait for it.
         """
         now = self._ended_before()
-        ended = await self._sessions.revoke_all(owner, LOGOUT_ALL, now, except_handle=except_handle)
+        ended = await self._sessions.revoke_all(owner, reason, now, except_handle=except_handle)
         if ended:
             yield ended
             return
         count = await self._sessions.count_of(owner, now, except_handle=except_handle)
         parts = -(-count // self._sessions.at_once)
         for part in range(parts):
-            yield await self._sessions.revoke_part(owner, LOGOUT_ALL, now, part, parts, except_handle=except_handle)
+            yield await self._sessions.revoke_part(owner, reason, now, part, parts, except_handle=except_handle)
 
     async def theft(self, row: SessionRow, verdict: str) -> None:
         """End a session whose refresh token was stolen.

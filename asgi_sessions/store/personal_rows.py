@@ -1,25 +1,88 @@
-"""What sessions hold about people: taken away in time. The contract stands in ``repository``."""
+"""What sessions hold about people: exported, erased, taken away in time. The contract stands in ``repository``."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Executable
 
-from asgi_sessions.store.ending import PURGE_BATCH, SessionEnding, boundary
+from asgi_sessions.store.ending import PURGE_BATCH, REVOKE_BATCH, SessionEnding, boundary
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.prepared import Outcome
 from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.session_row import EXPORTED_COLUMNS
 from asgi_sessions.store.session_statements import PersonalStatements
 
-__all__ = ["PersonalRows"]
+__all__ = ["EXPORT_BATCH", "PersonalRows"]
+
+EXPORT_BATCH = 20
+"""Sessions that one statement reads whole: the info of each may have a megabyte."""
 
 
 class PersonalRows(SessionEnding):
-    """The part of ``SessionRepository`` that knows what is personal."""
+    """The part of ``SessionRepository`` that knows what is personal.
+
+    Of a session two people can be told: its user, and who acts in it as that user.
+    """
 
     def __init__(self, database: Database, tables: Tables) -> None:
         super().__init__(database, tables)
         self._personal = PersonalStatements(tables)
+
+    async def export(self, user_id: bytes, *, acting: bool) -> AsyncIterator[Mapping[str, Any]]:
+        """Give each of a user's sessions, ended ones too, by the names of the columns, without hashes of tokens.
+
+        Newest first.
+
+        Args:
+            user_id: Whose.
+            acting: Whether those follow in which the user acts as somebody else. Then it goes through all rows.
+        """
+        own = (await self._run(self._personal.handles_of, {"p_user_id": user_id}, strong=True)).rows
+        async for row in self._exported(user_id, [handle for (handle,) in own]):
+            yield row
+        if acting:
+            async for handles in self.acting(user_id):
+                async for row in self._exported(user_id, handles):
+                    yield row
+
+    async def acting(self, user_id: bytes) -> AsyncIterator[Sequence[str]]:
+        """Give the handles of the sessions in which a user acts as another one, ended ones too.
+
+        It goes through all rows along the primary key, with one statement for each thousand or so.
+        """
+        async for outcome in self._walk(self._personal.acting, {"p_user_id": user_id}, strong=True):
+            if outcome.rows:
+                yield [handle for (handle,) in outcome.rows]
+
+    async def erase_of(self, user_id: bytes, now: int) -> int:
+        """Take away what is personal from all sessions of which this is the user and that are over.
+
+        Args:
+            user_id: Whose.
+            now: ms. A live session is left alone: end it first.
+
+        Returns:
+            From how many.
+        """
+        count = 0
+        values = {"p_user_id": user_id, "now": now, "size": REVOKE_BATCH}
+        while True:
+            handles = [handle for (handle,) in (await self._run(self._personal.over_of, values, strong=True)).rows]
+            erased = await self.erase(user_id, handles, now)
+            count += erased
+            if not erased or len(handles) < REVOKE_BATCH:
+                return count
+
+    async def erase(self, user_id: bytes, handles: Sequence[str], now: int) -> int:
+        """Take away what is personal from these sessions, as far as they are this user's and over; return how many.
+
+        What a tombstone is for stays: that the session has ended, when and why.
+        """
+        count = 0
+        for start in range(0, len(handles), REVOKE_BATCH):
+            values = {"p_user_id": user_id, "now": now, "handles": handles[start : start + REVOKE_BATCH]}
+            count += (await self._run(self._personal.erase, values)).rowcount
+        return count
 
     async def forget_addresses(self, begun_before: int) -> int:
         """Take the address from all sessions that were created before this (ms), live or not; return how many.
@@ -30,20 +93,30 @@ class PersonalRows(SessionEnding):
         walk = self._walk(self._personal.forget_addresses, {"begun_before": begun_before})
         return sum([outcome.rowcount async for outcome in walk])
 
+    async def _exported(self, user_id: bytes, handles: Sequence[str]) -> AsyncIterator[Mapping[str, Any]]:
+        for start in range(0, len(handles), EXPORT_BATCH):
+            batch = handles[start : start + EXPORT_BATCH]
+            outcome = await self._run(self._personal.export, {"p_user_id": user_id, "handles": batch}, strong=True)
+            named = [dict(zip(EXPORTED_COLUMNS, row, strict=True)) for row in outcome.rows]
+            for row in sorted(named, key=lambda row: batch.index(row["handle"])):
+                yield row
+
     async def _walk(
-        self, statements: tuple[Executable, Executable], values: Mapping[str, Any]
+        self, statements: tuple[Executable, Executable], values: Mapping[str, Any], *, strong: bool = False
     ) -> AsyncIterator[Outcome]:
         """Run a statement on everybody's sessions, part by part.
 
         Args:
             statements: One for each part but the last, and that one's.
             values: Its parameters, but for the bounds.
+            strong: See `Database.run`.
         """
         any_part, last = statements
         parts = await self.parts_of_all(PURGE_BATCH)
         for part in range(parts):
             first = {"first": boundary(part, parts) if part else ""}
             if part == parts - 1:
-                yield await self._run(last, {**values, **first})
+                yield await self._run(last, {**values, **first}, strong=strong)
             else:
-                yield await self._run(any_part, {**values, **first, "beyond": boundary(part + 1, parts)})
+                beyond = {"beyond": boundary(part + 1, parts)}
+                yield await self._run(any_part, {**values, **first, **beyond}, strong=strong)

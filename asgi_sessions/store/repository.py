@@ -3,8 +3,8 @@
 The contract
 ============
 
-*One operation is one autocommit statement*; ``find(fresh=True)`` adds two on a cluster; ``purge`` and
-``forget_addresses`` go in batches.
+*One operation is one autocommit statement*; ``find(fresh=True)`` adds two on a cluster; ``purge``,
+``export``, ``erase`` and ``forget_addresses`` go in batches.
 Nothing is read in order to be written but for a compare-and-swap, which decides every race. No statement ends more
 than about `AT_ONCE` sessions: what it changes is in everybody's way until it is committed.
 
@@ -17,9 +17,9 @@ other, and never below the revocation clock, since the database's nodes may not 
 0, never an error; where no handle can look like it, not even a statement. Handles and user ids are compared
 byte by byte.
 
-*A tombstone is final.* ``revoke…`` writes ``revoked_at`` and never deletes; no other operation changes a
-revoked row, and only ``purge`` removes it, by its age. ``promote`` and ``revoke`` in any order leave the
-session revoked.
+*A tombstone is final.* ``revoke…`` writes ``revoked_at`` and never deletes; only ``purge`` removes a revoked row, by
+its age. ``erase`` and ``forget_addresses`` take away what is personal in it; no other operation changes it. ``promote``
+and ``revoke`` in any order leave the session revoked.
 
 *The caller caps* ``idle_expires_at`` at ``expires_at``: finding the dead by index relies on it.
 

@@ -1,13 +1,23 @@
 """A row of the sessions table, and which handles a row can have."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from asgi_sessions.protocol.rotation import Chain, Served
 from asgi_sessions.protocol.timeouts import Lifetime, is_expired
 
-__all__ = ["COLUMNS", "READ_COLUMNS", "ListedSession", "SessionRow", "is_storable"]
+__all__ = [
+    "COLUMNS",
+    "ERASED",
+    "EXPORTED_COLUMNS",
+    "NOBODY",
+    "READ_COLUMNS",
+    "ListedSession",
+    "SessionRow",
+    "is_storable",
+]
 
 _HANDLE = re.compile(r"[!-~]{1,32}\Z")
 
@@ -107,6 +117,24 @@ class ListedSession(NamedTuple):
 
 COLUMNS = tuple(field.name for field in fields(SessionRow))
 READ_COLUMNS = tuple(name for name in COLUMNS if name != "session_info")
+
+_SECRETS = frozenset({"cur", "prev"})
+"""What the tokens could be found by. A column that is not named here is exported."""
+EXPORTED_COLUMNS = tuple(name for name in COLUMNS if name not in _SECRETS)
+
+NOBODY = b""
+"""In place of a user id: `user_id.encode` makes no such bytes of any."""
+ERASED: Mapping[str, bytes | str | None] = {
+    "user_id": NOBODY,
+    "actor": None,
+    "jwt_payload": "null",
+    "session_info": "null",
+    "device_label": "",
+    "ip_address": None,
+    "methods": "{}",
+}
+"""What is personal in a row, and what stands there once it is erased. The rest, random or a time, is what the tombstone
+is kept for."""
 
 
 def is_storable(handle: str) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
-from asgi_sessions.store.session_row import COLUMNS, READ_COLUMNS, ListedSession
+from asgi_sessions.store.session_row import COLUMNS, ERASED, EXPORTED_COLUMNS, READ_COLUMNS, ListedSession
 from asgi_sessions.store.tombstones import revocation_clock
 
 __all__ = ["ChangeStatements", "EndingStatements", "PersonalStatements", "ReadStatements", "RotationStatements"]
@@ -171,7 +172,9 @@ class PersonalStatements:
 
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
-        s = sessions.c
+        s, which = sessions.c, _Conditions(sessions)
+        over = not_(which.live)
+        acted = s.actor == bindparam("p_user_id")
         from_first, before_beyond = s.handle >= bindparam("first"), s.handle < bindparam("beyond")
         forget = (
             update(sessions)
@@ -179,6 +182,14 @@ class PersonalStatements:
             .values(ip_address=None)
         )
 
+        acting = select(s.handle).where(from_first, acted)
+
+        self.handles_of = prepared(select(s.handle).where(which.of_user).order_by(*which.newest_first))
+        self.acting = prepared(acting.where(before_beyond)), prepared(acting)
+        # Whose they are is asked again: meanwhile a session may have been erased.
+        self.export = select(*(s[name] for name in EXPORTED_COLUMNS)).where(which.of_handles, or_(which.of_user, acted))
+        self.over_of = prepared(select(s.handle).where(which.of_user, over).limit(_integer("size")))
+        self.erase = update(sessions).where(which.of_handles, over, or_(which.of_user, acted)).values(ERASED)
         self.forget_addresses = prepared(forget.where(before_beyond)), prepared(forget)
 
 

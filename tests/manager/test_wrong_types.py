@@ -127,6 +127,8 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"user_id": "alice", "change": dict},
         {"user_id": USERS, "change": [*ANYTHING, A_SESSION, asyncio.sleep]},
     ),
+    "export_user": ({"user_id": "alice"}, {"user_id": USERS, "acting": FLAGS}),
+    "erase_user": ({}, {"user_id": USERS}),
     "purge_expired_sessions": ({}, {"limit": NUMBERS}),
     "on_session_created": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_refreshed": ({}, {"hook": [None, "hook", print, object()]}),

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from asgi_sessions.protocol.refresh_token import RefreshToken
+from asgi_sessions.store.session_row import ERASED
 from tests.races.cluster import Cluster, Pair, Row, Violation, Worker, must, pair_in
 from tests.races.schedules import Schedule, Step, all_schedules, interleave
 from tests.races.stories import Story, tell
@@ -37,6 +38,7 @@ class Ending:
         alarms: How many thefts are recorded.
         begins: Whether it begins the next session.
         same_jar: Whether that one is in the same cookie jar.
+        erases: Whether it takes away what is personal in the tombstone.
     """
 
     act: Act
@@ -44,6 +46,7 @@ class Ending:
     alarms: int = 0
     begins: bool = False
     same_jar: bool = False
+    erases: bool = False
 
 
 async def _refresh(worker: Worker, story: Story) -> Answer:
@@ -72,6 +75,10 @@ async def _by_handles(worker: Worker, story: Story) -> None:
 
 async def _all_of_user(worker: Worker, story: Story) -> None:
     must(await worker.manager.revoke_all_sessions_for_user(story.user) == 1, "revoking found no live session")
+
+
+async def _erase(worker: Worker, story: Story) -> None:
+    must(await worker.manager.erase_user(story.user) == 1, "erasing found no session")
 
 
 async def _log_in_again(worker: Worker, story: Story) -> Answer:
@@ -108,6 +115,7 @@ ENDINGS: dict[str, Ending] = {
     "by handle": Ending(_by_handle, _LOGOUT),
     "by handles": Ending(_by_handles, _LOGOUT),
     "all of the user": Ending(_all_of_user, frozenset({"logout_all"})),
+    "erasure": Ending(_erase, frozenset({"erased"}), erases=True),
     "another login": Ending(_log_in_again, frozenset({"replaced"}), begins=True, same_jar=True),
     "theft": Ending(_steal, frozenset({"theft"}), alarms=1),
 }
@@ -205,7 +213,14 @@ async def _run(
     if ending.begins:
         await _new_session_stands(cluster, issued.pop())
     await nothing_resurrects(cluster, [*story.pairs, *issued])
-    must(await cluster.row(story.handle) == tombstone, "the row changed after its session had ended")
+    left = await cluster.row(story.handle) or {}
+    must(_lasting(left, ending) == _lasting(tombstone, ending), "the row changed after its session had ended")
+    must(not ending.erases or {name: left[name] for name in ERASED} == ERASED, "something personal is left")
+
+
+def _lasting(row: Row, ending: Ending) -> Row:
+    """What nothing may change in a tombstone."""
+    return {name: value for name, value in row.items() if not (ending.erases and name in ERASED)}
 
 
 def _tombstone(seen: list[Row | None], ending: Ending) -> Row:
@@ -221,7 +236,7 @@ def _tombstone(seen: list[Row | None], ending: Ending) -> Row:
             must(after["gen"] == before["gen"], "a promotion and a tombstone in one")
             tombstone = after
         elif tombstone is not None:
-            must(after == tombstone, "the row changed after its session had ended")
+            must(_lasting(after, ending) == _lasting(tombstone, ending), "the row changed after its session had ended")
     if tombstone is None:
         raise Violation("the session has not ended")
     must(tombstone["revoked_reason"] in ending.reasons, f"the reason is {tombstone['revoked_reason']}")

@@ -16,7 +16,7 @@ async def test_whatever_ends_a_session_wins_against_a_refresh_in_every_order(ref
 
 
 async def test_so_does_every_other_way_to_log_out(cluster: Cluster) -> None:
-    for ending in ("sign-out", "by handles", "all of the user"):
+    for ending in ("sign-out", "by handles", "all of the user", "erasure"):
         assert await race(cluster, REFRESHES["child of a sibling"], ENDINGS[ending], stops_after=False) >= 2
 
 

@@ -1,0 +1,116 @@
+"""All that is kept about a user: exported for the user, and erased."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from asgi_sessions.manager.revoking import Revoker
+from asgi_sessions.protocol import authentication_methods, json_value, user_id
+from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.durations import from_ms
+from asgi_sessions.settings import SessionSettings
+from asgi_sessions.store.repository import SessionRepository
+
+ERASED: Final = "erased"
+"""The reason in the tombstone of an erased session."""
+MOST_ROUNDS: Final = 100
+"""Of an erasure whose user goes on logging in: somebody who does so for that long does so afterwards too."""
+
+
+class PersonalData:
+    """Exports and erases.
+
+    Args:
+        settings: How far workers' clocks may be apart.
+        sessions: The store of sessions.
+        revoker: Ends sessions.
+        clock: The time, ms.
+    """
+
+    def __init__(self, settings: SessionSettings, sessions: SessionRepository, revoker: Revoker, clock: Clock) -> None:
+        self._workers_apart = settings.workers_apart_ms
+        self._sessions = sessions
+        self._revoker = revoker
+        self._clock = clock
+
+    def export(self, owner: user_id.UserId, *, acting: bool) -> AsyncIterator[dict[str, Any]]:
+        """Give all of a user's sessions; see `SessionManager.export_user`.
+
+        Raises:
+            TypeError: The id has a type that no user id can have.
+        """
+        return self._export(user_id.storable(owner), acting)
+
+    async def erase(self, owner: user_id.UserId) -> int:
+        """End and erase all of a user's sessions; see `SessionManager.erase_user`.
+
+        The sessions end first, so that nobody writes into what is erased: every change asks for a live session. A
+        tombstone needs no user: it is found by its handle, and says that the session has ended.
+        """
+        stored = user_id.storable(owner)
+        if stored is None:
+            return 0
+        count = 0
+        for _ in range(MOST_ROUNDS):
+            ended = await self._revoker.revoke_all(owner, reason=ERASED)
+            count += await self._sessions.erase_of(stored, self._over_before())
+            if not ended:  # nobody has logged in meanwhile
+                break
+        for _ in range(MOST_ROUNDS):
+            acted = await self._erase_acting(stored)
+            count += acted
+            if not acted:
+                break
+        return count
+
+    async def _export(self, owner: bytes | None, acting: bool) -> AsyncIterator[dict[str, Any]]:
+        if owner is not None:
+            async for row in self._sessions.export(owner, acting=acting):
+                yield _as_json(row)
+
+    async def _erase_acting(self, owner: bytes) -> int:
+        count = 0
+        async for handles in self._sessions.acting(owner):
+            await self._revoker.revoke_many(handles, reason=ERASED)
+            count += await self._sessions.erase(owner, handles, self._over_before())
+        return count
+
+    def _over_before(self) -> int:
+        """What has expired before this is over on every worker's clock; what has not has been ended."""
+        return self._clock() - self._workers_apart
+
+
+def _time(milliseconds: int) -> str:
+    return from_ms(milliseconds).isoformat()
+
+
+def _user(stored: bytes) -> str | int:
+    return user_id.plain(user_id.decode(stored))
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "user_id": _user,
+        "actor": _user,
+        "jwt_payload": json_value.loads,
+        "session_info": json_value.loads,
+        "methods": lambda text: {name: _time(moment) for name, moment in authentication_methods.read(text)},
+        "persistent": bool,
+    }
+)
+_PUBLIC_NAMES: Mapping[str, str] = MappingProxyType({"handle": "session_handle", "methods": "authentication_methods"})
+"""Of columns that are called otherwise in Python."""
+_TIMES = ("_at", "_iat", "_time")
+"""How the names of columns end that hold a time."""
+
+
+def _as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as a person reads it: times in ISO 8601, other numbers as they are."""
+    return {_PUBLIC_NAMES.get(name, name): _read(name, value) for name, value in row.items()}
+
+
+def _read(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    reader = _READERS.get(name, _time if name.endswith(_TIMES) else None)
+    return value if reader is None else reader(value)
