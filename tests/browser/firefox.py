@@ -4,6 +4,7 @@ Geckodriver turns each command of WebDriver into one of Marionette, the protocol
 Selenium's commands go there directly; they have the same parameters, with the exceptions below.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -138,7 +139,8 @@ class Marionette(RemoteConnection):
         self._kill()
 
     def _kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
