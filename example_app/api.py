@@ -22,6 +22,7 @@ class Me(BaseModel):
     user_id: int
     name: str
     admin: bool = Field(description="Whether this user may log out others.")
+    actor: int | None = Field(description="Who acts as this user; null if it is the user.")
     session_handle: str = Field(description="Names the session. Public: it opens nothing.")
     signed_in_at: datetime
     expires_at: datetime = Field(description="When the session ends at the latest.")
@@ -44,6 +45,7 @@ class Device(BaseModel):
     label: str = Field(examples=["Firefox on Windows"])
     ip_address: str | None
     created_at: datetime
+    actor: int | None = Field(description="Who acts as the user there; null if it is the user.")
     last_active_at: datetime = Field(description="Accurate to about an access token's lifetime.")
 
 
@@ -121,6 +123,7 @@ async def devices(session: Member) -> list[Device]:
             label=record.device_label,
             ip_address=record.ip_address,
             created_at=record.created_at,
+            actor=None if record.actor is None else int(str(record.actor)),
             last_active_at=record.last_active_at,
         )
         for record in await sessions.list_sessions_for_user(session.user_id)
@@ -167,6 +170,7 @@ def _me(session: MemberSession) -> Me:
         user_id=session.user_id,
         name=session.jwt_payload["name"],
         admin=session.jwt_payload["admin"],
+        actor=int(str(session.actor)) if session.actor is not None else None,
         session_handle=session.session_handle,
         signed_in_at=session.auth_time,
         expires_at=session.expires_at,

@@ -1,5 +1,6 @@
 """Logging out one of one's own devices."""
 
+from asgi_sessions import ImpersonationRefused
 from example_app.sessions import MemberSession, sessions
 
 
@@ -8,8 +9,13 @@ async def log_out_device(session: MemberSession, session_handle: str) -> bool:
 
     Returns:
         False for what is not the user's, or has ended already: the answer is the same, so handles cannot be probed.
+
+    Raises:
+        ImpersonationRefused: The administrator acts as the user, whose other devices are not to be touched.
     """
     if session_handle == session.session_handle:
         await session.revoke_session()
         return True
+    if session.actor is not None:
+        raise ImpersonationRefused
     return await sessions.revoke_session_using_session_handle(session_handle, user_id=session.user_id)

@@ -8,6 +8,7 @@ _TEXTS = {
     "device-logged-out": "The device is logged out.",
     "no-such-device": "That device was logged out already.",
     "others-logged-out": "Logged out on {count}.",
+    "nobody-to-act-as": "There is no such user, or none that you may act as.",
     "user-logged-out": "The user is logged out on {count}.",
 }
 

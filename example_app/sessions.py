@@ -1,5 +1,6 @@
 """The application's session manager, and the sessions that routes ask for by type."""
 
+from datetime import timedelta
 from typing import Annotated, TypedDict
 
 from fastapi import Depends, Request
@@ -33,3 +34,6 @@ async def begin_session(request: Request, user: User, *, stay_signed_in: bool) -
 Member = Annotated[MemberSession, Depends(get_session)]
 Visitor = Annotated[MemberSession | None, Depends(get_optional_session)]
 Administrator = Annotated[MemberSession, Depends(require_session(claims={"admin": True}))]
+RecentAdministrator = Annotated[
+    MemberSession, Depends(require_session(claims={"admin": True}, max_auth_age=timedelta(hours=1)))
+]

@@ -105,6 +105,11 @@ class Users:
         rows = await self._rows(select(_users).where(_users.c.name_key == key))
         return rows[0] if rows else None
 
+    async def get(self, user_id: int) -> User | None:
+        """The user of this number."""
+        rows = await self._rows(select(_users).where(_users.c.id == user_id))
+        return rows[0] if rows else None
+
     async def newest(self, limit: int) -> list[User]:
         """So many users, the latest first."""
         return await self._rows(select(_users).order_by(_users.c.id.desc()).limit(limit))

@@ -114,3 +114,52 @@ def test_logging_out_a_user_who_does_not_exist_ends_nothing(administrator: Visit
 def test_the_signing_keys_and_password_hashes_are_for_the_owner_only(site: Site) -> None:
     database = site.folder / "sessions.db"
     assert database.stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def acting(site: Site, administrator: Visitor, member: Visitor, new_visitor: NewVisitor) -> Visitor:
+    """A browser in which the administrator acts as the member."""
+    visitor = new_visitor()
+    assert visitor.sign_in("The Administrator").status_code == 303
+    number = member.get("/api/me").json()["user_id"]
+    assert visitor.post("/admin/act-as", {"user_id": str(number)}).headers["location"] == "/"
+    return visitor
+
+
+def test_the_administrator_acts_as_a_user_and_every_page_says_so(acting: Visitor, name: str) -> None:
+    for path in ("/", "/devices"):
+        assert re.search(rf"You act as <strong>{name}</strong>", acting.get(path).text)
+    me = acting.get("/api/me").json()
+    assert (me["name"], me["admin"], isinstance(me["actor"], int)) == (name, False, True)
+    assert acting.get("/admin").status_code == 403
+
+
+def test_the_user_sees_who_acts_and_ends_it(acting: Visitor, member: Visitor) -> None:
+    assert "You act as" not in member.get("/").text
+    page = member.get("/devices").text
+    assert page.count("The administrator acts as you") == 1
+    (action,) = log_out_forms(page)
+    member.post(action)
+    assert not acting.is_signed_in
+
+
+def test_whoever_acts_ends_no_other_device_and_can_stop(acting: Visitor, member: Visitor) -> None:
+    assert log_out_forms(acting.get("/devices").text) == []
+    handle = member.get("/api/me").json()["session_handle"]
+    for path in (f"/devices/{handle}/log-out", "/devices/log-out-others"):
+        assert acting.post(path).status_code == 403
+    assert member.is_signed_in
+    assert acting.post("/log-out").headers["location"] == "/sign-in?notice=logged-out"
+    assert not acting.is_signed_in
+    assert member.is_signed_in
+
+
+@pytest.mark.parametrize("number", ["", "x", "9" * 18, "1"])
+def test_there_is_nobody_else_to_act_as(number: str, administrator: Visitor) -> None:
+    response = administrator.post("/admin/act-as", {"user_id": number})
+    assert response.headers["location"] == "/admin?notice=nobody-to-act-as"
+    assert administrator.get("/api/me").json()["actor"] is None
+
+
+def test_nobody_else_acts_as_anybody(member: Visitor) -> None:
+    assert member.post("/admin/act-as", {"user_id": "1"}).status_code == 403

@@ -195,6 +195,38 @@ async def test_replacing_a_text_by_the_same_is_success(sessions: SessionReposito
     assert await sessions.set_payload("h1", '{"role":"user"}', NOW, version=0)
 
 
+async def test_methods_are_replaced_where_nothing_has_changed_since_they_were_read(
+    sessions: SessionRepository,
+) -> None:
+    await sessions.insert(session_row())
+    read = await sessions.find("h1")
+    assert read is not None
+    assert await sessions.swap_methods(read, '{"pwd":1}', NOW, auth_time=NOW + 1)
+    assert not await sessions.swap_methods(read, '{"otp":1}', NOW, auth_time=NOW + 2)
+    row = await sessions.find("h1")
+    assert row is not None
+    assert (row.methods, row.auth_time, row.payload_version) == ('{"pwd":1}', NOW + 1, 1)
+    assert await sessions.set_payload("h1", "1", NOW)
+    assert not await sessions.swap_methods(row, '{"otp":1}', NOW, auth_time=NOW + 2)
+    row = await sessions.find("h1")
+    assert row is not None
+    assert await sessions.swap_methods(row, row.methods, NOW, auth_time=NOW + 3)  # the same once more is a change
+    assert await sessions.revoke("h1", "logout", NOW)
+    row = await sessions.find("h1")
+    assert row is not None
+    assert not await sessions.swap_methods(row, '{"otp":1}', NOW, auth_time=NOW + 4)
+
+
+async def test_sessions_in_which_somebody_else_acts_are_listed_and_do_not_count(sessions: SessionRepository) -> None:
+    await sessions.insert(session_row("h1"))
+    await sessions.insert(session_row("h2", actor=BOB))
+    assert {row.handle: row.actor for row in await sessions.list_of(ALICE, NOW)} == {"h1": None, "h2": BOB}
+    for by_use in (False, True):
+        newest = await sessions.newest_of(ALICE, NOW, limit=5, by_use=by_use)
+        assert [row.handle for row in newest] == ["h1"]
+    assert await sessions.newest_of(BOB, NOW, limit=5) == []
+
+
 async def test_the_payloads_version_counts_its_replacements(sessions: SessionRepository) -> None:
     await sessions.insert(session_row())
     assert await sessions.swap_payload("h1", "1", NOW, version=0)
