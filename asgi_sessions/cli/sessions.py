@@ -140,4 +140,5 @@ def _as_json(record: SessionRecord[Any]) -> dict[str, Any]:
         "created_at": record.created_at.isoformat(),
         "last_active_at": record.last_active_at.isoformat(),
         "expires_at": record.expires_at.isoformat(),
+        "actor": None if record.actor is None else user_id.plain(record.actor),
     }

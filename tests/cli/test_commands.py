@@ -39,6 +39,7 @@ def test_list_as_json_tells_everything_and_no_secret(database: str, shell: Shell
         "created_at",
         "last_active_at",
         "expires_at",
+        "actor",
     }
     assert (record["session_handle"], record["user_id"]) == (handle, "42")
     age = datetime.now().astimezone() - datetime.fromisoformat(record["created_at"])

@@ -339,6 +339,8 @@ async def test_7_5_2_users_see_their_own_sessions_and_no_secret(opening: OpenSho
             "created_at",
             "last_active_at",
             "expires_at",
+            "authentication_methods",
+            "actor",
         }
         assert all(set(line) == names for line in answer.json())
         said = answer.body.decode()

@@ -8,6 +8,8 @@ from tests.stateful.model import BY_HANDLE, Model, Pair, Refused, Rotated, TryRe
 from tests.stateful.records import Access, Login, Token
 from tests.stateful.visit import NO_CONTENT, Missing, Visit
 
+NOBODY_ELSE: dict[str, Any] = {"authentication_methods": {}, "actor": None}
+"""Of every session of the site."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -57,6 +59,7 @@ def devices(visit: Visit) -> Any:
             "created_at": iso(row.created_at),
             "last_active_at": iso(row.last_active_at),
             "expires_at": iso(row.idle_expires_at),
+            **NOBODY_ELSE,
         }
         for row in visit.model.devices(visit.worker, access.user)
     ]
@@ -109,6 +112,7 @@ def described(access: Access) -> dict[str, Any]:
         "jwt_payload": access.payload,
         "auth_time": iso(access.auth_time),
         "expires_at": iso(access.session_expires_at),
+        **NOBODY_ELSE,
     }
 
 

@@ -108,5 +108,7 @@ def described(session: Session[Any, Any]) -> Response:
             "jwt_payload": session.jwt_payload,
             "auth_time": session.auth_time.isoformat(),
             "expires_at": session.expires_at.isoformat(),
+            "authentication_methods": dict(session.authentication_methods),
+            "actor": session.actor,
         }
     )
