@@ -29,7 +29,7 @@ class SessionDependency(Generic[SessionT]):
     and applications.
     """
 
-    __slots__ = ("_check_database", "_claims", "_csrf", "_demanding", "_max_auth_age_ms", "_required")
+    __slots__ = ("_check_database", "_claims", "_csrf", "_demanding", "_extend", "_max_auth_age_ms", "_required")
 
     # FastAPI reads this rather than following `__wrapped__`, which is the security scheme that draws the lock.
     __signature__ = inspect.Signature(
@@ -44,10 +44,12 @@ class SessionDependency(Generic[SessionT]):
         check_database: bool = False,
         max_auth_age_ms: int | None = None,
         claims: Mapping[str, Any] | None = None,
+        extend: bool | None = None,
     ) -> None:
         self._required = required
         self._csrf = csrf
         self._check_database = check_database
+        self._extend = extend
         self._max_auth_age_ms = max_auth_age_ms
         self._claims = dict(claims) if claims else None
         self._demanding = max_auth_age_ms is not None or bool(claims)
@@ -79,7 +81,10 @@ class SessionDependency(Generic[SessionT]):
         session = exchange.recognise(self._required, self._csrf, self._check_database)
         if session is UNRESOLVED:
             session = await exchange.resolve(
-                required=self._required, csrf=self._csrf, check_database=self._check_database
+                required=self._required,
+                csrf=self._csrf,
+                check_database=self._check_database,
+                extend=self._extend,
             )
         if self._demanding and session is not None:
             if self._max_auth_age_ms is not None:
@@ -114,6 +119,7 @@ def require_session(
     check_database: bool = False,
     max_auth_age: timedelta | float | None = None,
     claims: Mapping[str, Any | Callable[[Any], bool]] | None = None,
+    extend: bool | None = None,
 ) -> SessionDependency[Session[Any, Any]]:
     """Make a dependency with stronger requirements than `get_session`.
 
@@ -123,6 +129,9 @@ def require_session(
         max_auth_age: How long ago the login may be, `timedelta` or seconds (ASVS 7.5.1, 7.5.3).
         claims: The claims that the payload, an object, must hold: for each name a value, or a function that returns
             whether the payload's value is good.
+        extend: Whether the request extends the session, that is, counts against ``idle_timeout``. None: it does,
+            unless it is a background request by itself (a WebSocket, an event stream, one of ``background_paths``, one
+            with the header ``X-Background-Request: 1``). Of several questions on one request one that extends counts.
 
     Returns:
         An object for ``Depends``, and to call and await directly.
@@ -134,6 +143,8 @@ def require_session(
     if csrf is not None:
         arguments.flag(csrf, "csrf")
     arguments.flag(check_database, "check_database")
+    if extend is not None:
+        arguments.flag(extend, "extend")
     if not isinstance(claims, Mapping | None):
         raise TypeError(f"claims must be a mapping, not {type(claims).__name__}")
     age: Any = max_auth_age
@@ -148,4 +159,5 @@ def require_session(
         check_database=check_database,
         max_auth_age_ms=None if max_auth_age is None else round(max_auth_age / timedelta(milliseconds=1)),
         claims=claims,
+        extend=extend,
     )

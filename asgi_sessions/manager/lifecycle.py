@@ -10,6 +10,7 @@ from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.installation import Installation
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.limit_function import LimitByUser
@@ -92,9 +93,10 @@ class Lifecycle:
         self.lists = SessionLists(sessions, clock)
         self.data = SessionData(sessions, self.issuer, self._liveness, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
-        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, events, clock)
+        idle_clock = IdleClock(settings, sessions, self._liveness, rotation, clock)
+        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, idle_clock, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
-        self.verifier = Verifier(settings, keys, self._liveness, first_uses, feed, clock, times)
+        self.verifier = Verifier(settings, keys, self._liveness, first_uses, idle_clock, feed, clock, times)
 
     def here(self) -> "Lifecycle":
         """This object, if the caller runs on its event loop: a Session may have been passed to another one.
@@ -182,6 +184,14 @@ class Lifecycle:
             Unauthorised: It does not.
         """
         await self._liveness.live_row(session_handle)
+
+    async def idle_expires_at(self, session_handle: str) -> int:
+        """When the session ends unless it is used before, ms, as the database has it.
+
+        Raises:
+            Unauthorised: It has ended.
+        """
+        return (await self._liveness.live_row(session_handle)).idle_expires_at
 
     def on_termination(
         self,

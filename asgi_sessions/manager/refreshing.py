@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.manager.rotating import MAX_READS, Rotation
@@ -56,6 +57,7 @@ class Refresher:
         issuer: Makes tokens.
         sessions: The store of sessions.
         rotation: Judges and promotes.
+        idle_clock: Notes uses that promote nothing.
         events: The audit log and the hooks.
         clock: The time, ms.
     """
@@ -67,6 +69,7 @@ class Refresher:
         issuer: Issuer,
         sessions: SessionRepository,
         rotation: Rotation,
+        idle_clock: IdleClock,
         events: Events,
         clock: Clock,
     ) -> None:
@@ -75,6 +78,7 @@ class Refresher:
         self._issuer = issuer
         self._sessions = sessions
         self._rotation = rotation
+        self._idle_clock = idle_clock
         self._events = events
         self._clock = clock
 
@@ -102,6 +106,7 @@ class Refresher:
         issue: bool = True,
         arrived_at: int | None = None,
         serves_parents: bool = False,
+        extend: bool = True,
     ) -> Refreshed:
         """Answer a refresh token with its child, or say why not.
 
@@ -113,6 +118,7 @@ class Refresher:
                 others may have rotated since: nobody is accused then, and `rotation.serve` says who is served.
             arrived_at: When the request arrived, ms; now if left out.
             serves_parents: Whether a late parent's request is to be served, as far as `rotation.serve` lets it.
+            extend: False for a background request: the session's idle end stays where it is.
 
         Raises:
             Unauthorised: Unknown, revoked, expired, or newer than the database.
@@ -144,9 +150,9 @@ class Refresher:
             if verdict is Verdict.LATE_PARENT and not serves_parents:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token, served=False)
             if without_tokens(verdict):
-                refreshed = await self._serve(row, verdict, token, arrived)
+                refreshed = await self._serve(row, verdict, token, arrived, extend)
             else:
-                refreshed = await self._rotate(row, verdict, token, carries_over)
+                refreshed = await self._rotate(row, verdict, token, carries_over, extend)
             if refreshed is not None:
                 return refreshed
         raise StoreUnavailable
@@ -162,38 +168,45 @@ class Refresher:
             raise self._rotation.newer_than_database(token.handle)
 
     async def _rotate(
-        self, row: SessionRow, verdict: Verdict, token: RefreshToken, carries_over: AccessToken | None
+        self, row: SessionRow, verdict: Verdict, token: RefreshToken, carries_over: AccessToken | None, extend: bool
     ) -> Refreshed | None:
         """Issue what follows. None where the row has moved: read again."""
         if verdict is not Verdict.CHILD:
-            await self._touch(row)
-        elif not await self._rotation.promote(token.handle, token.lineage, row.lifetime):
+            if extend:
+                await self._idle_clock.touch(row)
+        elif not await self._rotation.promote(token.handle, token.lineage, row.lifetime, extend=extend):
             return None
-        return await self._follow(row, token, carries_over)
+        return await self._follow(row, token, carries_over, extend)
 
-    async def _serve(self, row: SessionRow, verdict: Verdict, token: RefreshToken, arrived_at: int) -> Refreshed | None:
+    async def _serve(
+        self, row: SessionRow, verdict: Verdict, token: RefreshToken, arrived_at: int, extend: bool
+    ) -> Refreshed | None:
         """Serve the request without tokens, as far as `rotation.serve` lets it. None where the row has moved."""
         served = self._service(row, verdict, arrived_at) is not Service.REFUSED
-        if served and not await self._is_noted(row, verdict, token.lineage, arrived_at):
+        if served and not await self._is_noted(row, verdict, token.lineage, arrived_at, extend):
             return None
         late = token if verdict is Verdict.LATE_PARENT else None
         if not served and late is None:
             raise TryRefreshToken
         generation = max(row.gen, token.generation)
-        return Refreshed(self._issuer.describe(row, generation, self._clock()), None, late, served)
+        access = self._issuer.describe(row, generation, self._clock(), extend=extend)
+        return Refreshed(access, None, late, served)
 
     def _service(self, row: SessionRow, verdict: Verdict, arrived_at: int) -> Service:
         lasts = self._settings.access_token_lifetime_ms
         return serve(verdict, row.chain, row.served, arrived_at=arrived_at, lasts=lasts)
 
-    async def _is_noted(self, row: SessionRow, verdict: Verdict, lineage: Lineage, arrived_at: int) -> bool:
+    async def _is_noted(
+        self, row: SessionRow, verdict: Verdict, lineage: Lineage, arrived_at: int, extend: bool
+    ) -> bool:
         """Note in the row that a request is served without tokens. False where the row has moved: read again."""
         if self._service(row, verdict, arrived_at) is Service.GOES_ON:
             return True
         if verdict is Verdict.CHILD:
-            noted = await self._rotation.promote(row.handle, lineage, row.lifetime, served=True)
+            noted = await self._rotation.promote(row.handle, lineage, row.lifetime, served=True, extend=extend)
         else:
-            noted = await self._note_service(row, overtaken=is_overtaken(verdict, row.chain, arrived_at))
+            overtaken = is_overtaken(verdict, row.chain, arrived_at)
+            noted = await self._note_service(row, overtaken=overtaken, extend=extend)
         if noted:
             self._events.happened(
                 Event.SERVED_LATE,
@@ -204,36 +217,26 @@ class Refresher:
             )
         return noted
 
-    async def _note_service(self, row: SessionRow, *, overtaken: bool) -> bool:
+    async def _note_service(self, row: SessionRow, *, overtaken: bool, extend: bool) -> bool:
         now = self._clock()
         try:
             return await self._sessions.serve(
                 row.handle,
                 row.gen,
                 now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime),
+                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime) if extend else None,
                 overtaken=overtaken,
             )
         except StatementInterrupted:
             return False  # done or not: the next read tells
 
-    async def _touch(self, row: SessionRow) -> None:
-        # A refresh that promotes nothing is a use all the same. Without this, somebody who comes by shortly every 13
-        # days would be idle for 14: their child is presented, and promoted, only at the next visit.
-        now, unless_since = self._clock(), self._settings.access_token_lifetime_ms // 2
-        if now - row.last_active_at > unless_since:
-            await self._sessions.touch(
-                row.handle,
-                now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime),
-                unless_since=unless_since,
-            )
-
-    async def _follow(self, row: SessionRow, token: RefreshToken, carries_over: AccessToken | None) -> Refreshed:
+    async def _follow(
+        self, row: SessionRow, token: RefreshToken, carries_over: AccessToken | None, extend: bool
+    ) -> Refreshed:
         now = self._clock()
         twin = is_young(token.lineage, now, self._settings.min_refresh_age_ms)
         following = token.twin() if twin else token.child(now)
-        tokens = await self._issuer.issue(row, following, carries_over=carries_over)
+        tokens = await self._issuer.issue(row, following, carries_over=carries_over, extend=extend)
         self._events.happened(
             Event.REFRESHED,
             session_handle=row.handle,

@@ -13,13 +13,14 @@ from dataclasses import replace
 from functools import partial
 
 from asgi_sessions.manager.clocks import Clocks
+from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.token_first_use import FirstUses
 from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.manager.verified_token_cache import VerifiedTokenCache
 from asgi_sessions.protocol import access_token, user_id
-from asgi_sessions.protocol.access_token import AccessToken, InvalidAccessToken, LegacyAccessToken
+from asgi_sessions.protocol.access_token import LEGACY, AccessToken, InvalidAccessToken, LegacyAccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.keyring import Keyring
 from asgi_sessions.revocation.feed import RevocationFeed
@@ -34,6 +35,7 @@ class Verifier:
         keys: Those that sign.
         liveness: The liveness check.
         first_uses: Settles the first use of each token; None with ``promote_on="refresh"``.
+        idle_clock: Extends the sessions whose access token came of a background refresh.
         feed: What this worker knows of ended sessions; None with ``revocation_check="none"``.
         clocks: The time, ms.
         times: How long a token may be good.
@@ -49,6 +51,7 @@ class Verifier:
         keys: SigningKeys,
         liveness: LivenessCheck,
         first_uses: FirstUses | None,
+        idle_clock: IdleClock,
         feed: RevocationFeed | None,
         clocks: Clocks,
         times: TokenTimes,
@@ -56,6 +59,7 @@ class Verifier:
         self._keys = keys
         self._liveness = liveness
         self._first_uses = first_uses
+        self._idle_clock = idle_clock
         self._feed = feed
         self._tell_time = clocks
         self._times = times
@@ -109,19 +113,22 @@ class Verifier:
 
         False says no more than that `require_live` has to be asked.
         """
-        if self._always_asks or access.legacy or self._clock() >= access.expires_at:
+        if self._always_asks or self._clock() >= access.expires_at:
+            return False
+        if access.kind and (access.legacy or not self._idle_clock.is_extended(access)):
             return False
         feed = self._feed
         if feed is not None and not feed.is_good(access.handle):
             return False
         return self._first_uses is None or self._first_uses.is_settled(access)
 
-    async def require_live(self, access: AccessToken, *, check_database: bool = False) -> None:
+    async def require_live(self, access: AccessToken, *, check_database: bool = False, extend: bool = True) -> None:
         """Raise unless the session behind an authentic token in time is live, as far as the settings look.
 
         Args:
             access: The token.
             check_database: Ask the database in any case.
+            extend: Whether its request extends the session, where its refresh has not.
 
         Raises:
             Unauthorised: The session is revoked, expired or gone.
@@ -132,7 +139,7 @@ class Verifier:
         if not check_database and self.is_known_live(access):
             return
         if self._first_uses is not None:
-            await self._first_uses.settle(access)
+            await self._first_uses.settle(access, extend=extend)
         feed = self._feed
         if check_database or self._always_asks or (access.legacy and self._doubts_legacy):
             await self._liveness.live_row(access.handle)
@@ -144,6 +151,8 @@ class Verifier:
             if feed.is_revoked(access.handle) or in_doubt:
                 # Says why, and what becomes of the cookies.
                 await self._liveness.live_row(access.handle, fresh=in_doubt)
+        if extend:
+            await self._idle_clock.used(access)
 
     def wants_rewrite(self, access: AccessToken) -> bool:
         """Whether another access token should be handed out that says that its pair has been promoted."""
@@ -187,7 +196,7 @@ class Verifier:
         """As `read`, for the manager whose own audience is that of older versions: its tokens look like theirs."""
         found = read(token, keyring)
         if found.issued_at < self._keys.legacy_until:
-            raise LegacyAccessToken(replace(found, legacy=True))
+            raise LegacyAccessToken(replace(found, kind=LEGACY))
         return found
 
     def _take_clock(self, clock: Clock) -> None:

@@ -6,17 +6,22 @@ Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2.
 import base64
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from asgi_sessions.protocol import json_value, rotation, user_id
 from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.timeouts import Lifetime
 
-__all__ = ["LEGACY_AUDIENCE", "AccessLineage", "AccessToken", "read", "written"]
+__all__ = ["BACKGROUND", "LEGACY", "LEGACY_AUDIENCE", "ORDINARY", "AccessLineage", "AccessToken", "read", "written"]
 
 LEGACY_AUDIENCE: Final = "asgi_sessions"
 """Of every manager's tokens, before managers had audiences of their own."""
+
+Kind: TypeAlias = Literal["", "background", "legacy"]
+ORDINARY: Final[Kind] = ""
+BACKGROUND: Final[Kind] = "background"
+LEGACY: Final[Kind] = "legacy"
 
 _ISSUER: Final = "asgi_sessions"
 _LARGEST_VERSION: Final = 2**63 - 1  # as large as its column
@@ -74,7 +79,7 @@ class AccessToken:
         anti_csrf_token: For the `anti-csrf` header; None where it is not used.
         lineage: None with ``promote_on="refresh"``.
         payload_json: The application's payload as JSON text.
-        legacy: Whether an older version has issued it, which did not say for which manager.
+        kind: `ORDINARY`, which is empty, or what asks for a closer look at each use, see `legacy` and `background`.
         payload_version: How many times the payload had been replaced when this one was written.
         idle_timeout: The session's own idle timeout, ms; None for the setting.
         persistent: Whether the session's cookies outlive the browser.
@@ -90,7 +95,7 @@ class AccessToken:
     payload_json: str = field(repr=False)
     anti_csrf_token: str | None = field(default=None, repr=False)
     lineage: AccessLineage | None = None
-    legacy: bool = False
+    kind: Kind = ORDINARY
     payload_version: int = 0
     idle_timeout: int | None = None
     persistent: bool = True
@@ -99,6 +104,21 @@ class AccessToken:
     def lifetime(self) -> Lifetime:
         """What the session's idle timeout is counted by, without its row."""
         return Lifetime(self.session_expires_at, self.idle_timeout, self.persistent)
+
+    @property
+    def legacy(self) -> bool:
+        """Whether an older version has issued it, which did not say for which manager."""
+        return self.kind == LEGACY
+
+    @property
+    def background(self) -> bool:
+        """Whether it came of a refresh that has not extended its session: who uses it and is to extend, does so."""
+        return self.kind == BACKGROUND
+
+    @property
+    def kind_written(self) -> Kind:
+        """The kind of a token that says the same and is signed now."""
+        return ORDINARY if self.legacy else self.kind
 
     @property
     def payload(self) -> Any:
@@ -133,6 +153,8 @@ def written(token: AccessToken, audience: str) -> str:
         claims["uit"] = kind
     if token.anti_csrf_token is not None:
         claims["csrf"] = token.anti_csrf_token
+    if token.background:
+        claims["bg"] = 1
     if token.payload_version:
         claims["pv"] = token.payload_version
     if token.idle_timeout is not None:
@@ -187,7 +209,7 @@ def read(text: str, audience: str, verifies_until: int | None) -> AccessToken:
         anti_csrf_token=csrf,
         lineage=_read_lineage(generation, claims["lin"]) if "lin" in claims else None,
         payload_json=_ENCODER.encode(claims["payload"]),
-        legacy=legacy,
+        kind=LEGACY if legacy else _background(claims["bg"]) if "bg" in claims else ORDINARY,
         payload_version=_version(claims["pv"]) if "pv" in claims else 0,
         idle_timeout=_milliseconds(claims["idle"]) if "idle" in claims else None,
         persistent=_persistent(claims["pers"]) if "pers" in claims else True,
@@ -226,6 +248,12 @@ def _milliseconds(seconds: float) -> int:
 
 def _is_generation(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MAX_GENERATION
+
+
+def _background(value: Any) -> Kind:
+    if type(value) is not int or value != 1:
+        raise ValueError("not a mark")
+    return BACKGROUND
 
 
 def _version(value: Any) -> int:

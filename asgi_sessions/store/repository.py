@@ -204,7 +204,7 @@ class SessionRepository(PersonalRows):
         lineage: Lineage,
         *,
         now: int,
-        idle_expires_at: int,
+        idle_expires_at: int | None,
         sibling_window: int,
         served: bool = False,
     ) -> bool:
@@ -214,7 +214,8 @@ class SessionRepository(PersonalRows):
             handle: The session.
             lineage: The child's, with hashes as stored.
             now: ms.
-            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``.
+            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``; None for a request that does
+                not extend the session: the row keeps its own, and when it was last active.
             sibling_window: ms; see ``rotation.Windows``.
             served: Whether the child's request is served without tokens, which the row is to note.
 
@@ -237,19 +238,25 @@ class SessionRepository(PersonalRows):
             "grandparent_hash": lineage.grandparent_hash or None,
             "sibling_window": sibling_window,
             "now": now,
-            "idle": idle_expires_at,
         }
-        statement = self._rotation.promote_and_serve if served else self._rotation.promote
+        rotation = self._rotation
+        if idle_expires_at is None:
+            statement = rotation.promote_and_serve_in_background if served else rotation.promote_in_background
+        else:
+            statement = rotation.promote_and_serve if served else rotation.promote
+            parameters["idle"] = idle_expires_at
         return (await self._run(statement, parameters, swap=True)).rowcount == 1
 
-    async def serve(self, handle: str, generation: int, *, now: int, idle_expires_at: int, overtaken: bool) -> bool:
+    async def serve(
+        self, handle: str, generation: int, *, now: int, idle_expires_at: int | None, overtaken: bool
+    ) -> bool:
         """Note that the session is served without tokens at this generation. True for one of any number of callers.
 
         Args:
             handle: The session.
             generation: The row's.
             now: ms.
-            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``.
+            idle_expires_at: As for `promote`.
             overtaken: Whether it is an overtaken parent that is served, which counts.
 
         Returns:
@@ -260,11 +267,8 @@ class SessionRepository(PersonalRows):
         """
         if not is_storable(handle):
             return False
-        parameters = {
-            "p_handle": handle,
-            "generation": generation,
-            "now": now,
-            "idle": idle_expires_at,
-            "parents": int(overtaken),
-        }
+        parameters = {"p_handle": handle, "generation": generation, "now": now, "parents": int(overtaken)}
+        if idle_expires_at is None:
+            return (await self._run(self._rotation.serve_in_background, parameters, swap=True)).rowcount == 1
+        parameters["idle"] = idle_expires_at
         return (await self._run(self._rotation.serve, parameters, swap=True)).rowcount == 1

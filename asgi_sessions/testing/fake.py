@@ -176,6 +176,10 @@ class _Memory:
     def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
         self.access = access
 
+    async def idle_expires_at(self, session_handle: str) -> int:
+        self.stands()
+        return self.access.session_expires_at  # it is always in use
+
     async def check(self, session_handle: str) -> None:
         self.stands()
 

@@ -130,14 +130,16 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
             "anti_csrf_token": but_none(TOKENS),
             "csrf": FLAGS,
             "check_database": FLAGS,
+            "extend": FLAGS,
         },
     ),
-    "refresh_session_without_request": ({}, {"refresh_token": TOKENS}),
+    "refresh_session_without_request": ({"refresh_token": "x"}, {"refresh_token": TOKENS, "extend": FLAGS}),
 }
 NOT_CHECKED = {
     # with a request: what costs nothing on the hot path, and what the checks behind it find
     "create_new_session": {"user_id", "jwt_payload", "session_info"},
-    "get_session": {"required", "csrf", "check_database"},
+    "get_session": {"required", "csrf", "check_database", "extend"},
+    "refresh_session": {"extend"},
 }
 WITHOUT_ARGUMENTS = {"start", "stop", "upgrade_database", "end_connections", "time"}
 
@@ -145,7 +147,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
     "cors_headers": (asgi_sessions.cors_headers, {"settings": [None, *SETTINGS]}),
     "require_session": (
         asgi_sessions.require_session,
-        {"csrf": but_none(FLAGS), "check_database": FLAGS, "max_auth_age": AGES, "claims": ["role", [], True]},
+        {
+            "csrf": but_none(FLAGS),
+            "check_database": FLAGS,
+            "max_auth_age": AGES,
+            "claims": ["role", [], True],
+            "extend": but_none(FLAGS),
+        },
     ),
     "session_routes": (asgi_sessions.session_routes, {"max_auth_age": AGES}),
     "session_router": (asgi_sessions.fastapi.session_router, {"max_auth_age": AGES}),
