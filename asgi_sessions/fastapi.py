@@ -64,6 +64,13 @@ class SessionView(BaseModel):
     actor: str | int | None = Field(description=_ACTOR)
 
 
+class CurrentSessionView(SessionView):
+    """The session of the caller, and how long it lasts."""
+
+    idle_expires_at: datetime = Field(description="When it ends unless it is used before.")
+    expires_in: int = Field(description="In how many seconds that is. To ask for it is no use of the session.")
+
+
 class DeviceView(BaseModel):
     """One session in the list of a user's devices."""
 
@@ -101,10 +108,11 @@ _LOGIN_NEEDED: dict[int | str, dict[str, Any]] = {401: {"model": Problem, "descr
 _FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"model": Problem, "description": "Another site, or log in anew."}}
 
 
-def _shown(session: Session[Any, Any]) -> Response:
+def _shown(session: Session[Any, Any], remaining: dict[str, Any] | None = None) -> Response:
     # The payload is not for pydantic, which writes UTF-8: it may hold half a surrogate pair.
-    described = describe_session(session)
-    view = SessionView.model_validate(described | {"jwt_payload": None}).model_dump(mode="json")
+    described = describe_session(session) | (remaining or {})
+    view_of = SessionView if remaining is None else CurrentSessionView
+    view = view_of.model_validate(described | {"jwt_payload": None}).model_dump(mode="json")
     return AsciiJSONResponse(view | {"jwt_payload": described["jwt_payload"]})
 
 
@@ -119,6 +127,7 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
         ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``.
     """
     router = APIRouter(tags=["session"])
+    asking_session = Annotated[Session[Any, Any], Depends(require_session(extend=False))]
     recent_session = Annotated[Session[Any, Any], Depends(require_session(max_auth_age=max_auth_age))]
 
     @router.post(
@@ -143,10 +152,10 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
         await operations.sign_out(request)
         return SignedOut()
 
-    @router.get("/session", summary="Who am I", responses={**_LOGIN_NEEDED}, response_model=SessionView)
-    async def who_am_i(session: CurrentSession) -> Response:
-        """The session of the caller."""
-        return _shown(session)
+    @router.get("/session", summary="Who am I", responses={**_LOGIN_NEEDED}, response_model=CurrentSessionView)
+    async def who_am_i(session: asking_session, request: Request) -> Response:
+        """The session of the caller, and how long it lasts unless it is used. To ask does not extend it."""
+        return _shown(session, await operations.remaining(session, request))
 
     @router.get("/sessions", summary="My devices", responses={**_LOGIN_NEEDED})
     async def my_devices(

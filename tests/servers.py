@@ -158,10 +158,22 @@ class MariaDB(Server):
 
     def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
         client = find_program("mariadb")
-        options = ["--no-defaults", "--protocol=tcp", "-h127.0.0.1", f"-P{self.port}", "-uroot", "-N", "-B"]
-        command = [client, *options, *([database] if database else []), "-e", statement]
+        command = [
+            client,
+            "--no-defaults",
+            *self._client_options(),
+            "-uroot",
+            "-N",
+            "-B",
+            *([database] if database else []),
+            "-e",
+            statement,
+        ]
         done = subprocess.run(command, check=True, capture_output=True, timeout=120)
         return _rows(done.stdout)
+
+    def _client_options(self) -> list[str]:
+        return ["--protocol=tcp", "-h127.0.0.1", f"-P{self.port}"]
 
     def _data_folder(self) -> str:
         return self.sql("SELECT @@datadir")[0][0].rstrip("/")

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from asgi_sessions.asgi import presented
 from asgi_sessions.asgi.answer import MAX_ANSWER_AGE_MS
+from asgi_sessions.asgi.background import is_background
 from asgi_sessions.asgi.connection_memory import ConnectionMemory
 from asgi_sessions.asgi.credentials import Credentials
 from asgi_sessions.asgi.outcome import Renewal
@@ -58,12 +59,14 @@ class Inquiry:
         carried: What the request carries.
         csrf: See `CrossSiteGuard.check`.
         check_database: Whether the database is to be asked in any case.
+        extend: Whether who asks extends the session.
     """
 
     lifecycle: Lifecycle
     carried: Credentials
     csrf: bool | None
     check_database: bool
+    extend: bool
 
     @property
     def inline(self) -> bool:
@@ -110,14 +113,20 @@ class Authentication(ConnectionMemory):
         return self._take(access, lifecycle)
 
     async def resolve(
-        self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
+        self,
+        *,
+        required: bool = True,
+        csrf: bool | None = None,
+        check_database: bool = False,
+        extend: bool | None = None,
     ) -> AnySession | None:
         """Who is logged in; see `SessionManager.get_session`."""
         lifecycle = self.manager.lifecycle
         self._looked = True
         async with self._one_at_a_time:
             try:
-                inquiry = Inquiry(lifecycle, self._transport.read(self._headers), csrf, check_database)
+                carried = self._transport.read(self._headers)
+                inquiry = Inquiry(lifecycle, carried, csrf, check_database, self._extends(extend, carried))
                 return await self._decide(inquiry)
             except (Unauthorised, TokenTheftDetected) as error:
                 self.answer.refused(error)
@@ -154,7 +163,8 @@ class Authentication(ConnectionMemory):
         if self._renewal is None:  # else the request came with what no longer counts
             self._guard.check(self._presented, inquiry.csrf, bearer=inquiry.carried.bearer)
         if lifecycle.verifier.in_time(access):
-            return self._again(access, await self._live(lifecycle, access, inquiry.check_database), lifecycle)
+            newest = await self._live(inquiry, access, inquiry.check_database)
+            return self._again(access, newest, lifecycle)
         if self.answer.started or self._renewal is Renewal.LOGIN or self._came_in_time(access):
             # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
             # token is as old as the request: judged again, a long stream would look like a thief.
@@ -169,7 +179,7 @@ class Authentication(ConnectionMemory):
         self._supertokens_needs_id(carried)
         self._guard.check(access, inquiry.csrf, bearer=carried.bearer)
         try:
-            return await self._accept(lifecycle, access, inquiry.check_database)
+            return await self._accept(inquiry, access)
         except TryRefreshToken:
             # Its generation was left behind, and who should refresh but the middleware?
             if not (inquiry.inline and carried.refresh):
@@ -206,26 +216,41 @@ class Authentication(ConnectionMemory):
                 raise TryRefreshToken  # it has the path of earlier settings: the client can ask where it comes
             raise Unauthorised
         self._guard.check(access, inquiry.csrf, bearer=inquiry.carried.bearer)
-        return await self._refresh(inquiry.lifecycle, inquiry.carried, access, inline=True)
+        return await self._refresh(inquiry.lifecycle, inquiry.carried, access, inline=True, extend=inquiry.extend)
 
     # -- what the rules share with each other and with a refresh that was asked for
 
-    async def _accept(self, lifecycle: Lifecycle, access: AccessToken, check_database: bool) -> AnySession:
+    def _extends(self, extend: bool | None, carried: Credentials) -> bool:
+        """Whether a question extends the session: as who asks wishes, None for what the request itself tells."""
+        if extend is not None:
+            return extend
+        if self._is_background:
+            return False
+        # Another site's page, which may not refresh, must not keep a session alive either.
+        return carried.bearer or self._guard.may_refresh_inline()
+
+    @property
+    def _is_background(self) -> bool:
+        return is_background(self._scope, self.manager.settings.background_paths)
+
+    async def _accept(self, inquiry: Inquiry, access: AccessToken) -> AnySession:
         """Whom an access token stands for that was in time when the request arrived."""
+        lifecycle = inquiry.lifecycle
         # A slow upload is no reason to refresh; but what outlived its token is looked up.
         outlived = not lifecycle.verifier.in_time(access)
-        access = await self._live(lifecycle, access, check_database or outlived)
+        access = await self._live(inquiry, access, inquiry.check_database or outlived)
         if lifecycle.verifier.wants_rewrite(access) and self._carries_tokens:
             token, access = await lifecycle.issuer.rewrite_as_promoted(access)
             self.access_token_changed(token, access)
         return self._take(access, lifecycle)
 
-    async def _live(self, lifecycle: Lifecycle, access: AccessToken, check_database: bool) -> AccessToken:
+    async def _live(self, inquiry: Inquiry, access: AccessToken, check_database: bool) -> AccessToken:
         """The access token of a live session. One whose payload has been replaced leaves with the response, if it can.
 
         Else the session has the new payload all the same, and the next request looks again.
         """
-        newest = await lifecycle.verifier.require_live(access, check_database=check_database)
+        lifecycle = inquiry.lifecycle
+        newest = await lifecycle.verifier.require_live(access, check_database=check_database, extend=inquiry.extend)
         if newest is not access and self._carries_tokens:
             with suppress(PayloadTooLarge):  # for the settings of this worker, which are not those of who changed it
                 token, newest = await lifecycle.issuer.reissue(newest, new_payload=False)
@@ -239,7 +264,7 @@ class Authentication(ConnectionMemory):
         return self.session or Session(newest, lifecycle, self)
 
     async def _refresh(
-        self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool
+        self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool, extend: bool
     ) -> AnySession:
         token, access = await presented.refresh_token(lifecycle, carried, access)
         began = self._now(lifecycle)
@@ -253,6 +278,7 @@ class Authentication(ConnectionMemory):
             issue=self._carries_tokens and not (inline and self._age > MAX_ANSWER_AGE_MS),
             arrived_at=self._arrived,
             serves_parents=inline,
+            extend=extend,
         )
         if refreshed.tokens is not None:
             self.answer.refreshed(refreshed.tokens, **began, forget_marker=carried.retry_marker is not None)

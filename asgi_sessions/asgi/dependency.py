@@ -29,7 +29,7 @@ class SessionDependency(Generic[SessionT]):
     and applications.
     """
 
-    __slots__ = ("_authentication", "_check_database", "_claims", "_csrf", "_demanding", "_required")
+    __slots__ = ("_authentication", "_check_database", "_claims", "_csrf", "_demanding", "_extend", "_required")
 
     # FastAPI reads this rather than following `__wrapped__`, which is the security scheme that draws the lock.
     __signature__ = inspect.Signature(
@@ -44,11 +44,13 @@ class SessionDependency(Generic[SessionT]):
         check_database: bool = False,
         authentication: RequiredAuthentication | None = None,
         claims: Mapping[str, Any] | None = None,
+        extend: bool | None = None,
     ) -> None:
         self._required = required
         self._csrf = csrf
         self._check_database = check_database
         self._authentication = authentication
+        self._extend = extend
         self._claims = dict(claims) if claims else None
         self._demanding = authentication is not None or bool(claims)
 
@@ -80,7 +82,10 @@ class SessionDependency(Generic[SessionT]):
         session = exchange.recognise(self._required, self._csrf, self._check_database)
         if session is UNRESOLVED:
             session = await exchange.resolve(
-                required=self._required, csrf=self._csrf, check_database=self._check_database
+                required=self._required,
+                csrf=self._csrf,
+                check_database=self._check_database,
+                extend=self._extend,
             )
         if self._demanding and session is not None:
             if self._authentication is not None:
@@ -117,6 +122,7 @@ def require_session(
     level: int | None = None,
     within: timedelta | float | None = None,
     allow_actor: bool | None = None,
+    extend: bool | None = None,
 ) -> SessionDependency[Session[Any, Any]]:
     """Make a dependency with stronger requirements than `get_session`.
 
@@ -134,6 +140,9 @@ def require_session(
         allow_actor: Whether somebody who acts as the user (`SessionManager.impersonate`) gets through. None: not where
             `max_auth_age`, `methods` or `level` ask for the user's authentication. True: if the actor's own
             authentication is good enough. False: in no case.
+        extend: Whether the request extends the session, that is, counts against ``idle_timeout``. None: it does,
+            unless it is a background request by itself (a WebSocket, an event stream, one of ``background_paths``, one
+            with the header ``X-Background-Request: 1``). Of several questions on one request one that extends counts.
 
     Returns:
         An object for ``Depends``, and to call and await directly.
@@ -145,6 +154,8 @@ def require_session(
     if csrf is not None:
         arguments.flag(csrf, "csrf")
     arguments.flag(check_database, "check_database")
+    if extend is not None:
+        arguments.flag(extend, "extend")
     if not isinstance(claims, Mapping | None):
         raise TypeError(f"claims must be a mapping, not {type(claims).__name__}")
     return SessionDependency(
@@ -154,4 +165,5 @@ def require_session(
             max_auth_age=max_auth_age, methods=methods, level=level, within=within, allow_actor=allow_actor
         ),
         claims=claims,
+        extend=extend,
     )

@@ -56,7 +56,7 @@ class Exchange(Authentication):
                 self._transport.plain_http.look(self._scope)
             return after_login(self._take(tokens.access, lifecycle), tokens)
 
-    async def refresh(self) -> Session[Any, Any]:
+    async def refresh(self, *, extend: bool | None = None) -> Session[Any, Any]:
         """Rotate; see `SessionManager.refresh_session`."""
         lifecycle = self.manager.lifecycle
         self._looked = True
@@ -67,7 +67,8 @@ class Exchange(Authentication):
         async with self._one_at_a_time:
             try:
                 access = await presented.access_token(lifecycle, carried)
-                session = await self._refresh(lifecycle, carried, access, inline=False)
+                extends = not self._is_background if extend is None else extend
+                session = await self._refresh(lifecycle, carried, access, inline=False, extend=extends)
             except (Unauthorised, TokenTheftDetected) as error:
                 self.answer.refused(error)
                 raise

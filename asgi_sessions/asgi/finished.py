@@ -84,15 +84,22 @@ class FinishedConnection:
         return UNRESOLVED
 
     async def resolve(
-        self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
+        self,
+        *,
+        required: bool = True,
+        csrf: bool | None = None,
+        check_database: bool = False,
+        extend: bool | None = None,
     ) -> Session[Any, Any] | None:
-        """Return the session of the finished request, if it is still live."""
-        found = await self._connection.resolve(required=required, csrf=csrf, check_database=check_database)
+        """Return the session of the finished request, if it is still live. Its task is nobody who uses the session."""
+        found = await self._connection.resolve(
+            required=required, csrf=csrf, check_database=check_database, extend=False
+        )
         if found is not None:
             found._connection = AFTERWARDS
         return found
 
-    async def refresh(self) -> Session[Any, Any]:
+    async def refresh(self, *, extend: bool | None = None) -> Session[Any, Any]:
         """Refuse to rotate."""
         raise ConfigurationError(_OVER)
 

@@ -9,4 +9,6 @@ REFRESH_HEADER: Final = b"st-refresh-token"
 RETRY_HEADER: Final = b"st-retry-marker"
 MODE_HEADER: Final = b"st-auth-mode"
 """A request's: ``header`` asks for the tokens in headers."""
+BACKGROUND_HEADER: Final = b"x-background-request"
+"""A request's: ``1`` says that a page makes it by itself, and that it does not extend the session."""
 ANTI_CSRF_HEADER: Final = anti_csrf.HEADER.encode()

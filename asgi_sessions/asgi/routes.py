@@ -71,8 +71,12 @@ async def _sign_out(request: Request) -> Response:
     return JSONResponse({"status": "OK"})
 
 
+_without_extending = require_session(extend=False)
+
+
 async def _who_am_i(request: Request) -> Response:
-    return AsciiJSONResponse(describe_session(await get_session(request)))
+    session = await _without_extending(request)
+    return AsciiJSONResponse(describe_session(session) | await operations.remaining(session, request))
 
 
 async def _my_devices(request: Request) -> Response:

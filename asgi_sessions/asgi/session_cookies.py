@@ -11,6 +11,7 @@ from asgi_sessions.protocol.cookies import (
     REFRESH_COOKIE,
     RETRY_COOKIE,
     CookieSpec,
+    path_matches,
     prefixed_name,
     values,
 )
@@ -92,7 +93,7 @@ class SessionCookies:
 
     def may_hide_refresh(self, path: str) -> bool:
         """Whether a refresh cookie of an earlier configuration may be in the jar that does not come to this path."""
-        return any(not _matches(path, older.path) for older in self._older[self.refresh])
+        return any(not path_matches(path, older.path) for older in self._older[self.refresh])
 
     # -- out; the arguments are those of `Transport`
 
@@ -108,7 +109,7 @@ class SessionCookies:
         out = [
             (b"set-cookie", older.clear_header())
             for _, older in self._all_older
-            if login or older.name in carried.names or not _matches(path, older.path)
+            if login or older.name in carried.names or not path_matches(path, older.path)
         ]
         out.append(_set(self.access, tokens.access_token, now, until))
         out.append(_set(self.refresh, tokens.refresh_token, now, until))
@@ -131,7 +132,7 @@ class SessionCookies:
         return [
             (b"set-cookie", cookie.clear_header())
             for cookie in (*self._all, *(older for _, older in self._all_older))
-            if cookie.name in carried.names or (carried.holds_token and not _matches(path, cookie.path))
+            if cookie.name in carried.names or (carried.holds_token and not path_matches(path, cookie.path))
         ]
 
     def unambiguous(self, carried: Credentials, headers: RawHeaders, path: str) -> RawHeaders:
@@ -209,10 +210,3 @@ class SessionCookies:
 
 def _set(cookie: CookieSpec, token: IssuedToken, now: int, until: int | None) -> tuple[bytes, bytes]:
     return b"set-cookie", cookie.set_header(token.value, now, until)
-
-
-def _matches(path: str, cookie_path: str) -> bool:
-    """Whether a browser sends a cookie of this path with a request to that one (RFC 6265, section 5.1.4)."""
-    if path == cookie_path:
-        return True
-    return path.startswith(cookie_path) and (cookie_path.endswith("/") or path[len(cookie_path)] == "/")

@@ -9,6 +9,7 @@ from asgi_sessions.errors import ImpersonationRefused
 from asgi_sessions.manager.connection import innermost
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session
+from asgi_sessions.protocol.durations import datetime_to_ms
 
 PAGE = 100
 """The most sessions on one page of "my devices"."""
@@ -19,6 +20,13 @@ async def refresh(request: Request) -> Session[Any, Any]:
     exchange = innermost(request.scope)
     exchange.serve(request.scope)
     return await exchange.refresh()
+
+
+async def remaining(session: Session[Any, Any], request: Request) -> dict[str, Any]:
+    """How long the session lasts unless it is used before: members of the description of a session."""
+    idle_expires_at = await session.get_idle_expires_at()
+    left = datetime_to_ms(idle_expires_at) - innermost(request.scope).manager.time()
+    return {"idle_expires_at": idle_expires_at.isoformat(), "expires_in": max(0, left // 1000)}
 
 
 async def sign_out(request: Request) -> bool:

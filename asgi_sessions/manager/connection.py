@@ -88,11 +88,16 @@ class SessionConnection(Protocol):
         """As `resolve`, but without waiting; to be asked first. `UNRESOLVED` where the answer takes a look-up."""
 
     async def resolve(
-        self, *, required: bool = True, csrf: bool | None = None, check_database: bool = False
+        self,
+        *,
+        required: bool = True,
+        csrf: bool | None = None,
+        check_database: bool = False,
+        extend: bool | None = None,
     ) -> Session[Any, Any] | None:
         """Return the session of the connection."""
 
-    async def refresh(self) -> Session[Any, Any]:
+    async def refresh(self, *, extend: bool | None = None) -> Session[Any, Any]:
         """Rotate."""
 
     def serve(self, scope: MutableMapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from asgi_sessions.manager.records import IssuedToken, TokenSet
 from asgi_sessions.manager.row_claims import authentication_of
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol import access_token, user_id
-from asgi_sessions.protocol.access_token import AccessLineage, AccessToken
+from asgi_sessions.protocol.access_token import BACKGROUND, ORDINARY, AccessLineage, AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE, MAX_SIZE, prefixed_name
 from asgi_sessions.protocol.durations import from_ms
@@ -20,7 +20,7 @@ from asgi_sessions.store.repository import SessionRow
 
 LINEAGE_GROWTH = 200
 """Bytes by which an access token grows once its lineage has parents (promote_on="first_use"), at most."""
-COUNTER_GROWTH = 48
+COUNTER_GROWTH = 60
 """Bytes by which times, generation, marks and the payload's version may grow during a session's life, at most."""
 METHOD_GROWTH = 6
 """Bytes by which the time of a method of authentication may grow, at most. A new method is measured when it comes."""
@@ -46,7 +46,12 @@ class Issuer:
         self._with_csrf_token = settings.uses_csrf_tokens
 
     async def issue(
-        self, row: SessionRow, refresh: RefreshToken, *, carries_over: AccessToken | None = None
+        self,
+        row: SessionRow,
+        refresh: RefreshToken,
+        *,
+        carries_over: AccessToken | None = None,
+        extend: bool = True,
     ) -> TokenSet:
         """Sign a new pair.
 
@@ -55,12 +60,13 @@ class Issuer:
             refresh: The refresh token to hand out.
             carries_over: An access token whose anti-CSRF token the new one is to have; where it has none, or none is
                 given, and the settings want one, it is a new one.
+            extend: See `describe`.
 
         Raises:
             PayloadTooLarge: The payload does not fit into a cookie.
         """
         now = self._clock()
-        access = self.describe(row, refresh.generation, now)
+        access = self.describe(row, refresh.generation, now, extend=extend)
         if self._with_csrf_token:
             csrf_token = None if carries_over is None else carries_over.anti_csrf_token
             access = replace(access, anti_csrf_token=csrf_token or secrets.token_urlsafe(32))
@@ -80,18 +86,29 @@ class Issuer:
             id_refresh_token=IssuedToken(str(uuid.uuid4()), until) if self._settings.speaks_supertokens else None,
         )
 
-    def describe(self, row: SessionRow, generation: int, now: int) -> AccessToken:
-        """What an access token for this row would say now; good for no longer than the session itself."""
+    def describe(self, row: SessionRow, generation: int, now: int, *, extend: bool = True) -> AccessToken:
+        """What an access token for this row would say now; good for no longer than the session itself.
+
+        Args:
+            row: The session.
+            generation: That of the refresh token from the same pair.
+            now: ms.
+            extend: Whether the request extends the session. If not, the token ends with the idle timeout that the row
+                has.
+        """
         return AccessToken(
             handle=row.handle,
             user_id=user_id.decode(row.user_id),
             issued_at=now,
-            expires_at=min(now + self._settings.access_token_lifetime_ms, row.expires_at),
+            expires_at=min(
+                now + self._settings.access_token_lifetime_ms, row.expires_at if extend else row.idle_expires_at
+            ),
             session_expires_at=row.expires_at,
             generation=generation,
             anti_csrf_token=None,
             lineage=None,
             payload_json=row.jwt_payload,
+            kind=ORDINARY if extend else BACKGROUND,
             payload_version=row.payload_version,
             idle_timeout=row.idle_timeout,
             persistent=bool(row.persistent),
@@ -108,7 +125,7 @@ class Issuer:
         Raises:
             PayloadTooLarge: The payload does not fit into a cookie.
         """
-        changed = replace(access, legacy=False)
+        changed = replace(access, kind=access.kind_written)
         return self.sign(await self._keys.signing_key(), changed, new_payload=new_payload), changed
 
     async def require_room(self, row: SessionRow, payload_json: str) -> None:
@@ -131,7 +148,8 @@ class Issuer:
         """The same access token, good for as long, that says that its pair has been promoted."""
         if access.lineage is None:
             raise ValueError("an access token without a lineage is never promoted")
-        changed = replace(access, lineage=replace(access.lineage, promoted=True), legacy=False)
+        lineage = replace(access.lineage, promoted=True)
+        changed = replace(access, lineage=lineage, kind=access.kind_written)
         # Not measured again: the few bytes more are within the growth that `sign` allows for.
         text = access_token.sign(await self._keys.signing_key(), changed, audience=self._audience)
         return IssuedToken(text, from_ms(changed.expires_at)), changed

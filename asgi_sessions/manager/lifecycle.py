@@ -12,6 +12,7 @@ from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.impersonating import Impersonator, in_which_acts
 from asgi_sessions.manager.installation import Installation
 from asgi_sessions.manager.issuing import Issuer
@@ -112,9 +113,10 @@ class Lifecycle:
         )
         self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
-        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, claims, events, clock)
+        idle_clock = IdleClock(settings, sessions, self._liveness, rotation, clock)
+        self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, idle_clock, claims, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
-        self.verifier = Verifier(settings, keys, self._liveness, first_uses, feed, clock, times)
+        self.verifier = Verifier(settings, keys, self._liveness, first_uses, idle_clock, feed, clock, times)
 
     def here(self) -> "Lifecycle":
         """This object, if the caller runs on its event loop: a Session may have been passed to another one.
@@ -215,6 +217,14 @@ class Lifecycle:
             Unauthorised: It does not.
         """
         return await self._liveness.newest(access)
+
+    async def idle_expires_at(self, session_handle: str) -> int:
+        """When the session ends unless it is used before, ms, as the database has it.
+
+        Raises:
+            Unauthorised: It has ended.
+        """
+        return (await self._liveness.live_row(session_handle)).idle_expires_at
 
     def on_termination(
         self,

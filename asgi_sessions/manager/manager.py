@@ -170,6 +170,7 @@ class SessionManager(StartedOnLoops):
         required: Literal[True] = ...,
         csrf: bool | None = ...,
         check_database: bool = ...,
+        extend: bool | None = ...,
     ) -> Session[Any, Any]: ...
 
     @overload
@@ -180,6 +181,7 @@ class SessionManager(StartedOnLoops):
         required: bool,
         csrf: bool | None = ...,
         check_database: bool = ...,
+        extend: bool | None = ...,
     ) -> Session[Any, Any] | None: ...
 
     async def get_session(
@@ -189,6 +191,7 @@ class SessionManager(StartedOnLoops):
         required: bool = True,
         csrf: bool | None = None,
         check_database: bool = False,
+        extend: bool | None = None,
     ) -> Session[Any, Any] | None:
         """Return the session of a request.
 
@@ -197,6 +200,7 @@ class SessionManager(StartedOnLoops):
             required: False returns None if nobody is logged in.
             csrf: None checks as the settings say; True checks safe methods too; False does not check.
             check_database: True makes a liveness check in the database, whatever `revocation_check` says.
+            extend: Whether the request extends the session; see `require_session`.
 
         Raises:
             Unauthorised: Nobody is logged in.
@@ -208,11 +212,15 @@ class SessionManager(StartedOnLoops):
         exchange = self._of(connection)
         found = exchange.recognise(required, csrf, check_database)
         if found is UNRESOLVED:
-            return await exchange.resolve(required=required, csrf=csrf, check_database=check_database)
+            return await exchange.resolve(required=required, csrf=csrf, check_database=check_database, extend=extend)
         return found
 
-    async def refresh_session(self, connection: ASGIConnection) -> Session[Any, Any]:
+    async def refresh_session(self, connection: ASGIConnection, *, extend: bool | None = None) -> Session[Any, Any]:
         """Rotate the refresh token of a request; the new tokens leave with the response.
+
+        Args:
+            connection: The request or WebSocket.
+            extend: Whether the refresh extends the session; see `require_session`.
 
         Raises:
             Unauthorised: There is no session to refresh.
@@ -221,7 +229,7 @@ class SessionManager(StartedOnLoops):
             CsrfRejected: A page of another site made the request.
             StoreUnavailable: The database did not answer; nothing was decided.
         """
-        return await self._of(connection).refresh()
+        return await self._of(connection).refresh(extend=extend)
 
     def _of(self, connection: ASGIConnection) -> SessionConnection:
         return connection_of(connection, self)
@@ -570,6 +578,7 @@ class SessionManager(StartedOnLoops):
         *,
         csrf: bool = True,
         check_database: bool = False,
+        extend: bool = True,
     ) -> Session[Any, Any]:
         """Return the session of an access token.
 
@@ -578,6 +587,7 @@ class SessionManager(StartedOnLoops):
             anti_csrf_token: The anti-CSRF token of the request, if the settings use such tokens.
             csrf: False does not compare the anti-CSRF token.
             check_database: True makes a liveness check in the database, whatever `revocation_check` says.
+            extend: False for a background request, which does not extend the session.
 
         Raises:
             TryRefreshToken: The access token is not good (any more), or the anti-CSRF token is wrong.
@@ -590,6 +600,7 @@ class SessionManager(StartedOnLoops):
         del access_token, anti_csrf_token  # names that error reports do not leave out
         csrf = arguments.flag(csrf, "csrf")
         check_database = arguments.flag(check_database, "check_database")
+        extend = arguments.flag(extend, "extend")
         lifecycle = self.lifecycle
         verifier = lifecycle.verifier
         access = await verifier.authentic(token)
@@ -597,21 +608,29 @@ class SessionManager(StartedOnLoops):
             raise TryRefreshToken
         if csrf and self.settings.uses_csrf_tokens and not token_matches(access.anti_csrf_token, credentials):
             raise TryRefreshToken
-        return Session(await verifier.require_live(access, check_database=check_database), lifecycle)
+        newest = await verifier.require_live(access, check_database=check_database, extend=extend)
+        return Session(newest, lifecycle)
 
-    async def refresh_session_without_request(self, refresh_token: str) -> IssuedSession[Any, Any]:
+    async def refresh_session_without_request(
+        self, refresh_token: str, *, extend: bool = True
+    ) -> IssuedSession[Any, Any]:
         """Rotate a refresh token and return the next tokens. The other errors are those of `refresh_session`.
+
+        Args:
+            refresh_token: The token as it was issued.
+            extend: False for a background request, which does not extend the session.
 
         Raises:
             TypeError: The token is no `str`; for example an `IssuedToken` was given instead of its `value`.
         """
         token = arguments.text(refresh_token, "refresh_token")
         del refresh_token  # a name that error reports do not leave out
+        extend = arguments.flag(extend, "extend")
         refresher = self.lifecycle.refresher
         found = await refresher.authentic(token)
         if found is None:
             raise Unauthorised
-        refreshed = await refresher.refresh(found)
+        refreshed = await refresher.refresh(found, extend=extend)
         if refreshed.tokens is None:
             raise already_rotated(found)
         return self._issued(refreshed.tokens)

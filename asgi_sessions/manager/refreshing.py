@@ -13,6 +13,7 @@ from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshTok
 from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.manager.rotating import MAX_READS, Rotation
@@ -61,6 +62,7 @@ class Refresher:
         issuer: Makes tokens.
         sessions: The store of sessions.
         rotation: Judges and promotes.
+        idle_clock: Notes uses that promote nothing.
         claims: Asks the application for the payload.
         events: The audit log and the hooks.
         clock: The time, ms.
@@ -73,6 +75,7 @@ class Refresher:
         issuer: Issuer,
         sessions: SessionRepository,
         rotation: Rotation,
+        idle_clock: IdleClock,
         claims: Claims,
         events: Events,
         clock: Clock,
@@ -82,6 +85,7 @@ class Refresher:
         self._issuer = issuer
         self._sessions = sessions
         self._rotation = rotation
+        self._idle_clock = idle_clock
         self._claims = claims
         self._events = events
         self._clock = clock
@@ -110,6 +114,7 @@ class Refresher:
         issue: bool = True,
         arrived_at: int | None = None,
         serves_parents: bool = False,
+        extend: bool = True,
     ) -> Refreshed:
         """Answer a refresh token with its child, or say why not.
 
@@ -121,6 +126,7 @@ class Refresher:
                 others may have rotated since: nobody is accused then, and `rotation.serve` says who is served.
             arrived_at: When the request arrived, ms; now if left out.
             serves_parents: Whether a late parent's request is to be served, as far as `rotation.serve` lets it.
+            extend: False for a background request: the session's idle end stays where it is.
 
         Raises:
             Unauthorised: Unknown, revoked, expired, or newer than the database.
@@ -154,12 +160,12 @@ class Refresher:
             if verdict is Verdict.LATE_PARENT and not serves_parents:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token, served=False)
             if without_tokens(verdict):
-                refreshed = await self._serve(row, verdict, token, arrived)
+                refreshed = await self._serve(row, verdict, token, arrived, extend)
             elif claimed is None:
                 claimed = {row.jwt_payload: await self._claims.of(row, self._issuer)}
                 continue
             else:
-                refreshed = await self._rotate(row, verdict, token, carries_over, claimed)
+                refreshed = await self._rotate(row, verdict, token, carries_over, claimed, extend)
             if refreshed is not None:
                 return refreshed
             reads += 1
@@ -182,16 +188,18 @@ class Refresher:
         token: RefreshToken,
         carries_over: AccessToken | None,
         claimed: Mapping[str, str],
+        extend: bool,
     ) -> Refreshed | None:
         """Issue what follows. None where the row has moved: read again."""
         if verdict is not Verdict.CHILD:
-            await self._touch(row)
-        elif not await self._rotation.promote(token.handle, token.lineage, row.lifetime):
+            if extend:
+                await self._idle_clock.touch(row)
+        elif not await self._rotation.promote(token.handle, token.lineage, row.lifetime, extend=extend):
             return None
         text = claimed.get(row.jwt_payload, row.jwt_payload)
         if text != row.jwt_payload:
             row = await self._with_payload(row, text)
-        return await self._follow(row, token, carries_over)
+        return await self._follow(row, token, carries_over, extend)
 
     async def _with_payload(self, row: SessionRow, text: str) -> SessionRow:
         """The row with a payload, where that could be stored; else with the one that it has by now, as far as known."""
@@ -212,29 +220,35 @@ class Refresher:
             auth_time=now.auth_time,
         )
 
-    async def _serve(self, row: SessionRow, verdict: Verdict, token: RefreshToken, arrived_at: int) -> Refreshed | None:
+    async def _serve(
+        self, row: SessionRow, verdict: Verdict, token: RefreshToken, arrived_at: int, extend: bool
+    ) -> Refreshed | None:
         """Serve the request without tokens, as far as `rotation.serve` lets it. None where the row has moved."""
         served = self._service(row, verdict, arrived_at) is not Service.REFUSED
-        if served and not await self._is_noted(row, verdict, token.lineage, arrived_at):
+        if served and not await self._is_noted(row, verdict, token.lineage, arrived_at, extend):
             return None
         late = token if verdict is Verdict.LATE_PARENT else None
         if not served and late is None:
             raise TryRefreshToken
         generation = max(row.gen, token.generation)
-        return Refreshed(self._issuer.describe(row, generation, self._clock()), None, late, served)
+        access = self._issuer.describe(row, generation, self._clock(), extend=extend)
+        return Refreshed(access, None, late, served)
 
     def _service(self, row: SessionRow, verdict: Verdict, arrived_at: int) -> Service:
         lasts = self._settings.access_token_lifetime_ms
         return serve(verdict, row.chain, row.served, arrived_at=arrived_at, lasts=lasts)
 
-    async def _is_noted(self, row: SessionRow, verdict: Verdict, lineage: Lineage, arrived_at: int) -> bool:
+    async def _is_noted(
+        self, row: SessionRow, verdict: Verdict, lineage: Lineage, arrived_at: int, extend: bool
+    ) -> bool:
         """Note in the row that a request is served without tokens. False where the row has moved: read again."""
         if self._service(row, verdict, arrived_at) is Service.GOES_ON:
             return True
         if verdict is Verdict.CHILD:
-            noted = await self._rotation.promote(row.handle, lineage, row.lifetime, served=True)
+            noted = await self._rotation.promote(row.handle, lineage, row.lifetime, served=True, extend=extend)
         else:
-            noted = await self._note_service(row, overtaken=is_overtaken(verdict, row.chain, arrived_at))
+            overtaken = is_overtaken(verdict, row.chain, arrived_at)
+            noted = await self._note_service(row, overtaken=overtaken, extend=extend)
         if noted:
             self._events.happened(
                 Event.SERVED_LATE,
@@ -246,36 +260,26 @@ class Refresher:
             )
         return noted
 
-    async def _note_service(self, row: SessionRow, *, overtaken: bool) -> bool:
+    async def _note_service(self, row: SessionRow, *, overtaken: bool, extend: bool) -> bool:
         now = self._clock()
         try:
             return await self._sessions.serve(
                 row.handle,
                 row.gen,
                 now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime),
+                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime) if extend else None,
                 overtaken=overtaken,
             )
         except StatementInterrupted:
             return False  # done or not: the next read tells
 
-    async def _touch(self, row: SessionRow) -> None:
-        # A refresh that promotes nothing is a use all the same. Without this, somebody who comes by shortly every 13
-        # days would be idle for 14: their child is presented, and promoted, only at the next visit.
-        now, unless_since = self._clock(), self._settings.access_token_lifetime_ms // 2
-        if now - row.last_active_at > unless_since:
-            await self._sessions.touch(
-                row.handle,
-                now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime),
-                unless_since=unless_since,
-            )
-
-    async def _follow(self, row: SessionRow, token: RefreshToken, carries_over: AccessToken | None) -> Refreshed:
+    async def _follow(
+        self, row: SessionRow, token: RefreshToken, carries_over: AccessToken | None, extend: bool
+    ) -> Refreshed:
         now = self._clock()
         twin = is_young(token.lineage, now, self._settings.min_refresh_age_ms)
         following = token.twin() if twin else token.child(now)
-        tokens = await self._issuer.issue(row, following, carries_over=carries_over)
+        tokens = await self._issuer.issue(row, following, carries_over=carries_over, extend=extend)
         self._events.happened(
             Event.REFRESHED,
             session_handle=row.handle,

@@ -90,7 +90,9 @@ class Rotation:
         row = await self._liveness.live_row(handle, fresh=fresh, speaks_against=speaks_against)
         return row, verdict_on(row)
 
-    async def promote(self, handle: str, lineage: Lineage, lifetime: Lifetime, *, served: bool = False) -> bool:
+    async def promote(
+        self, handle: str, lineage: Lineage, lifetime: Lifetime, *, served: bool = False, extend: bool = True
+    ) -> bool:
         """Make a child the current token. False where the row has moved: read again.
 
         Args:
@@ -98,6 +100,7 @@ class Rotation:
             lineage: The child's.
             lifetime: The session's.
             served: Whether its request is served without tokens.
+            extend: Whether its request extends the session.
         """
         now = self._clock()
         try:
@@ -105,7 +108,7 @@ class Rotation:
                 handle,
                 lineage,
                 now=now,
-                idle_expires_at=self.idle_expiry(now, lifetime),
+                idle_expires_at=self.idle_expiry(now, lifetime) if extend else None,
                 sibling_window=self._windows.sibling,
                 served=served,
             )

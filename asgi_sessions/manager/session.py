@@ -292,6 +292,18 @@ class Session(Generic[UserIdT, PayloadT]):
             self._refuse(error)
         return self._changed(*changed)
 
+    async def get_idle_expires_at(self) -> datetime:
+        """Return when the session ends unless it is used before. Aware, UTC. To ask extends nothing.
+
+        Raises:
+            Unauthorised: The session has ended. If the response has not started, it clears the session's cookies.
+            StoreUnavailable: The database did not answer.
+        """
+        try:
+            return from_ms(await self._lifecycle.here().idle_expires_at(self.session_handle))
+        except Unauthorised as error:
+            self._refuse(error)
+
     async def check(self) -> None:
         """Make a liveness check in the database now; for WebSockets and long streams.
 

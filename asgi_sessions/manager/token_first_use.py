@@ -44,11 +44,15 @@ class FirstUses:
         lineage = access.lineage
         return lineage is None or access.generation == 0 or (access.handle, lineage.token_hash) in self._settled
 
-    async def settle(self, access: AccessToken) -> None:
+    async def settle(self, access: AccessToken, *, extend: bool = True) -> None:
         """Promote the token's pair if this is the first use; nothing where it is settled.
 
         Where the database does not answer the token is served all the same, and its next use tries again: a check of
         the database, where one is asked for, fails by itself.
+
+        Args:
+            access: The token.
+            extend: Whether its request extends the session.
 
         Raises:
             Unauthorised: The session is revoked, expired or gone.
@@ -59,7 +63,7 @@ class FirstUses:
             return
         lineage = access.lineage.lineage
         try:
-            row, verdict = await self._promote_or_judge(access, lineage)
+            row, verdict = await self._promote_or_judge(access, lineage, extend)
         except StoreUnavailable:
             self._unpromoted.say("Session %s: its token was served without promotion.", access.handle)
             return
@@ -87,10 +91,12 @@ class FirstUses:
             and (access.handle, lineage.token_hash) in self._settled
         )
 
-    async def _promote_or_judge(self, access: AccessToken, lineage: Lineage) -> tuple[SessionRow | None, Verdict]:
+    async def _promote_or_judge(
+        self, access: AccessToken, lineage: Lineage, extend: bool
+    ) -> tuple[SessionRow | None, Verdict]:
         """Promote a child, or find out what the token is else. Without a row: it has been promoted here."""
         for reads in range(MAX_READS):
-            if await self._rotation.promote(access.handle, lineage, access.lifetime):
+            if await self._rotation.promote(access.handle, lineage, access.lifetime, extend=extend):
                 return None, Verdict.CHILD
             row, verdict = await self._rotation.judge(access.handle, lineage, fresh=reads > 0)
             if verdict is not Verdict.CHILD:

@@ -14,13 +14,14 @@ from dataclasses import replace
 from functools import partial
 
 from asgi_sessions.manager.clocks import Clocks
+from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.manager.token_first_use import FirstUses
 from asgi_sessions.manager.token_times import TokenTimes
 from asgi_sessions.manager.verified_token_cache import VerifiedTokenCache
 from asgi_sessions.protocol import access_token, user_id
-from asgi_sessions.protocol.access_token import AccessToken, InvalidAccessToken, LegacyAccessToken
+from asgi_sessions.protocol.access_token import LEGACY, AccessToken, InvalidAccessToken, LegacyAccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.keyring import Keyring
 from asgi_sessions.revocation.feed import RevocationFeed
@@ -35,6 +36,7 @@ class Verifier:
         keys: Those that sign.
         liveness: The liveness check.
         first_uses: Settles the first use of each token; None with ``promote_on="refresh"``.
+        idle_clock: Extends the sessions whose access token came of a background refresh.
         feed: What this worker knows of ended sessions; None with ``revocation_check="none"``.
         clocks: The time, ms.
         times: How long a token may be good.
@@ -50,6 +52,7 @@ class Verifier:
         keys: SigningKeys,
         liveness: LivenessCheck,
         first_uses: FirstUses | None,
+        idle_clock: IdleClock,
         feed: RevocationFeed | None,
         clocks: Clocks,
         times: TokenTimes,
@@ -57,6 +60,7 @@ class Verifier:
         self._keys = keys
         self._liveness = liveness
         self._first_uses = first_uses
+        self._idle_clock = idle_clock
         self._feed = feed
         self._tell_time = clocks
         self._times = times
@@ -110,19 +114,24 @@ class Verifier:
 
         False says no more than that `require_live` has to be asked.
         """
-        if self._always_asks or access.legacy or self._clock() >= access.expires_at:
+        if self._always_asks or self._clock() >= access.expires_at:
+            return False
+        if access.kind and (access.legacy or not self._idle_clock.is_extended(access)):
             return False
         feed = self._feed
         if feed is not None and not feed.is_good(access.handle):
             return False
         return self._first_uses is None or self._first_uses.is_settled(access)
 
-    async def require_live(self, access: AccessToken, *, check_database: bool = False) -> AccessToken:
+    async def require_live(
+        self, access: AccessToken, *, check_database: bool = False, extend: bool = True
+    ) -> AccessToken:
         """Raise unless the session behind an authentic token in time is live, as far as the settings look.
 
         Args:
             access: The token.
             check_database: Ask the database in any case.
+            extend: Whether its request extends the session, where its refresh has not.
 
         Returns:
             What counts: the token, or the same with a payload that has replaced its own.
@@ -136,7 +145,13 @@ class Verifier:
         if not check_database and self.is_known_live(access):
             return access
         if self._first_uses is not None:
-            await self._first_uses.settle(access)
+            await self._first_uses.settle(access, extend=extend)
+        newest = await self._looked_up(access, check_database)
+        if extend:
+            await self._idle_clock.used(access)
+        return newest
+
+    async def _looked_up(self, access: AccessToken, check_database: bool) -> AccessToken:
         feed = self._feed
         if check_database or self._always_asks or (access.legacy and self._doubts_legacy):
             return await self._liveness.newest(access)
@@ -194,7 +209,7 @@ class Verifier:
         """As `read`, for the manager whose own audience is that of older versions: its tokens look like theirs."""
         found = read(token, keyring)
         if found.issued_at < self._keys.legacy_until:
-            raise LegacyAccessToken(replace(found, legacy=True))
+            raise LegacyAccessToken(replace(found, kind=LEGACY))
         return found
 
     def _take_clock(self, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""What an access token says, and the claims in which it says it.
+"""The claims of an access token: how `AccessToken` is written as JSON, and read.
 
 Sources: RFC 7519 (JWT), sections 4.1 and 4.3; RFC 9068, section 2.2; RFC 8176 (`amr`);
 RFC 8693, section 4.1 (`act`).
@@ -6,16 +6,16 @@ RFC 8693, section 4.1 (`act`).
 
 import base64
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
-from asgi_sessions.protocol import authentication_methods, json_value, rotation, user_id
-from asgi_sessions.protocol.refresh_token import MAX_GENERATION, stored_hash
+from asgi_sessions.protocol import authentication_methods, user_id
+from asgi_sessions.protocol.access_content import BACKGROUND, LEGACY, AccessLineage, AccessToken, Kind
+from asgi_sessions.protocol.refresh_token import MAX_GENERATION
 from asgi_sessions.protocol.session_handle import is_handle
-from asgi_sessions.protocol.timeouts import Lifetime
 from asgi_sessions.protocol.user_id import UserId
 
-__all__ = ["LEGACY_AUDIENCE", "AccessLineage", "AccessToken", "read", "written"]
+__all__ = ["LEGACY_AUDIENCE", "read", "written"]
 
 LEGACY_AUDIENCE: Final = "asgi_sessions"
 """Of every manager's tokens, before managers had audiences of their own."""
@@ -23,97 +23,7 @@ LEGACY_AUDIENCE: Final = "asgi_sessions"
 _ISSUER: Final = "asgi_sessions"
 _LARGEST_VERSION: Final = 2**63 - 1  # as large as its column
 _LATEST: Final = 253_402_300_799  # the end of the year 9999, the last one that a datetime can be in
-
-
-@dataclass(frozen=True, slots=True)
-class AccessLineage:
-    """The place in the chain of the refresh token from the same pair (with ``promote_on="first_use"``).
-
-    Attributes:
-        generation: Counts from 0.
-        token_hash: SHA-256 of the refresh token's secret; never the secret.
-        issued_at: The refresh token's, ms.
-        parent_hash: SHA-256 of the parent's secret; None for generation 0.
-        parent_issued_at: ms; None for generation 0.
-        grandparent_hash: SHA-256 of the grandparent's secret; None for generations 0 and 1.
-        promoted: Whether the pair had been promoted when this token was signed
-            (with ``client_protocol="supertokens"``).
-    """
-
-    generation: int
-    token_hash: bytes = field(repr=False)
-    issued_at: int
-    parent_hash: bytes | None = field(default=None, repr=False)
-    parent_issued_at: int | None = None
-    grandparent_hash: bytes | None = field(default=None, repr=False)
-    promoted: bool = False
-
-    @property
-    def lineage(self) -> rotation.Lineage:
-        """The same with hashes as the database stores them."""
-        return rotation.Lineage(
-            generation=self.generation,
-            token_hash=stored_hash(self.token_hash),
-            issued_at=self.issued_at,
-            parent_hash=stored_hash(self.parent_hash) if self.parent_hash else None,
-            parent_issued_at=self.parent_issued_at,
-            grandparent_hash=stored_hash(self.grandparent_hash) if self.grandparent_hash else None,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessToken:
-    """What an access token says.
-
-    Attributes:
-        handle: The session's.
-        user_id: The user, of the type given at login.
-        issued_at: ms.
-        expires_at: ms; the caller compares it with its clock.
-        session_expires_at: When the session ends at the latest, ms.
-        auth_time: When the user has last given a credential, ms.
-        generation: That of the refresh token from the same pair.
-        anti_csrf_token: For the `anti-csrf` header; None where it is not used.
-        lineage: None with ``promote_on="refresh"``.
-        payload_json: The application's payload as JSON text.
-        legacy: Whether an older version has issued it, which did not say for which manager.
-        payload_version: How many times the payload or the methods had been changed when this one was written.
-        idle_timeout: The session's own idle timeout, ms; None for the setting.
-        persistent: Whether the session's cookies outlive the browser.
-        methods: How the user has been authenticated, and when.
-        actor: Who acts as the user; None if nobody does.
-    """
-
-    handle: str
-    user_id: UserId
-    issued_at: int
-    expires_at: int
-    session_expires_at: int
-    auth_time: int
-    generation: int
-    payload_json: str = field(repr=False)
-    anti_csrf_token: str | None = field(default=None, repr=False)
-    lineage: AccessLineage | None = None
-    legacy: bool = False
-    payload_version: int = 0
-    idle_timeout: int | None = None
-    persistent: bool = True
-    methods: authentication_methods.Methods = ()
-    actor: UserId | None = None
-
-    @property
-    def lifetime(self) -> Lifetime:
-        """What the session's idle timeout is counted by, without its row."""
-        return Lifetime(self.session_expires_at, self.idle_timeout, self.persistent)
-
-    @property
-    def payload(self) -> Any:
-        """The application's payload, a fresh object at each access."""
-        return json_value.loads(self.payload_json)
-
-    def with_payload(self, payload_json: str, version: int) -> "AccessToken":
-        """The same token with another payload."""
-        return replace(self, payload_json=payload_json, payload_version=version)
+_SELDOM: Final = frozenset({"lin", "bg", "pv", "idle", "pers", "amr", "act"})
 
 
 def written(token: AccessToken, audience: str) -> str:
@@ -143,6 +53,8 @@ def written(token: AccessToken, audience: str) -> str:
         claims["uit"] = kind
     if token.anti_csrf_token is not None:
         claims["csrf"] = token.anti_csrf_token
+    if token.background:
+        claims["bg"] = 1
     if token.payload_version:
         claims["pv"] = token.payload_version
     if token.idle_timeout is not None:
@@ -192,7 +104,7 @@ def read(text: str, audience: str, verifies_until: int | None) -> AccessToken:
     if not is_handle(handle) or not _is_generation(generation) or not isinstance(csrf, str | None):
         raise ValueError("not a token of ours")
     expires_at = _milliseconds(claims["exp"])
-    return AccessToken(
+    token = AccessToken(
         handle=handle,
         user_id=user_id.join(_text(claims["sub"]), claims.get("uit")),
         issued_at=_milliseconds(claims["iat"]),
@@ -201,15 +113,32 @@ def read(text: str, audience: str, verifies_until: int | None) -> AccessToken:
         auth_time=_milliseconds(claims["auth_time"]),
         generation=generation,
         anti_csrf_token=csrf,
-        lineage=_read_lineage(generation, claims["lin"]) if "lin" in claims else None,
         payload_json=_ENCODER.encode(claims["payload"]),
-        legacy=legacy,
-        payload_version=_version(claims["pv"]) if "pv" in claims else 0,
-        idle_timeout=_milliseconds(claims["idle"]) if "idle" in claims else None,
-        persistent=_persistent(claims["pers"]) if "pers" in claims else True,
-        methods=_read_methods(claims["amr"], claims["amt"]) if "amr" in claims else (),
-        actor=_read_actor(claims["act"]) if "act" in claims else None,
     )
+    if legacy or not _SELDOM.isdisjoint(claims):
+        token = _with_what_few_say(token, claims, legacy)
+    return token
+
+
+def _with_what_few_say(token: AccessToken, claims: dict[str, Any], legacy: bool) -> AccessToken:
+    said: dict[str, Any] = {}
+    if "lin" in claims:
+        said["lineage"] = _read_lineage(token.generation, claims["lin"])
+    if legacy:
+        said["kind"] = LEGACY
+    elif "bg" in claims:
+        said["kind"] = _background(claims["bg"])
+    if "pv" in claims:
+        said["payload_version"] = _version(claims["pv"])
+    if "idle" in claims:
+        said["idle_timeout"] = _milliseconds(claims["idle"])
+    if "pers" in claims:
+        said["persistent"] = _persistent(claims["pers"])
+    if "amr" in claims:
+        said["methods"] = _read_methods(claims["amr"], claims["amt"])
+    if "act" in claims:
+        said["actor"] = _read_actor(claims["act"])
+    return replace(token, **said)
 
 
 def _read_lineage(generation: int, lineage: Any) -> AccessLineage:
@@ -258,6 +187,12 @@ def _milliseconds(seconds: float) -> int:
 
 def _is_generation(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MAX_GENERATION
+
+
+def _background(value: Any) -> Kind:
+    if type(value) is not int or value != 1:
+        raise ValueError("not a mark")
+    return BACKGROUND
 
 
 def _version(value: Any) -> int:

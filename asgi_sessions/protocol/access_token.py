@@ -14,17 +14,21 @@ from jwt import PyJWS, PyJWTError
 
 from asgi_sessions.errors import TryRefreshToken
 from asgi_sessions.protocol import access_claims
-from asgi_sessions.protocol.access_claims import LEGACY_AUDIENCE, AccessLineage, AccessToken
+from asgi_sessions.protocol.access_claims import LEGACY_AUDIENCE
+from asgi_sessions.protocol.access_content import BACKGROUND, LEGACY, ORDINARY, AccessLineage, AccessToken
 from asgi_sessions.protocol.key_id import KEY_ID_PATTERN
 from asgi_sessions.protocol.keyring import ALGORITHMS, TOKEN_TYPE, Keyring, SigningKey
 
 __all__ = [
     "AccessLineage",
     "AccessToken",
+    "BACKGROUND",
     "InvalidAccessToken",
+    "LEGACY",
     "LEGACY_AUDIENCE",
     "LegacyAccessToken",
     "MAX_LENGTH",
+    "ORDINARY",
     "looks_signed",
     "sign",
     "verify",

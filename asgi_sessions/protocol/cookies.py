@@ -16,6 +16,7 @@ __all__ = [
     "SameSite",
     "only_value",
     "parse",
+    "path_matches",
     "prefixed_name",
     "values",
 ]
@@ -138,6 +139,13 @@ def only_value(raw_headers: Iterable[tuple[bytes, bytes]], names: Sequence[bytes
         return None
     end = text.find(b";", after)
     return text[after + 1 : len(text) if end < 0 else end].strip(b" \t") or None
+
+
+def path_matches(path: str, cookie_path: str) -> bool:
+    """Whether a browser sends a cookie of this path with a request to that one (RFC 6265, section 5.1.4)."""
+    if path == cookie_path:
+        return True
+    return path.startswith(cookie_path) and (cookie_path.endswith("/") or path[len(cookie_path)] == "/")
 
 
 def prefixed_name(name: str, prefix: str | None, *, secure: bool, domain: str | None, path: str) -> str:

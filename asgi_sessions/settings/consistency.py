@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 
 from pydantic import SecretStr
 
+from asgi_sessions.protocol.cookies import path_matches
 from asgi_sessions.settings.cookie_values import HOST_PREFIX, SECURE_PREFIXES, begins_with
 from asgi_sessions.settings.database_url import names_sqlite
 from asgi_sessions.settings.secret_key import HOW_TO_MAKE_ONE
@@ -31,6 +32,8 @@ class Settings(Protocol):
     older_cookie_prefixes: tuple[str | None, ...]
     older_cookie_paths: tuple[str, ...]
     older_cookie_partitioned: bool | None
+    refresh_path: str
+    background_paths: tuple[str, ...]
 
     @property
     def database_url_text(self) -> str: ...
@@ -167,5 +170,10 @@ _RULES: tuple[tuple[tuple[str, ...], _Check, str], ...] = (
         ("older_cookie_partitioned", "cookie_secure"),
         lambda s: bool(s.older_cookie_partitioned) and not s.cookie_secure,
         "needs cookie_secure: without it browsers do not let go of such cookies",
+    ),
+    (
+        ("background_paths", "refresh_path"),
+        lambda s: any(path_matches(s.refresh_path, path) for path in s.background_paths),
+        "must not cover refresh_path: a client that refreshes there could not extend its session",
     ),
 )

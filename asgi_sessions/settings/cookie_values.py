@@ -9,7 +9,7 @@ __all__ = [
     "begins_with",
     "read_domain",
     "read_older_domain",
-    "read_older_path",
+    "read_each_path",
     "read_older_prefix",
     "read_path",
     "read_prefix",
@@ -38,7 +38,7 @@ def read_path(value: object) -> str:
     return value.strip()
 
 
-def read_older_path(value: object) -> str:
+def read_each_path(value: object) -> str:
     try:
         return read_path(value)
     except ValueError as error:

@@ -13,8 +13,8 @@ from pydantic import BeforeValidator, SecretStr
 from asgi_sessions.settings.channel_url import read_channel_url
 from asgi_sessions.settings.cookie_values import (
     read_domain,
+    read_each_path,
     read_older_domain,
-    read_older_path,
     read_older_prefix,
     read_path,
     read_prefix,
@@ -71,7 +71,8 @@ OlderDomains: TypeAlias = Annotated[
 OlderPrefixes: TypeAlias = Annotated[
     tuple[str | None, ...], BeforeValidator(lambda value: read_list(value, read_older_prefix))
 ]
-OlderPaths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: read_list(value, read_older_path))]
+OlderPaths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: read_list(value, read_each_path))]
+Paths: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: read_list(value, read_each_path))]
 Origins: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(lambda value: read_list(value, read_origin))]
 CookiePrefix: TypeAlias = Annotated[str | None, BeforeValidator(read_prefix)]
 TablePrefix: TypeAlias = Annotated[str, BeforeValidator(_table_prefix)]

@@ -84,7 +84,8 @@ class SessionSettings(BaseSettings):
     access_token_lifetime: _Lifetime = ACCESS_TOKEN_LIFETIME
     """How long an access token is good. At least 1 s."""
     idle_timeout: _DuePeriod = IDLE_TIMEOUT
-    """How long a session lives after its last refresh (ASVS 7.3.1). At least ``access_token_lifetime``."""
+    """How long a session lives after the last refresh by a request that extends it (ASVS 7.3.1). At least
+    ``access_token_lifetime``."""
     nonpersistent_idle_timeout: _DuePeriod = NONPERSISTENT_IDLE_TIMEOUT
     """The same for sessions begun with ``persistent=False``, whose cookies end with the browser. At least
     ``access_token_lifetime`` and at most ``idle_timeout``; by default 8 h, as far as these two allow it."""
@@ -96,6 +97,9 @@ class SessionSettings(BaseSettings):
 
     impersonation_lifetime: _Lifetime = timedelta(hours=1)
     """How long a session lives at most in which somebody else acts (`SessionManager.impersonate`). At least 1 s."""
+    background_paths: fields.Paths = ()
+    """Paths of background requests, such as a page's polls, which do not count against ``idle_timeout``: each path and
+    all below it. WebSockets, event streams and requests with ``X-Background-Request: 1`` are such requests anywhere."""
 
     promote_on: Annotated[choices.PromoteOn, values.one_of(choices.PromoteOn)] = "refresh"
     """When a child replaces its parent: at the child's own refresh, or at the first use of its access token."""

@@ -38,10 +38,10 @@ from asgi_sessions.protocol.rotation import Lineage
 from asgi_sessions.store.ending import REVOKE_BATCH
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
-from asgi_sessions.store.personal_rows import PersonalRows
 from asgi_sessions.store.schema import Tables
 from asgi_sessions.store.session_row import COLUMNS, ListedSession, SessionRow, is_storable
-from asgi_sessions.store.session_statements import ChangeStatements, ReadStatements, RotationStatements
+from asgi_sessions.store.session_statements import RotationStatements
+from asgi_sessions.store.session_values import SessionValues
 
 __all__ = ["LIVING_BATCH", "REVOKE_BATCH", "ListedSession", "SessionRepository", "SessionRow"]
 
@@ -50,13 +50,11 @@ PAGE = 100
 """Of a list of sessions."""
 
 
-class SessionRepository(PersonalRows):
+class SessionRepository(SessionValues):
     """Every operation on sessions. See the module's text for what all of them promise."""
 
     def __init__(self, database: Database, tables: Tables) -> None:
         super().__init__(database, tables)
-        self._read = ReadStatements(tables)
-        self._change = ChangeStatements(tables)
         self._rotation = RotationStatements(tables)
 
     async def insert(self, row: SessionRow) -> None:
@@ -132,100 +130,6 @@ class SessionRepository(PersonalRows):
         outcome = await self._run(self._read.living, {"handles": list(handles), "now": now}, strong=True)
         return {handle for (handle,) in outcome.rows}
 
-    async def get_info(self, handle: str, now: int, *, fresh: bool = False) -> str | None:
-        """Return a live session's info as it was stored; None if there is no such session.
-
-        Args:
-            handle: The session.
-            now: ms.
-            fresh: Read at the strongest consistency that the engine offers.
-        """
-        if not is_storable(handle):
-            return None
-        outcome = await self._run(self._read.get_info, {"p_handle": handle, "now": now}, strong=fresh)
-        return str(outcome.rows[0][0]) if outcome.rows else None
-
-    async def set_info(self, handle: str, text: str, now: int) -> bool:
-        """Replace a live session's info. False if there is no such session."""
-        if not is_storable(handle):
-            return False
-        return (await self._run(self._change.set_info, {"p_handle": handle, "text": text, "now": now})).rowcount == 1
-
-    async def swap_info(self, handle: str, text: str, now: int, *, replaced: str) -> bool:
-        """Replace a live session's info where it still is the one that was read. False where it is not.
-
-        Args:
-            handle: The session.
-            text: The new info.
-            now: ms.
-            replaced: The info as it was read, byte by byte.
-
-        Raises:
-            StatementInterrupted: It may have been done, and nobody can tell: others may have made the same change.
-        """
-        if not is_storable(handle):
-            return False
-        values = {"p_handle": handle, "text": text, "now": now, "replaced": replaced}
-        return (await self._run(self._change.swap_info, values, swap=True)).rowcount == 1
-
-    async def set_payload(self, handle: str, text: str, now: int, *, version: int) -> bool:
-        """Replace a live session's payload, whichever it is, but not one that somebody else has changed.
-
-        Args:
-            handle: The session.
-            text: The payload. Its version is one above that of the one it replaces.
-            now: ms.
-            version: The payload that the caller knows. Not where ``payload_changes`` has a later one.
-
-        Returns:
-            False if there is no such session, or there is that change.
-        """
-        if not is_storable(handle):
-            return False
-        values = {"p_handle": handle, "text": text, "now": now, "version": version}
-        return (await self._run(self._change.set_payload, values)).rowcount == 1
-
-    async def swap_payload(self, handle: str, text: str, now: int, *, version: int) -> bool:
-        """Replace a live session's payload where it still is of this version. False where it is not.
-
-        Args:
-            handle: The session.
-            text: The payload. Its version is one above that.
-            now: ms.
-            version: Of the payload that was read.
-
-        Raises:
-            StatementInterrupted: It may have been done.
-        """
-        if not is_storable(handle):
-            return False
-        values = {"p_handle": handle, "text": text, "now": now, "version": version}
-        return (await self._run(self._change.swap_payload, values, swap=True)).rowcount == 1
-
-    async def swap_methods(self, row: SessionRow, methods: str, now: int, *, auth_time: int) -> bool:
-        """Replace a live session's methods of authentication; its payload's version grows by one.
-
-        Args:
-            row: The session as it was read. False where its methods or its payload have been changed since.
-            methods: The new methods.
-            now: ms.
-            auth_time: When the user has last given a credential, ms.
-
-        Raises:
-            StatementInterrupted: It may have been done: read the row again.
-        """
-        if not is_storable(row.handle):
-            return False
-        values = {
-            "p_handle": row.handle,
-            "text": methods,
-            "auth_time": auth_time,
-            "now": now,
-            "replaced": row.methods,
-            "version": row.payload_version,
-        }
-        return (await self._run(self._change.swap_methods, values, swap=True)).rowcount == 1
-
     async def touch(self, handle: str, *, now: int, idle_expires_at: int, unless_since: int) -> None:
         """Note that a live session is in use, though its chain does not move.
 
@@ -246,7 +150,7 @@ class SessionRepository(PersonalRows):
         lineage: Lineage,
         *,
         now: int,
-        idle_expires_at: int,
+        idle_expires_at: int | None,
         sibling_window: int,
         served: bool = False,
     ) -> bool:
@@ -256,7 +160,8 @@ class SessionRepository(PersonalRows):
             handle: The session.
             lineage: The child's, with hashes as stored.
             now: ms.
-            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``.
+            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``; None for a request that does
+                not extend the session: the row keeps its own, and when it was last active.
             sibling_window: ms; see ``rotation.Windows``.
             served: Whether the child's request is served without tokens, which the row is to note.
 
@@ -279,19 +184,25 @@ class SessionRepository(PersonalRows):
             "grandparent_hash": lineage.grandparent_hash or None,
             "sibling_window": sibling_window,
             "now": now,
-            "idle": idle_expires_at,
         }
-        statement = self._rotation.promote_and_serve if served else self._rotation.promote
+        rotation = self._rotation
+        if idle_expires_at is None:
+            statement = rotation.promote_and_serve_in_background if served else rotation.promote_in_background
+        else:
+            statement = rotation.promote_and_serve if served else rotation.promote
+            parameters["idle"] = idle_expires_at
         return (await self._run(statement, parameters, swap=True)).rowcount == 1
 
-    async def serve(self, handle: str, generation: int, *, now: int, idle_expires_at: int, overtaken: bool) -> bool:
+    async def serve(
+        self, handle: str, generation: int, *, now: int, idle_expires_at: int | None, overtaken: bool
+    ) -> bool:
         """Note that the session is served without tokens at this generation. True for one of any number of callers.
 
         Args:
             handle: The session.
             generation: The row's.
             now: ms.
-            idle_expires_at: The new idle end, ms, at most the session's ``expires_at``.
+            idle_expires_at: As for `promote`.
             overtaken: Whether it is an overtaken parent that is served, which counts.
 
         Returns:
@@ -302,11 +213,8 @@ class SessionRepository(PersonalRows):
         """
         if not is_storable(handle):
             return False
-        parameters = {
-            "p_handle": handle,
-            "generation": generation,
-            "now": now,
-            "idle": idle_expires_at,
-            "parents": int(overtaken),
-        }
+        parameters = {"p_handle": handle, "generation": generation, "now": now, "parents": int(overtaken)}
+        if idle_expires_at is None:
+            return (await self._run(self._rotation.serve_in_background, parameters, swap=True)).rowcount == 1
+        parameters["idle"] = idle_expires_at
         return (await self._run(self._rotation.serve, parameters, swap=True)).rowcount == 1

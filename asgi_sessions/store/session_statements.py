@@ -114,7 +114,10 @@ class ChangeStatements:
 
 
 class RotationStatements:
-    """The compare-and-swaps that move a session's chain of refresh tokens."""
+    """The compare-and-swaps that move a session's chain of refresh tokens.
+
+    Those ``in_background`` leave the idle end where it is: it moves by requests that extend the session alone.
+    """
 
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
@@ -125,6 +128,8 @@ class RotationStatements:
             bindparam("grandparent_hash", type_=LargeBinary),
         )
         apart = func.abs(s.cur_iat - _integer("parent_issued_at"))
+        used = {"last_active_at": now, "idle_expires_at": bindparam("idle")}
+        served = {"late_gen": generation, "late_at": now}
         promotion = (
             update(sessions)
             .where(
@@ -139,14 +144,9 @@ class RotationStatements:
                 cur_iat=bindparam("issued_at"),
                 prev=parent,
                 promoted_at=now,
-                last_active_at=now,
-                idle_expires_at=bindparam("idle"),
             )
         )
-
-        self.promote = prepared(promotion)
-        self.promote_and_serve = prepared(promotion.values(late_gen=generation, late_at=now))
-        self.serve = prepared(
+        service = (
             update(sessions)
             .where(
                 which.of_handle,
@@ -154,14 +154,15 @@ class RotationStatements:
                 which.live,
                 or_(s.late_gen.is_(None), s.late_gen < generation),
             )
-            .values(
-                late_gen=generation,
-                late_at=now,
-                late_count=s.late_count + _integer("parents"),
-                last_active_at=now,
-                idle_expires_at=bindparam("idle"),
-            )
+            .values(late_count=s.late_count + _integer("parents"), **served)
         )
+
+        self.promote = prepared(promotion.values(used))
+        self.promote_and_serve = prepared(promotion.values(used | served))
+        self.serve = prepared(service.values(used))
+        self.promote_in_background = prepared(promotion)
+        self.promote_and_serve_in_background = prepared(promotion.values(served))
+        self.serve_in_background = prepared(service)
 
 
 class PersonalStatements:

@@ -212,6 +212,10 @@ class _Memory:
     def access_token_changed(self, token: IssuedToken, access: AccessToken) -> None:
         self.access = access
 
+    async def idle_expires_at(self, session_handle: str) -> int:
+        self.stands()
+        return self.access.session_expires_at  # it is always in use
+
     async def check(self, access: AccessToken) -> AccessToken:
         self.stands()
         return access if access.payload_version == self.access.payload_version else self.access

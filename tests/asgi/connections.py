@@ -9,6 +9,7 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from asgi_sessions import SessionManager
+from asgi_sessions.revocation import clock_alarm
 from tests.asgi.apps import ACCESS, REFRESH
 from tests.patience import PATIENCE
 
@@ -18,7 +19,7 @@ def errors_in(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         record.getMessage()
         for record in caplog.records
-        if record.levelno >= logging.ERROR and record.name != "asgi_sessions.revocation.feed"
+        if record.levelno >= logging.ERROR and record.name != clock_alarm.__name__
     ]
 
 

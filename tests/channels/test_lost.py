@@ -1,6 +1,8 @@
 """A channel that is lost, hangs or was never there costs speed and nothing else, and comes back by itself."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -22,16 +24,43 @@ async def client_of(here: SessionManager, there: SessionManager) -> tuple[Client
     return await Client.of(there, issued), issued.session.session_handle
 
 
+def nobody_comes_back(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Who has lost a channel hears nothing until the function that is returned is called, however busy the machine."""
+    away = True
+
+    def unless_away(listen: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def listens(*arguments: Any) -> None:
+            if away:
+                raise ConnectionError
+            await listen(*arguments)
+
+        return listens
+
+    for kind in (postgresql_channel.PostgreSQLChannel, redis_channel.RedisChannel):
+        monkeypatch.setattr(kind, "listen", unless_away(kind.listen))
+
+    def come_back() -> None:
+        nonlocal away
+        away = False
+
+    return come_back
+
+
 async def test_what_was_said_while_nobody_heard_is_found_on_return(
-    workers: tuple[SessionManager, SessionManager], wire: Wire, caplog: pytest.LogCaptureFixture
+    workers: tuple[SessionManager, SessionManager],
+    wire: Wire,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here, there = workers
     client, handle = await client_of(here, there)
+    come_back = nobody_comes_back(monkeypatch)
     wire.lose()
     await until(lambda: times(caplog, LOST) == 2)
     assert wire.listeners() == 0
     await here.revoke_session_using_session_handle(handle)
     await client.is_refused_soon()
+    come_back()
     await until(lambda: times(caplog, BACK) == 2)
     assert wire.listeners() == 2
 

@@ -29,6 +29,16 @@ class MariaDBWithTLS(MariaDB):
         return [*super()._command(), f"--ssl-cert={certificate}", f"--ssl-key={key}", "--max-connections=20"]
 
 
+class MariaDBWithoutTLS(MariaDB):
+    """Offers no TLS, which MariaDB does by itself from 11.4 on."""
+
+    def _command(self) -> list[str]:
+        return [*super()._command(), "--skip-ssl"]
+
+    def _client_options(self) -> list[str]:
+        return ["--protocol=socket", f"--socket={self.folder / 'server.sock'}"]  # over TCP it would insist on TLS
+
+
 class PostgreSQLWithTLS(PostgreSQL):
     """Offers TLS, and asks everybody but its administrator for a password."""
 
@@ -63,6 +73,15 @@ def strict_mariadb() -> Iterator[MariaDBWithTLS]:
     for user, rights in (("app", "ALL"), ("reader", "SELECT"), ("tls_only", "ALL"), ("locked", "ALL")):
         server.sql(f"CREATE USER {user}@'%' IDENTIFIED BY '{PASSWORD}'; GRANT {rights} ON shop.* TO {user}@'%'")
     server.sql("ALTER USER tls_only@'%' REQUIRE SSL; ALTER USER locked@'%' ACCOUNT LOCK")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def mariadb_without_tls() -> Iterator[MariaDBWithoutTLS]:
+    """A MariaDB server that offers no TLS."""
+    require("mariadb")
+    server = MariaDBWithoutTLS()
     yield server
     server.close()
 

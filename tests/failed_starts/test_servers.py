@@ -116,11 +116,15 @@ async def test_postgresqls_certificate_is_not_trusted(
 
 
 async def test_a_server_refuses_tls(
-    mariadb: Server, postgresql: Server, fail: FailToStart, other_certificate: Path, monkeypatch: pytest.MonkeyPatch
+    mariadb_without_tls: Server,
+    postgresql: Server,
+    fail: FailToStart,
+    other_certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PGSSLROOTCERT", str(other_certificate))
     for server, user, options in (
-        (mariadb, "root", f"?ssl_ca={other_certificate}"),
+        (mariadb_without_tls, "root", f"?ssl_ca={other_certificate}"),
         (postgresql, "postgres", "?ssl=verify-full"),
     ):
         url = server.url("shop").replace("@", f":{IN_A_URL}@") + options

@@ -32,6 +32,7 @@ STEPS = (
     "log in",
     "log in with a large payload",
     "refresh",
+    "refresh in the background",
     "as an older version",
     "as a worker whose clock is ahead",
     "revoke here",
@@ -81,7 +82,14 @@ class Worker:
         of = lifecycle.verifier
         nothing_remembered = sessions.settings.model_copy(update={"verified_token_memory": 0})
         self.long_way = LongWay(
-            nothing_remembered, lifecycle.keys, of._liveness, of._first_uses, of._feed, lifecycle.clock, of._times
+            nothing_remembered,
+            lifecycle.keys,
+            of._liveness,
+            of._first_uses,
+            of._idle_clock,
+            of._feed,
+            lifecycle.clock,
+            of._times,
         )
 
     async def take(self, step: str) -> None:
@@ -92,9 +100,11 @@ class Worker:
             issued = await self.sessions.create_new_session_without_request("alice", jwt_payload=payload)
             self.access_tokens.append(issued.access_token.value)
             self.refresh_tokens.append(issued.refresh_token.value)
-        elif step == "refresh" and self.refresh_tokens:
+        elif step.startswith("refresh") and self.refresh_tokens:
             try:
-                issued = await self.sessions.refresh_session_without_request(self.refresh_tokens[-1])
+                issued = await self.sessions.refresh_session_without_request(
+                    self.refresh_tokens[-1], extend=step == "refresh"
+                )
             except SessionError:
                 return
             self.access_tokens.append(issued.access_token.value)
@@ -221,7 +231,9 @@ def test_what_one_recognises_the_other_accepts(check: str, promote_on: str, capl
         asyncio.run(play(steps, seen, provider=provider, **of_manager))
 
     for step in STEPS:  # each once for certain
-        whatever_happens = example(steps=["log in", step], memory=64 << 20, provider=False)(whatever_happens)
+        whatever_happens = example(steps=["as an older version", "log in", step], memory=64 << 20, provider=False)(
+            whatever_happens
+        )
     whatever_happens()
     assert seen.served > 100
     if check != "none":

@@ -153,16 +153,18 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
             "anti_csrf_token": but_none(TOKENS),
             "csrf": FLAGS,
             "check_database": FLAGS,
+            "extend": FLAGS,
         },
     ),
-    "refresh_session_without_request": ({}, {"refresh_token": TOKENS}),
+    "refresh_session_without_request": ({"refresh_token": "x"}, {"refresh_token": TOKENS, "extend": FLAGS}),
 }
 NOT_CHECKED = {
     # with a request: what costs nothing on the hot path, and what the checks behind it find
     "create_new_session": {"user_id", "jwt_payload", "session_info"},
     # see test_impersonation: it takes a session to come to these
     "impersonate": {"connection", "user_id", "lifetime", "jwt_payload", "session_info"},
-    "get_session": {"required", "csrf", "check_database"},
+    "get_session": {"required", "csrf", "check_database", "extend"},
+    "refresh_session": {"extend"},
 }
 WITHOUT_ARGUMENTS = {"start", "stop", "upgrade_database", "end_connections", "time"}
 
@@ -179,6 +181,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "level": but_none(NUMBERS),
             "within": AGES,
             "allow_actor": but_none(FLAGS),
+            "extend": but_none(FLAGS),
         },
     ),
     "session_routes": (asgi_sessions.session_routes, {"max_auth_age": AGES}),

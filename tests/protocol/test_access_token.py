@@ -13,7 +13,16 @@ from jwt import PyJWS
 
 from asgi_sessions.errors import TryRefreshToken
 from asgi_sessions.protocol import access_token, json_value
-from asgi_sessions.protocol.access_token import AccessLineage, AccessToken, InvalidAccessToken, LegacyAccessToken
+from asgi_sessions.protocol.access_content import Kind
+from asgi_sessions.protocol.access_token import (
+    BACKGROUND,
+    LEGACY,
+    ORDINARY,
+    AccessLineage,
+    AccessToken,
+    InvalidAccessToken,
+    LegacyAccessToken,
+)
 from asgi_sessions.protocol.authentication_methods import Methods
 from asgi_sessions.protocol.key_id import new_key_id
 from asgi_sessions.protocol.keyring import ALGORITHMS, Keyring, SigningKey, generate
@@ -131,6 +140,21 @@ def test_what_the_login_said_of_the_lifetime_reads_back_and_the_defaults_take_no
 )
 def test_a_lifetime_that_is_none_makes_no_token(claim: str, value: Any) -> None:
     body = json.dumps(claims_of(sign(HS256, TOKEN)) | {claim: value}).encode()
+    text = PyJWS().encode(body, HS256.sign_key, "HS256", {"kid": HS256.key_id, "typ": "at+jwt"})
+    with pytest.raises(InvalidAccessToken):
+        check(text)
+
+
+@pytest.mark.parametrize("kind", [ORDINARY, BACKGROUND])
+def test_the_mark_of_a_background_refresh_reads_back_and_takes_no_room_elsewhere(kind: Kind) -> None:
+    text = sign(HS256, replace(TOKEN, kind=kind))
+    assert check(text) == replace(TOKEN, kind=kind)
+    assert claims_of(text).get("bg") == (1 if kind else None)
+
+
+@pytest.mark.parametrize("mark", [0, 2, -1, 1.0, True, False, "1", None, [1]])
+def test_a_mark_of_a_background_refresh_that_is_none_makes_no_token(mark: Any) -> None:
+    body = json.dumps(claims_of(sign(HS256, TOKEN)) | {"bg": mark}).encode()
     text = PyJWS().encode(body, HS256.sign_key, "HS256", {"kid": HS256.key_id, "typ": "at+jwt"})
     with pytest.raises(InvalidAccessToken):
         check(text)
@@ -295,7 +319,7 @@ def test_a_token_for_another_manager_is_refused(other: str) -> None:
 def test_a_token_of_an_older_version_is_told_apart() -> None:
     with pytest.raises(LegacyAccessToken) as caught:
         check(access_token.sign(HS256, TOKEN, audience="asgi_sessions"))
-    assert caught.value.token == replace(TOKEN, legacy=True)
+    assert caught.value.token == replace(TOKEN, kind=LEGACY)
 
 
 def test_the_older_versions_audience_may_be_kept() -> None:

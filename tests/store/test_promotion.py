@@ -44,6 +44,29 @@ async def test_a_child_moves_the_chain(sessions: SessionRepository) -> None:
     )
 
 
+@pytest.mark.parametrize("served", [False, True])
+async def test_a_child_of_a_background_request_moves_the_chain_and_no_clock(
+    served: bool, sessions: SessionRepository
+) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    child = child_of(row)
+    assert await sessions.promote(
+        "h1", child, now=NOW + 2000, idle_expires_at=None, sibling_window=WINDOW, served=served
+    )
+    assert await sessions.find("h1") == dataclasses.replace(
+        row,
+        gen=1,
+        cur=child.token_hash,
+        cur_iat=child.issued_at,
+        prev=row.cur,
+        promoted_at=NOW + 2000,
+        late_gen=1 if served else None,
+        late_at=NOW + 2000 if served else None,
+        session_info=None,
+    )
+
+
 @pytest.mark.parametrize("of_sibling", [False, True])
 async def test_the_chain_is_what_the_model_of_rotation_says(of_sibling: bool, sessions: SessionRepository) -> None:
     row = second_generation()
@@ -160,6 +183,16 @@ async def test_service_without_tokens_is_noted_once_per_generation(sessions: Ses
         last_active_at=NOW + 2000,
         idle_expires_at=NOW + 2000 + 2 * HOUR,
         session_info=None,
+    )
+
+
+async def test_service_of_a_background_request_is_noted_and_moves_no_clock(sessions: SessionRepository) -> None:
+    row = session_row()
+    await sessions.insert(row)
+    assert await sessions.serve("h1", 0, now=NOW + 2000, idle_expires_at=None, overtaken=True)
+    assert not await sessions.serve("h1", 0, now=NOW + 3000, idle_expires_at=None, overtaken=True)
+    assert await sessions.find("h1") == dataclasses.replace(
+        row, late_gen=0, late_at=NOW + 2000, late_count=1, session_info=None
     )
 
 

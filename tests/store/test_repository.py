@@ -206,7 +206,7 @@ async def test_methods_are_replaced_where_nothing_has_changed_since_they_were_re
     row = await sessions.find("h1")
     assert row is not None
     assert (row.methods, row.auth_time, row.payload_version) == ('{"pwd":1}', NOW + 1, 1)
-    assert await sessions.set_payload("h1", "1", NOW)
+    assert await sessions.set_payload("h1", "1", NOW, version=1)
     assert not await sessions.swap_methods(row, '{"otp":1}', NOW, auth_time=NOW + 2)
     row = await sessions.find("h1")
     assert row is not None

@@ -1,0 +1,37 @@
+"""Which requests are background requests: those that a page makes by itself, and that do not extend the session."""
+
+from collections.abc import Collection
+from typing import Any
+
+from asgi_sessions.asgi.credentials import header_values
+from asgi_sessions.asgi.header_names import BACKGROUND_HEADER
+from asgi_sessions.asgi.transport import request_path
+from asgi_sessions.protocol.cookies import path_matches
+
+__all__ = ["is_background"]
+
+
+def is_background(scope: Any, paths: Collection[str]) -> bool:
+    """Whether a connection is a background request, as far as that can be seen by itself.
+
+    A WebSocket and an event stream are: a page opens them, and opens them again when the network comes back, whether
+    anybody is there or not. A client that says so of a request of its own shortens its own session alone.
+
+    Args:
+        scope: The connection's.
+        paths: The setting ``background_paths``.
+    """
+    if scope["type"] == "websocket":
+        return True
+    headers = scope["headers"]
+    if header_values(headers, BACKGROUND_HEADER) == ["1"]:
+        return True
+    # As EventSource asks. A form's answer that is streamed (POST) is for somebody who has just sent it.
+    if scope.get("method") == "GET" and _media_types(header_values(headers, b"accept")) == ["text/event-stream"]:
+        return True
+    path = request_path(scope)
+    return any(path_matches(path, prefix) for prefix in paths)
+
+
+def _media_types(accept: list[str]) -> list[str]:
+    return [part.partition(";")[0].strip().lower() for value in accept for part in value.split(",")]
