@@ -1,10 +1,11 @@
-"""Chromium without a window, by Selenium: each browser a new profile, all of them one running example."""
+"""Chromium without a window, by Selenium: each browser as if new, all of them one running example."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
+from tests.browser.pool import Pool
 from tests.example.running_site import Site
 from tools.engines import find_program
 
@@ -28,19 +29,29 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
         yield site
 
 
-@pytest.fixture
-def new_browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Chrome]]:
-    """Opens browsers, each with a profile of its own."""
-    browsers: list[Chrome] = []
-
-    def start(*flags: str) -> Chrome:
+@pytest.fixture(scope="session")
+def browsers(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    def start() -> Chrome:
         options = ChromeOptions()
         options.binary_location = chromium
-        for flag in (*FLAGS, *flags, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
             options.add_argument(flag)
-        browsers.append(Chrome(options=options, service=ChromeService(find_program("chromedriver"))))
-        return browsers[-1]
+        return Chrome(options=options, service=ChromeService(find_program("chromedriver")))
 
-    yield start
-    for browser in browsers:
-        browser.quit()
+    pool = Pool(start)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def new_browser(browsers: Pool) -> Iterator[Callable[[], Chrome]]:
+    """Opens browsers, each as if with a profile of its own."""
+    taken: list[Chrome] = []
+
+    def take() -> Chrome:
+        taken.append(browsers.take())
+        return taken[-1]
+
+    yield take
+    for browser in taken:
+        browsers.give_back(browser)
