@@ -11,8 +11,8 @@ BIN     := $(VENV)/bin
 LOWEST  := .venv-lowest
 # Of the tests: what touches other libraries. `make test-lowest` runs it.
 LOWEST_TESTS := asgi channels failed_starts manager protocol scrubbing store testing test_settings.py
-# That test at once: one more than two cores, since tests wait for servers too.
-WORKERS ?= 3
+# That test at once: twice as many as two cores, since tests wait for servers half of the time.
+WORKERS ?= 4
 BENCH   := benchmarks/.environments/harness
 HOST    ?= 127.0.0.1
 PORT    ?= 8000

@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 import tests.patience  # noqa: F401 - for all tests
+from asgi_sessions.manager import unclaimed
 from asgi_sessions.store.engine import Database
 from tests import engines_used, heap, heartbeat, order
 from tests.engine_markers import is_slow, mark
@@ -160,6 +161,12 @@ async def on_postgresql(
     """An open PostgreSQL database with empty tables."""
     async with prepared_databases.opened("postgresql", request) as database:
         yield database
+
+
+@pytest.fixture
+def pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For logins without a database: a stop waits for the last try to end what one may have begun."""
+    monkeypatch.setattr(unclaimed, "PAUSES_SECONDS", (0.01, 0.03))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -1,10 +1,13 @@
 """Databases that have their tables already: making those takes half a second."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, make_url
 
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.migrations import upgrade
@@ -18,6 +21,7 @@ class PreparedDatabases:
     def __init__(self, factory: pytest.TempPathFactory) -> None:
         self._factory = factory
         self._urls: dict[tuple[str, str], str] = {}
+        self._have_tables: set[str] = set()
 
     @asynccontextmanager
     async def opened(self, engine: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
@@ -28,6 +32,24 @@ class PreparedDatabases:
         for table in sessions_metadata().sorted_tables:
             await database.run(delete(table))
         await database.close()
+
+    @contextmanager
+    def address(self, engine: str, request: pytest.FixtureRequest) -> Iterator[str]:
+        """The address of one without rows, for what opens it by itself."""
+        url = self._url(engine, request)
+        if url not in self._have_tables:
+            with ThreadPoolExecutor(1) as beside:  # an event loop may run here
+                beside.submit(asyncio.run, _make_tables(url)).result()
+            self._have_tables.add(url)
+        server: Server | None = None if engine == "sqlite" else request.getfixturevalue(engine)
+        yield url
+        database = make_url(url).database or ""
+        deletion = "; ".join(f"DELETE FROM {table.name}" for table in sessions_metadata().sorted_tables)
+        if server is None:
+            with closing(sqlite3.connect(database)) as connection:
+                connection.executescript(deletion)
+        else:
+            server.sql(deletion, database)
 
     def _url(self, engine: str, request: pytest.FixtureRequest) -> str:
         folder = request.path.parent.name
@@ -41,3 +63,9 @@ class PreparedDatabases:
         server: Server = request.getfixturevalue(engine)
         server.sql(f"CREATE DATABASE prepared_{folder}")
         return server.url(f"prepared_{folder}")
+
+
+async def _make_tables(url: str) -> None:
+    database = await open_database(url)
+    await upgrade(database)
+    await database.close()

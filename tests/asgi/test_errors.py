@@ -420,6 +420,7 @@ def fail(outage: pytest.MonkeyPatch) -> None:
         outage.setattr(SessionRepository, name, unavailable)
 
 
+@pytest.mark.usefixtures("pauses_are_short")
 @pytest.mark.parametrize("check", ["feed", "database"])
 @pytest.mark.parametrize(
     ("method", "path", "later"),

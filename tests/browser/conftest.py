@@ -1,4 +1,4 @@
-"""Browsers that nobody sees, each with a new profile; all of them are Selenium's."""
+"""Browsers that nobody sees, each as if with a new profile; all of them are Selenium's."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -12,6 +12,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from tests.browser import webkitgtk as webkit
 from tests.browser.chromium import start as start_chromium
 from tests.browser.firefox import start as start_firefox
+from tests.browser.pool import Pool
 from tests.certificates import make_certificate
 from tests.engines_used import require
 from tests.example.running_site import Site
@@ -58,18 +59,31 @@ def until_the_end() -> Iterator[Callable[[WebDriver], None]]:
         yield take
 
 
+@pytest.fixture(scope="session")
+def browsers(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    pool = Pool(lambda: start_chromium(tmp_path_factory.mktemp("profile")))
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
 def new_browser(
-    chromium: str, until_the_end: Callable[[WebDriver], None], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Chrome]:
-    """Opens Chromium, for tests that ask it what only Chromium tells."""
+    browsers: Pool, until_the_end: Callable[[WebDriver], None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Chrome]]:
+    """Opens Chromium, for tests that ask it what only Chromium tells; with flags or preferences always a new one."""
+    taken: list[Chrome] = []
 
     def start(*flags: str, preferences: Mapping[str, object] | None = None) -> Chrome:
-        browser = start_chromium(tmp_path_factory.mktemp("profile"), flags, preferences)
-        until_the_end(browser)
-        return browser
+        if flags or preferences:
+            browser = start_chromium(tmp_path_factory.mktemp("profile"), flags, preferences)
+            until_the_end(browser)
+            return browser
+        taken.append(browsers.take())
+        return taken[-1]
 
-    return start
+    yield start
+    for browser in taken:
+        browsers.give_back(browser)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as condition
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.conftest import empty_database
 from tests.patience import PATIENCE
 from tests.servers import MariaDB
 from tests.simulation.wire import Reply, Sending, new_jar
@@ -88,32 +89,43 @@ class Crowded:
         assert "Traceback" not in log
 
 
-@pytest.fixture(params=["inline", "endpoint"])
+@pytest.fixture(scope="module", params=["inline", "endpoint"])
 def refresh(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["refresh", "first_use"])
+@pytest.fixture(scope="module", params=["refresh", "first_use"])
 def promote_on(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def crowded(refresh: str, promote_on: str, mariadb: MariaDB, mariadb_url: str, tmp_path: Path) -> Iterator[Crowded]:
-    clock = tmp_path / "clock"
+@pytest.fixture(scope="module")
+def running(
+    refresh: str, promote_on: str, mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Crowded]:
+    folder = tmp_path_factory.mktemp("crowded")
+    clock = folder / "clock"
     clock.write_text("0")
-    environment = {
-        "ASGI_SESSIONS_DATABASE_URL": mariadb_url,
-        "ASGI_SESSIONS_SECRET_KEY": SECRET,
-        "ASGI_SESSIONS_PURGE_INTERVAL": "0",
-        "ASGI_SESSIONS_REFRESH": refresh,
-        "ASGI_SESSIONS_PROMOTE_ON": promote_on,
-        "CROWD_CLOCK": str(clock),
-    }
-    with UvicornServer(
-        "tests.browser.crowd_app:app", tmp_path, environment, workers=2, options=["--no-access-log"]
-    ) as workers:
-        yield Crowded(workers, refresh, promote_on, clock, mariadb, mariadb_url.rpartition("/")[2])
+    for url in empty_database(mariadb):
+        environment = {
+            "ASGI_SESSIONS_DATABASE_URL": url,
+            "ASGI_SESSIONS_SECRET_KEY": SECRET,
+            "ASGI_SESSIONS_PURGE_INTERVAL": "0",
+            "ASGI_SESSIONS_REFRESH": refresh,
+            "ASGI_SESSIONS_PROMOTE_ON": promote_on,
+            "CROWD_CLOCK": str(clock),
+        }
+        with UvicornServer(
+            "tests.browser.crowd_app:app", folder, environment, workers=2, options=["--no-access-log"]
+        ) as workers:
+            yield Crowded(workers, refresh, promote_on, clock, mariadb, url.rpartition("/")[2])
+
+
+@pytest.fixture
+def crowded(running: Crowded) -> Crowded:
+    """With no session yet."""
+    running.server.sql("DELETE FROM asgi_sessions_sessions", running.database)
+    return running
 
 
 def test_in_chromium_none_of_a_hundred_fails(crowded: Crowded, new_browser: Callable[..., Chrome]) -> None:

@@ -1,6 +1,6 @@
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -9,6 +9,8 @@ import pytest
 from asgi_sessions import SessionManager, SessionSettings
 from asgi_sessions.cli import main
 from asgi_sessions.protocol.user_id import UserId
+from tests.conftest import DATABASES
+from tests.prepared_databases import PreparedDatabases
 
 ResultT = TypeVar("ResultT")
 
@@ -54,19 +56,31 @@ def shell(environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) 
     return run
 
 
+@pytest.fixture(params=DATABASES)
+def database(
+    request: pytest.FixtureRequest, environment: Callable[..., None], prepared_databases: PreparedDatabases
+) -> Iterator[str]:
+    """A database without rows that the environment names, on each engine in turn."""
+    with prepared_databases.address(request.param, request) as url:
+        environment(database_url=url, secret_key=SECRET_KEY)
+        yield url
+
+
 @pytest.fixture
-def database(environment: Callable[..., None], database_url: str) -> str:
-    """An empty database that the environment names, on each engine in turn."""
+def empty_database(environment: Callable[..., None], database_url: str) -> str:
+    """The same without tables."""
     environment(database_url=database_url, secret_key=SECRET_KEY)
     return database_url
 
 
 @pytest.fixture
-def sqlite(environment: Callable[..., None], tmp_path: Any) -> str:
-    """An empty SQLite database that the environment names: for what is the same on every engine."""
-    url = f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}"
-    environment(database_url=url, secret_key=SECRET_KEY)
-    return url
+def sqlite(
+    request: pytest.FixtureRequest, environment: Callable[..., None], prepared_databases: PreparedDatabases
+) -> Iterator[str]:
+    """A SQLite database without rows that the environment names: for what is the same on every engine."""
+    with prepared_databases.address("sqlite", request) as url:
+        environment(database_url=url, secret_key=SECRET_KEY)
+        yield url
 
 
 def with_manager(work: Callable[[SessionManager], Awaitable[ResultT]], **options: Any) -> ResultT:

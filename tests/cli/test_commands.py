@@ -58,7 +58,7 @@ def test_list_shows_pages_and_says_how_to_go_on(database: str, shell: Shell) -> 
     assert len(first) == 2
 
 
-def test_list_finds_nothing_for_a_user_without_sessions(database: str, shell: Shell) -> None:
+def test_list_finds_nothing_for_a_user_without_sessions(empty_database: str, shell: Shell) -> None:
     done = shell("list", "42")
     assert (done.code, done.out) == (1, "")
     assert "no live session" in done.err
@@ -179,7 +179,7 @@ def test_revoke_user_keeps_the_session_that_it_is_told_to(database: str, shell: 
     assert "no other live session" in done.err
 
 
-def test_revoke_user_finds_nothing_for_a_user_without_sessions(database: str, shell: Shell) -> None:
+def test_revoke_user_finds_nothing_for_a_user_without_sessions(empty_database: str, shell: Shell) -> None:
     assert shell("revoke-user", "42").code == 1
 
 
@@ -258,7 +258,7 @@ def test_a_logout_need_not_wait_for_a_clock_to_be_mended(
 
 
 def test_migrate_makes_the_tables_for_those_who_do_not_migrate_at_start(
-    database: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    empty_database: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASGI_SESSIONS_MIGRATE_ON_START", "false")
     assert shell("list", "42").code == 3

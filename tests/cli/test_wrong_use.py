@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.cli.conftest import SECRET_KEY, Shell, live, log_in
 from tests.servers import free_port
@@ -191,16 +192,17 @@ def test_check_refuses_what_the_database_layer_would(environment: Callable[..., 
     assert "canary" not in done.err
 
 
-def test_check_opens_no_database(sqlite: str, shell: Shell, tmp_path: Path) -> None:
+def test_check_opens_no_database(environment: Callable[..., None], shell: Shell, tmp_path: Path) -> None:
+    environment(database_url=f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}", secret_key=SECRET_KEY)
     assert shell("check").code == 0
     assert not list(tmp_path.iterdir())
 
 
-def test_an_address_that_speaks_to_the_terminal_is_shown_escaped(sqlite: str, shell: Shell, tmp_path: Path) -> None:
+def test_an_address_that_speaks_to_the_terminal_is_shown_escaped(sqlite: str, shell: Shell) -> None:
     import sqlite3
 
     log_in("42")
-    with sqlite3.connect(tmp_path / "sessions.db") as connection:
+    with sqlite3.connect(str(make_url(sqlite).database)) as connection:
         connection.execute("UPDATE asgi_sessions_sessions SET ip_address = ?", ("\x1b[2J",))
     connection.close()
     done = shell("list", "42")

@@ -1,6 +1,4 @@
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -8,7 +6,7 @@ import pytest
 from asgi_sessions import SessionManager, SessionSettings
 from tests.clocks import MovableClock
 from tests.conftest import DATABASES
-from tests.servers import Server
+from tests.prepared_databases import PreparedDatabases
 
 SECRET = "0123456789abcdef0123456789abcdef-first"
 
@@ -18,31 +16,12 @@ def clock() -> MovableClock:
     return MovableClock()
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The addresses of databases whose first user has made the tables, by engine."""
-    return {"sqlite": f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('manager') / 'sessions.db'}"}
-
-
 @pytest.fixture(params=DATABASES)
-def store_url(request: pytest.FixtureRequest, prepared: dict[str, str]) -> Iterator[str]:
+def store_url(request: pytest.FixtureRequest, prepared_databases: PreparedDatabases) -> Iterator[str]:
     """The address of a database without rows, on each engine in turn: faster than an empty one."""
-    engine: str = request.param
-    if engine == "sqlite":
-        yield prepared[engine]
-        with closing(sqlite3.connect(prepared[engine].removeprefix("sqlite+aiosqlite:///"))) as connection:
-            connection.executescript(_EMPTY)
-        return
-    server: Server = request.getfixturevalue(engine)
-    if engine not in prepared:
-        server.sql("CREATE DATABASE of_managers")
-        prepared[engine] = server.url("of_managers")
-    yield prepared[engine]
-    server.sql(_EMPTY, "of_managers")
+    with prepared_databases.address(request.param, request) as url:
+        yield url
 
-
-_TABLES = ("sessions", "signing_keys", "leases", "state", "payload_changes")
-_EMPTY = "; ".join(f"DELETE FROM asgi_sessions_{table}" for table in _TABLES)
 
 NewManager = Callable[..., SessionManager]
 

@@ -254,6 +254,7 @@ async def broken_shop(opening: OpenShop) -> AsyncIterator[tuple[Shop, Browser, C
         yield shop, browser, canary
 
 
+@pytest.mark.usefixtures("pauses_are_short")
 async def test_16_no_token_in_the_errors_of_a_broken_database(
     broken_shop: tuple[Shop, Browser, Canary], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,14 +1,12 @@
 """ASVS 5.0, 16.5: without the database nothing is decided. 503, never 200 where it was to be asked, cookies stay."""
 
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from asgi_sessions import StoreUnavailable, TokenTheftDetected
-from asgi_sessions.manager import runtime
-from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.signing_keys import SigningKeyStore
 from tests.revocation.polling import grow_old, poll, stop_polling
@@ -17,6 +15,8 @@ from tests.security.conftest import OpenShop
 from tests.security.forging import of_unknown_key
 from tests.security.shop import ACCESS, REFRESH, Clock, Shop, open_shop
 from tests.servers import MariaDB
+
+pytestmark = pytest.mark.usefixtures("pauses_are_short")
 
 CHECKED = [
     ("GET", "/me"),
@@ -54,11 +54,20 @@ async def _assert_nothing_works(shop: Shop, browser: Browser) -> None:
 
 
 @pytest.fixture
-async def at_the_server(mariadb: MariaDB, any_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
-    """A shop on MariaDB that asks it at each request, and gives up a statement quickly."""
-    monkeypatch.setattr(runtime, "open_database", partial(open_database, statement_timeout=0.25))
+async def at_the_server(mariadb: MariaDB, any_url: str) -> AsyncIterator[Shop]:
+    """A shop on MariaDB that asks it at each request."""
     async with open_shop(any_url, revocation_check="database") as shop:
         yield shop
+
+
+@contextmanager
+def impatient(shop: Shop) -> Iterator[None]:
+    """While the server is away a statement is given up quickly."""
+    database = shop.manager._runtime()._database
+    assert database is not None
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(database, "statement_timeout", 0.25)
+        yield
 
 
 @pytest.fixture
@@ -80,10 +89,11 @@ async def test_16_5_while_the_server_is_down(at_the_server: Shop, mariadb: Maria
         mariadb.kill()
     else:
         mariadb.stop()
-    await _assert_nothing_works(shop, fresh)
-    shop.clock.forward(minutes=6)
-    await _assert_nothing_works(shop, expired)
-    shop.clock.forward(minutes=-6)
+    with impatient(shop):
+        await _assert_nothing_works(shop, fresh)
+        shop.clock.forward(minutes=6)
+        await _assert_nothing_works(shop, expired)
+        shop.clock.forward(minutes=-6)
     assert fresh.cookies == before
     mariadb.start()
     assert (await fresh.get("/me")).status == 200
@@ -95,12 +105,14 @@ async def test_16_5_while_the_server_is_down(at_the_server: Shop, mariadb: Maria
 @pytest.mark.parametrize("any_url", ["mariadb"], indirect=True)
 @pytest.mark.usefixtures("running_again")
 async def test_16_5_while_the_server_is_silent(at_the_server: Shop, mariadb: MariaDB) -> None:
-    browser = await at_the_server.login()
+    browser, leaving = await at_the_server.login(), await at_the_server.login()
     mariadb.pause()
-    for method, path in [("GET", "/me"), ("POST", "/auth/signout"), ("POST", "/login/bob")]:
-        assert_unavailable(await browser.send(method, path))
-    at_the_server.clock.forward(minutes=6)
-    assert_unavailable(await browser.get("/me"))
+    with impatient(at_the_server):
+        assert_unavailable(await browser.get("/me"))
+        assert_unavailable(await leaving.post("/auth/signout"))  # which the server may yet carry out
+        assert_unavailable(await browser.post("/login/bob"))
+        at_the_server.clock.forward(minutes=6)
+        assert_unavailable(await browser.get("/me"))
     mariadb.resume()
     assert (await browser.get("/me")).status == 200
 
