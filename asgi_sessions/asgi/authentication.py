@@ -224,7 +224,7 @@ class Authentication(ConnectionMemory):
         """Whether a question extends the session: as who asks wishes, None for what the request itself tells."""
         if extend is not None:
             return extend
-        if self._is_background:
+        if self._is_background or self._has_begun:  # a task that was left behind is nobody who uses the session
             return False
         # Another site's page, which may not refresh, must not keep a session alive either.
         return carried.bearer or self._guard.may_refresh_inline()

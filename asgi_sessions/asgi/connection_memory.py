@@ -153,6 +153,11 @@ class ConnectionMemory:
     # -- what operations share
 
     @property
+    def _has_begun(self) -> bool:
+        """Whether the answer has begun to leave."""
+        return self._started or (self.begun_answer is not None and self.begun_answer.started)
+
+    @property
     def _carries_tokens(self) -> bool:
         """Whether tokens that are made now can leave."""
         return not self.answer.started

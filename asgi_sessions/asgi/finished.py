@@ -91,9 +91,9 @@ class FinishedConnection:
         check_database: bool = False,
         extend: bool | None = None,
     ) -> Session[Any, Any] | None:
-        """Return the session of the finished request, if it is still live. Its task is nobody who uses the session."""
+        """Return the session of the finished request, if it is still live."""
         found = await self._connection.resolve(
-            required=required, csrf=csrf, check_database=check_database, extend=False
+            required=required, csrf=csrf, check_database=check_database, extend=extend
         )
         if found is not None:
             found._connection = AFTERWARDS

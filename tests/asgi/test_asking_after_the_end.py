@@ -126,6 +126,16 @@ async def test_a_new_payload_counts(sessions: SessionManager, kept: Any) -> None
         assert (await get_session(connection)).jwt_payload == {"role": "admin"}
 
 
+async def test_it_is_no_use_of_the_session(sessions: SessionManager, clock: MovableClock, kept: Any) -> None:
+    async with sessions:
+        handle, cookie = await login_cookie(sessions)
+        ends_at = await sessions.lifecycle.idle_expires_at(handle)
+        clock.advance(LIFETIME)
+        connection = await left_behind(sessions, cookie, nothing, kept)
+        assert (await get_session(connection)).user_id == "alice"
+        assert await sessions.lifecycle.idle_expires_at(handle) == ends_at
+
+
 async def test_an_old_refresh_token_is_not_judged_again(
     sessions: SessionManager, clock: MovableClock, kept: Any
 ) -> None:

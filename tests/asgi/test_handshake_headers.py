@@ -171,6 +171,19 @@ async def test_it_is_served_so_for_one_access_token_lifetime_and_then_told_to_re
 
 
 @DROP
+async def test_a_handshake_that_is_served_without_tokens_does_not_extend_the_session(
+    sessions: SessionManager, clock: MovableClock, server: Any
+) -> None:
+    async with sessions:
+        handle, cookie = await login_cookie(sessions)
+        ends_at = await sessions.lifecycle.idle_expires_at(handle)
+        clock.advance(LIFETIME)
+        async with On(server, with_socket(sessions, echo), cookie) as socket:
+            await socket.hears("alice")
+        assert await sessions.lifecycle.idle_expires_at(handle) == ends_at
+
+
+@DROP
 async def test_a_changed_payload_waits_in_the_row(sessions: SessionManager, server: Any) -> None:
     async with sessions:
         _, cookie = await login_cookie(sessions)
