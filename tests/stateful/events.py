@@ -28,6 +28,7 @@ class Event(Enum):
     TWO_REFRESH = "two refresh cookies and no access cookie"
     TWO_ACCESS = "two sessions' access cookies"
     LEFT_OVER = "an access token of an ended session lay beside another one's refresh token"
+    NEWER_PAYLOAD = "an access token got a payload that had replaced its own"
     WITHDRAWN = "an answer was withdrawn"
     TOO_SLOW = "an answer was too slow for its cookies"
     NO_SUCH_DEVICE = "another user's device, or a dead one"

@@ -164,12 +164,16 @@ class Model:
         row.last_active_at, row.idle_expires_at = now, self._idle_end(now, row.expires_at)
         return True
 
-    def stands(self, worker: int, access: Access, *, check_database: bool = False) -> None:
-        """Whether an access token in time is accepted."""
+    def stands(self, worker: int, access: Access, *, check_database: bool = False) -> Access:
+        """Whether an access token in time is accepted; returns it, with the newest payload where the row was read."""
         if self.profile.first_use and access.pair.generation > 0:
             self._first_use(worker, access)
         if check_database or self.profile.checked:
-            self.standing(worker, access.login)
+            row = self.standing(worker, access.login)
+            if row.version > access.version:
+                self.note(Event.NEWER_PAYLOAD)
+                return self.newest(row, access)
+        return access
 
     def standing(self, worker: int, login: Login) -> Row:
         """The row of a live session, else `Refused`."""

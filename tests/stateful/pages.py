@@ -96,7 +96,7 @@ def refresh_token_alone(model: Model, worker: int, token: Token | None) -> Pair:
 def access_token_alone(model: Model, worker: int, access: Access | None, *, check: bool) -> Any:
     if access is None or model.time.at(worker) >= access.expires_at:
         raise TryRefresh
-    model.stands(worker, access, check_database=check)
+    access = model.stands(worker, access, check_database=check)
     return {"handle": access.login, "payload": access.payload}
 
 

@@ -166,8 +166,10 @@ class Visit:
         access, inline = self._access_of(), not self.model.profile.endpoint
         if access is not None and self.now < access.expires_at:
             try:
-                self.model.stands(self.worker, access, check_database=check_database)
-                return access
+                newest = self.model.stands(self.worker, access, check_database=check_database)
+                if newest is not access:
+                    self._access, self._refreshed_at = newest, self.now
+                return newest
             except TryRefresh:
                 if not (inline and self.carried.refresh):
                     raise
