@@ -128,7 +128,9 @@ class SessionData:
             row = await self._liveness.live_row(access.handle, fresh=fresh)
             payload = new_value(change, json_value.loads(row.jwt_payload), "jwt_payload")
             text, version = json_value.dumps(payload, "jwt_payload"), row.payload_version
-            token = await self._issuer.reissue(access.with_payload(text, version + 1), new_payload=True)
+            # The row may also have a method of authentication that the caller's token does not know.
+            now_said = as_the_row_says(access, row).with_payload(text, version + 1)
+            token = await self._issuer.reissue(now_said, new_payload=True)
             swapped = await self._sessions.swap_payload(access.handle, text, now=self._clock(), version=version)
             return token if swapped else None
 

@@ -97,6 +97,7 @@ async def test_what_it_says_of_authentication_is_the_actors(running: SessionMana
 
 FORBIDDEN: dict[str, Callable[[Session], Awaitable[Any]]] = {
     "payload": lambda session: session.update_jwt_payload({"role": "admin"}),
+    "changed payload": lambda session: session.change_jwt_payload(lambda _: {"role": "admin"}),
     "method": lambda session: session.add_authentication_method("otp"),
     "others": lambda session: session.revoke_other_sessions(),
     "chain": lambda session: impersonation_by(session, lifetime=HOUR_MS),

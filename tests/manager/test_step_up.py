@@ -129,6 +129,15 @@ async def test_neither_a_payload_nor_a_method_undoes_the_other(running: SessionM
     assert (latest.jwt_payload, latest.authentication_level) == (1, 3)
 
 
+async def test_a_payload_that_is_changed_by_a_function_undoes_no_method_either(running: SessionManager) -> None:
+    issued = await begun(running, "pwd", jwt_payload=0)
+    other = await running.get_session_without_request(issued.access_token.value)
+    await issued.session.add_authentication_method("otp")
+    token = await other.change_jwt_payload(lambda payload: payload + 1)
+    assert (other.jwt_payload, other.authentication_level) == (1, 2)
+    assert (await running.get_session_without_request(token.value)).authentication_level == 2
+
+
 async def test_a_payload_that_leaves_no_room_refuses_the_method_and_changes_nothing(running: SessionManager) -> None:
     issued = await begun(running, "pwd")
     size = 2000
