@@ -197,7 +197,7 @@ OPERATIONS = (
         _newest_tombstones,
         _poll,
         rows=NEWS + 1,
-        answer=lambda position: [(0, 0, None)],
+        answer=lambda position: [(0, 0, None, None)],
     ),
 )
 
