@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 import tests.patience  # noqa: F401 - for all tests
@@ -22,6 +23,11 @@ __all__ = ["DATABASES", "empty_database", "pytest_addoption"]
 
 DATABASES = ("sqlite", "mariadb", "postgresql")
 AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -59,8 +59,8 @@ async def test_what_was_said_while_nobody_heard_is_found_on_return(
     await until(lambda: times(caplog, LOST) == 2)
     assert wire.listeners() == 0
     await here.revoke_session_using_session_handle(handle)
-    await client.is_refused_soon()
     come_back()
+    await client.is_refused_soon()
     await until(lambda: times(caplog, BACK) == 2)
     assert wire.listeners() == 2
 

@@ -51,16 +51,20 @@ def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(
 
 
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(member: Visitor, new_visitor: NewVisitor, name: str) -> None:
-    def fastest(typed: str) -> float:
-        other, times = new_visitor(), []
-        for _ in range(4):
+    other, fastest = new_visitor(), {name: float("inf"), name[::-1]: float("inf")}
+
+    def take_as_long() -> bool:
+        # A sign-in without the hash would take a tenth at most.
+        return fastest[name[::-1]] > fastest[name] / 3
+
+    for tries in range(40):  # on a busy machine the fastest one of a few may be slow
+        for typed in (name, name[::-1]):
             start = time.perf_counter()
             other.sign_in(typed, "not the password")
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    # A sign-in without the hash would take a tenth at most.
-    assert fastest(name[::-1]) > fastest(name) / 3
+            fastest[typed] = min(fastest[typed], time.perf_counter() - start)
+        if tries > 2 and take_as_long():
+            break
+    assert take_as_long()
 
 
 def persistent_cookies(response: httpx2.Response) -> list[bool]:

@@ -16,6 +16,9 @@ from tests.installed import installed
 LIFETIME = 301.0
 HANDLERS = ["greet", "greet_from_a_thread"]
 
+# Gradio's event handlers answer with it as with any error: on Python 3.14 it asks in the way that 3.16 will not know.
+pytestmark = pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated:DeprecationWarning")
+
 
 @pytest.fixture
 def clock() -> MovableClock:

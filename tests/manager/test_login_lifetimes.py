@@ -206,7 +206,7 @@ async def test_a_row_of_an_older_version_is_a_persistent_session_of_the_settings
         ({"idle_timeout": timedelta(milliseconds=999)}, "at least 1 s"),
         ({"absolute_timeout": timedelta(milliseconds=999)}, "at least 1 s"),
         ({"absolute_timeout": timedelta()}, "at least 1 s"),
-        ({"absolute_timeout": timedelta(hours=-1)}, "negative"),
+        ({"absolute_timeout": timedelta(hours=-1)}, "must not be negative"),
         ({"idle_timeout": timedelta.max}, "longer than 36500 days"),
     ],
 )
@@ -214,7 +214,7 @@ async def test_a_timeout_that_no_session_can_have_is_refused_and_named(
     said: dict[str, timedelta], problem: str, running: SessionManager
 ) -> None:
     [name] = said
-    with pytest.raises(ValueError, match=f"^{name}: .*{problem}"):
+    with pytest.raises(ValueError, match=f"^{name}:? .*{problem}|^{name} {problem}"):
         await running.create_new_session_without_request("alice", **said)  # type: ignore[arg-type]
     assert await running.get_all_session_handles_for_user("alice") == []
 

@@ -29,5 +29,6 @@ REQUIREMENTS = {
     "feed": "revoked_at is the database's clock; polls overlap, and all is read again every 30 s; nothing is served"
     " before the first poll or on old news, counted from a poll's start; a clock that is off is an error in the log",
     "tombstones": "they stay two access lifetimes and revocation_max_staleness",
+    "privacy": "what is kept about a person is told, exported and erased; addresses as far as the setting says",
     "keys": "a dump without secret_key forges nothing",
 }

@@ -43,7 +43,7 @@ async def used(shop: Shop, address: str) -> Browser:
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("keeps", ["truncated", "none"])
-async def test_what_is_not_kept_is_nowhere(
+async def test_privacy_what_is_not_kept_is_nowhere(
     opening: OpenShop, caplog: pytest.LogCaptureFixture, keeps: str, address: str
 ) -> None:
     told: list[SessionEvent] = []
@@ -64,11 +64,11 @@ async def test_what_is_not_kept_is_nowhere(
         assert not any(part in text for part in PARTS)
 
 
-async def test_by_default_a_list_shows_whole_addresses_on_every_engine(any_shop: Shop) -> None:
+async def test_privacy_by_default_a_list_shows_whole_addresses_on_every_engine(any_shop: Shop) -> None:
     assert await shown(await used(any_shop, "203.0.113.77")) == "203.0.113.77"
 
 
-async def test_whoever_logged_in_before_keeps_the_address_that_is_shown(opening: OpenShop) -> None:
+async def test_privacy_whoever_logged_in_before_keeps_the_address_that_is_shown(opening: OpenShop) -> None:
     async with opening() as shop:
         browser = await shop.login(address="203.0.113.77")
     async with opening(ip_address="truncated") as shop:

@@ -26,7 +26,7 @@ async def traces_in(shop: Shop) -> list[str]:
     return [trace for trace in (USER, SHOWN, "Vivaldi", SAID) if trace in written or trace.encode().hex() in written]
 
 
-async def test_an_erased_user_is_out_everywhere_and_in_no_table(any_shop: Shop, any_url: str) -> None:
+async def test_privacy_an_erased_user_is_out_everywhere_and_in_no_table(any_shop: Shop, any_url: str) -> None:
     phone, laptop, idle = await logged_in(any_shop), await logged_in(any_shop), await logged_in(any_shop)
     bob = await any_shop.login("bob")
     await phone.post("/logout")
@@ -52,7 +52,7 @@ async def test_an_erased_user_is_out_everywhere_and_in_no_table(any_shop: Shop, 
 
 
 @pytest.mark.parametrize("settings", [{"promote_on": "first_use"}, {"revocation_check": "none"}])
-async def test_a_refresh_token_of_an_erased_session_is_no_theft(
+async def test_privacy_a_refresh_token_of_an_erased_session_is_no_theft(
     sqlite_url: str, settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_shop(sqlite_url, **settings) as shop:

@@ -168,7 +168,7 @@ async def test_16_5_every_call_without_a_request_says_so(without_tables: tuple[S
             await call
 
 
-ON_THE_FEED = [("GET", "/me"), ("POST", "/me"), ("GET", "/perhaps"), ("GET", "/recent"), ("GET", "/auth/session")]
+ON_THE_FEED = [("GET", "/me"), ("POST", "/me"), ("GET", "/perhaps"), ("GET", "/recent")]
 """Of these paths, those that ask nothing but the feed."""
 
 
