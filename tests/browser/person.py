@@ -55,6 +55,11 @@ class Person:
     def sees(self, text: str) -> None:
         self._wait.until(condition.text_to_be_present_in_element((By.TAG_NAME, "main"), text))
 
+    def is_in_field(self, name: str) -> WebElement:
+        """Wait until what is typed goes into this field, which browsers see to once they show the page."""
+        self._wait.until(lambda browser: browser.switch_to.active_element.get_attribute("id") == name)
+        return self.browser.switch_to.active_element
+
     def is_at(self, path: str) -> None:
         self._wait.until(condition.url_to_be(self._address + path))
 

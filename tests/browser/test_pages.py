@@ -44,6 +44,5 @@ def test_what_was_wrong_is_said_beside_its_field(site: Site, new_browser: Callab
     person.fill_in(name)
     person.press("Sign up")
     person.sees("This name is taken.")
-    field = person.browser.switch_to.active_element
-    assert field.get_attribute("id") == "name"
+    field = person.is_in_field("name")
     assert field.get_attribute("aria-invalid") == "true"
