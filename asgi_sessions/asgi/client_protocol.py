@@ -12,6 +12,7 @@ from typing import TypedDict
 from asgi_sessions.asgi.header_names import (
     ACCESS_HEADER,
     ANTI_CSRF_HEADER,
+    BACKGROUND_HEADER,
     MODE_HEADER,
     REFRESH_HEADER,
     RETRY_HEADER,
@@ -58,7 +59,7 @@ def cors_headers(settings: SessionSettings) -> CorsHeaders:
     """
     if not isinstance(settings, SessionSettings):
         raise TypeError(f"settings must be a SessionSettings, not {type(settings).__name__}")
-    allowed: list[str] = []
+    allowed = [BACKGROUND_HEADER.decode()]
     exposed: list[str] = []
     if settings.speaks_supertokens:
         allowed += [*_REQUEST_HEADERS, *_NEWER_REQUEST_HEADERS]

@@ -93,7 +93,12 @@ class LivenessCheck:
         known = 0 if self._feed is None else self._feed.payload_version(access.handle)
         row = await self.live_row(access.handle, fresh=fresh, speaks_against=lambda row: row.payload_version < known)
         version = row.payload_version
-        if version > access.payload_version or (fresh and version < access.payload_version):
+        # A worker of an older version names nobody who acts.
+        if (
+            version > access.payload_version
+            or (fresh and version < access.payload_version)
+            or (row.actor is not None and access.actor is None)
+        ):
             return as_the_row_says(access, row)
         return access
 

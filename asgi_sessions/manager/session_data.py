@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from asgi_sessions.errors import PayloadChanged
+from asgi_sessions.errors import ImpersonationRefused, PayloadChanged
 from asgi_sessions.manager.changing import changed, new_value
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.liveness import LivenessCheck
@@ -101,6 +101,9 @@ class SessionData:
         try:
             if await self._swap_payload(access.handle, text, version):
                 return token, replaced
+            if self._clock() >= access.expires_at:  # what others have changed since may be purged from the changes
+                await self._liveness.live_row(access.handle, fresh=True)
+                raise PayloadChanged(access.handle)
             # The session's own responses have replaced it since, or somebody else has, or there is nothing to replace.
             # Measured again: the session may have got a method of authentication, which takes room too.
             row = await self._liveness.live_row(access.handle, fresh=True)
@@ -126,6 +129,8 @@ class SessionData:
 
         async def attempt(fresh: bool) -> tuple[IssuedToken, AccessToken] | None:
             row = await self._liveness.live_row(access.handle, fresh=fresh)
+            if row.actor is not None:  # a worker of an older version writes no actor into its access tokens
+                raise ImpersonationRefused
             payload = new_value(change, json_value.loads(row.jwt_payload), "jwt_payload")
             text, version = json_value.dumps(payload, "jwt_payload"), row.payload_version
             # The row may also have a method of authentication that the caller's token does not know.

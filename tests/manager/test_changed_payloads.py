@@ -254,6 +254,21 @@ async def test_a_sessions_own_update_does_not_undo_it(workers: Workers) -> None:
     assert await stored(here, issued) == ('{"role":"user","theme":"dark"}', 2)
 
 
+async def test_nor_does_a_session_that_is_held_until_the_change_is_forgotten(
+    workers: Workers, clock: MovableClock
+) -> None:
+    here, there = workers
+    issued = await admin(here)
+    held = await there.get_session_without_request(issued.access_token.value)
+    await here.change_jwt_payload(held.session_handle, demoted)
+    clock.advance(here.settings.access_token_lifetime_ms)
+    await here.lifecycle.payloads._changes.purge(2**62)
+    with pytest.raises(PayloadChanged):
+        await held.update_jwt_payload({**held.jwt_payload, "theme": "dark"})
+    assert held.jwt_payload == {"role": "user"}
+    assert await stored(here, issued) == ('{"role":"user"}', 1)
+
+
 async def test_a_sessions_own_change_keeps_it(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = workers
     issued = await admin(here)

@@ -116,12 +116,19 @@ async def test_it_cannot_change_what_it_may_do(action: str, running: SessionMana
     assert (row.jwt_payload, row.methods, row.payload_version) == ("null", "{}", 0)
 
 
-@pytest.mark.parametrize("action", ["method", "chain"])
+@pytest.mark.parametrize("action", ["changed payload", "method", "chain"])
 async def test_the_row_tells_even_where_a_token_does_not(action: str, running: SessionManager) -> None:
     session = await session_of(running, await impersonated(running, await logged_in(running)))
     session._access = replace(session._access, actor=None)  # as a worker of an older version writes it
     with pytest.raises(ImpersonationRefused):
         await FORBIDDEN[action](session)
+
+
+async def test_a_check_tells_who_acts_where_a_token_does_not(running: SessionManager) -> None:
+    session = await session_of(running, await impersonated(running, await logged_in(running)))
+    session._access = replace(session._access, actor=None)
+    await session.check()
+    assert session.actor == "admin"
 
 
 async def test_it_can_end_itself_and_the_user_can_end_it(running: SessionManager) -> None:

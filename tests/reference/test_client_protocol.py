@@ -397,6 +397,7 @@ def test_the_cors_helper_names_nothing_twice(profile: Profile) -> None:
         for names in (helper["allow_headers"], helper["expose_headers"]):
             assert len(names) == len({name.lower() for name in names})
         assert helper["allow_origins"] == (PAGE,)
+        assert "x-background-request" in helper["allow_headers"]
 
 
 def test_samesite_none_needs_secure() -> None:
