@@ -101,20 +101,24 @@ class SessionData:
         try:
             if await self._swap_payload(access.handle, text, version):
                 return token, replaced
-            if self._clock() >= access.expires_at:  # what others have changed since may be purged from the changes
-                await self._liveness.live_row(access.handle, fresh=True)
-                raise PayloadChanged(access.handle)
-            # The session's own responses have replaced it since, or somebody else has, or there is nothing to replace.
-            # Measured again: the session may have got a method of authentication, which takes room too.
-            row = await self._liveness.live_row(access.handle, fresh=True)
-            now_said = as_the_row_says(access, row).with_payload(text, row.payload_version + 1)
-            await self._issuer.reissue(now_said, new_payload=True)
-            if not await self._sessions.set_payload(access.handle, text, now=self._clock(), version=version):
-                await self._liveness.live_row(access.handle, fresh=True)
-                raise PayloadChanged(access.handle)
-            return await self.newest(replaced, fresh=True) or (token, replaced)
+            # Once the token has expired, what others have changed since may be purged from the changes.
+            if self._clock() < access.expires_at and await self._replace_own(access, text):
+                return await self.newest(replaced, fresh=True) or (token, replaced)
+            await self._liveness.live_row(access.handle, fresh=True)
+            raise PayloadChanged(access.handle)
         finally:
             self.payload_changes += 1  # answers that are under way may carry the payload of before
+
+    async def _replace_own(self, access: AccessToken, text: str) -> bool:
+        """Replace a payload that the session's own responses have replaced since; False where somebody else has.
+
+        Measured again: the session may have got a method of authentication, which takes room too.
+        """
+        row = await self._liveness.live_row(access.handle, fresh=True)
+        now_said = as_the_row_says(access, row).with_payload(text, row.payload_version + 1)
+        await self._issuer.reissue(now_said, new_payload=True)
+        version = access.payload_version
+        return await self._sessions.set_payload(access.handle, text, now=self._clock(), version=version)
 
     async def change_payload(
         self, access: AccessToken, change: Callable[[Any], Any]
