@@ -168,7 +168,7 @@ class Authentication(ConnectionMemory):
         if self.answer.started or self._renewal is Renewal.LOGIN or self._came_in_time(access):
             # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
             # token is as old as the request: judged again, a long stream would look like a thief.
-            return self._again(access, await lifecycle.check(access), lifecycle)
+            return self._again(access, await lifecycle.check(access, extend=inquiry.extend), lifecycle)
         return None
 
     async def _by_access_token(self, inquiry: Inquiry) -> AnySession | None:

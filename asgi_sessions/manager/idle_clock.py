@@ -4,8 +4,9 @@ What must hold: *a session's idle end moves by requests that extend the session,
 request, such as a page's poll, does not.
 
 A request that extends does so by its refresh, or has come with an access token whose refresh did, not long ago: so the
-clock costs no write for each request. Only the access token of a background refresh is none of these. It says so
-(`AccessToken.background`), and a request that extends and comes with it moves the clock by itself, `IdleClock.used`.
+clock costs no write for each request. Two access tokens are none of these: that of a background refresh, which says so
+(`AccessToken.background`), and one that has expired, since a connection that is open goes on with it. Who uses the
+session with one of them moves the clock by itself, `IdleClock.used`.
 """
 
 import logging
@@ -72,21 +73,22 @@ class IdleClock:
             )
 
     def is_extended(self, access: AccessToken) -> bool:
-        """Whether a request that comes with the access token of a background refresh has nothing to extend."""
+        """Whether who extends the session by itself has just done so, and has nothing to extend."""
         extended_at = self._extended_at.get(access.handle)
         return extended_at is not None and 0 <= self._clock() - extended_at < self._unless_since
 
     async def used(self, access: AccessToken) -> None:
-        """Note that a request that extends has come with this access token.
+        """Note that who extends the session has this access token, with a request or on an open connection.
 
-        If the database does not answer, the request is served all the same, and the next one tries again.
+        If the database does not answer, who asks is served all the same, and the next one tries again.
 
         Raises:
             Unauthorised: The session has ended.
         """
-        if not access.background or self.is_extended(access):
-            return
         now = self._clock()
+        extended_by_its_refresh = not access.background and now < access.expires_at
+        if extended_by_its_refresh or self.is_extended(access):
+            return
         try:
             await self.touch(await self._liveness.live_row(access.handle))
         except StoreUnavailable:

@@ -113,7 +113,7 @@ class Lifecycle:
         )
         self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
-        idle_clock = IdleClock(settings, sessions, self._liveness, rotation, clock)
+        idle_clock = self._idle_clock = IdleClock(settings, sessions, self._liveness, rotation, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, idle_clock, claims, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
         self.verifier = Verifier(settings, keys, self._liveness, first_uses, idle_clock, feed, clock, times)
@@ -210,13 +210,20 @@ class Lifecycle:
         """Finish what is done beside requests."""
         await self._beside.close()
 
-    async def check(self, access: AccessToken) -> AccessToken:
+    async def check(self, access: AccessToken, *, extend: bool = False) -> AccessToken:
         """Ask the database whether the session stands; returns its access token with the newest payload.
+
+        Args:
+            access: An access token of the session, which may have expired.
+            extend: Whether who asks extends the session.
 
         Raises:
             Unauthorised: It does not.
         """
-        return await self._liveness.newest(access)
+        newest = await self._liveness.newest(access)
+        if extend:
+            await self._idle_clock.used(access)
+        return newest
 
     async def idle_expires_at(self, session_handle: str) -> int:
         """When the session ends unless it is used before, ms, as the database has it.

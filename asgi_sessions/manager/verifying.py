@@ -36,7 +36,7 @@ class Verifier:
         keys: Those that sign.
         liveness: The liveness check.
         first_uses: Settles the first use of each token; None with ``promote_on="refresh"``.
-        idle_clock: Extends the sessions whose access token came of a background refresh.
+        idle_clock: Extends sessions where the refresh of their access token has not.
         feed: What this worker knows of ended sessions; None with ``revocation_check="none"``.
         clocks: The time, ms.
         times: How long a token may be good.

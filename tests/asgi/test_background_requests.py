@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asgi_sessions import get_session, require_session, session_routes
 from asgi_sessions.asgi.background import is_background
-from tests.asgi.apps import BASE_URL, Jar, application, described, new_manager, parsed_cookies
+from tests.asgi.apps import BASE_URL, Jar, application, described, manager_of, new_manager, parsed_cookies
 from tests.asgi.conftest import OpenClient
 from tests.clocks import MovableClock
 from tests.security.statements import counted
@@ -64,6 +64,16 @@ async def socket_of_somebody(websocket: WebSocket) -> None:
     await always_extending(websocket)
     await websocket.accept()
     await websocket.close()
+
+
+async def chat(websocket: WebSocket) -> None:
+    """Each message is a use; ``?news`` asks as often, and is none."""
+    extend = None if websocket.url.query else True
+    await manager_of(websocket).get_session(websocket, extend=extend)
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await manager_of(websocket).get_session(websocket, extend=extend)
+        await websocket.send_text(text)
 
 
 class Page:
@@ -136,6 +146,7 @@ def new_page(open_client: OpenClient, clock: MovableClock) -> Callable[..., Page
             Route("/live/news", me),
             WebSocketRoute("/socket", socket),
             WebSocketRoute("/socket-of-somebody", socket_of_somebody),
+            WebSocketRoute("/chat", chat),
         ]
         return Page(open_client(application(sessions, *routes)), clock)
 
@@ -228,6 +239,41 @@ def test_a_websocket_extends_where_its_route_says_so(
         assert page.ask("/socket-of-somebody") == 200
 
 
+def test_each_message_on_an_open_socket_extends_where_its_route_says_so(
+    mode: dict[str, Any], new_page: Callable[..., Page], clock: MovableClock
+) -> None:
+    page = new_page(**mode)
+    headers = {"cookie": "", "origin": BASE_URL, **page.jar.header}
+    with page.client.websocket_connect("wss://testserver/chat", headers=headers) as opened:
+        for _ in range(15):
+            clock.advance(4 * MINUTE)
+            opened.send_text("hello")
+            assert opened.receive_text() == "hello"
+            assert WAYS["how long is left"](page) == 200  # refreshes if it must, in the background
+            assert IDLE - 1.5 * ACCESS_LIFETIME < left(page) <= IDLE
+        clock.advance(IDLE)
+        opened.send_text("hello")
+        with pytest.raises(WebSocketDisconnect):
+            opened.receive_text()
+    assert page.use() == 401
+
+
+def test_messages_that_do_not_extend_keep_no_session_alive(
+    mode: dict[str, Any], new_page: Callable[..., Page], clock: MovableClock
+) -> None:
+    page = new_page(**mode)
+    headers = {"cookie": "", "origin": BASE_URL, **page.jar.header}
+    with page.client.websocket_connect("wss://testserver/chat?news", headers=headers) as opened:
+        for _ in range(7):
+            clock.advance(2 * MINUTE)
+            opened.send_text("hello")
+            assert opened.receive_text() == "hello"
+        clock.advance(MINUTE)
+        opened.send_text("hello")
+        with pytest.raises(WebSocketDisconnect):
+            opened.receive_text()
+
+
 def test_another_sites_image_keeps_no_session_alive(new_page: Callable[..., Page], clock: MovableClock) -> None:
     page = new_page(cookie_samesite="none")
     image = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
@@ -240,7 +286,8 @@ def test_another_sites_image_keeps_no_session_alive(new_page: Callable[..., Page
 
 
 def left(page: Page) -> int:
-    response = page._take(page.client.get("/auth/session", headers={"cookie": "", **page.jar.header}))
+    headers = {"cookie": "", **page.jar.header, **page.headers}
+    response = page._take(page.client.get("/auth/session", headers=headers))
     seconds: int = response.json()["expires_in"]
     return seconds
 

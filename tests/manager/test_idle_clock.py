@@ -64,6 +64,29 @@ async def test_a_use_with_the_access_token_of_a_background_refresh_moves_the_clo
     assert await seconds_left(running, issued, clock) == IDLE
 
 
+async def test_a_use_with_an_expired_access_token_moves_the_clock_as_on_a_connection_that_goes_on(
+    running: SessionManager, clock: MovableClock
+) -> None:
+    issued = await running.create_new_session_without_request("alice")
+    access = issued.session._access
+    lifecycle = running.lifecycle
+    clock.advance(LIFETIME - 1)
+    await lifecycle.check(access, extend=True)
+    assert await seconds_left(running, issued, clock) == IDLE - LIFETIME + 1, "the login has extended it"
+    clock.advance(1)
+    await lifecycle.check(access)
+    assert await seconds_left(running, issued, clock) == IDLE - LIFETIME
+    sent = []
+    for _ in range(8):
+        with counted() as statements:
+            await lifecycle.check(access, extend=True)
+        sent.append([statement.split()[0] for statement in statements])
+        clock.advance(LIFETIME / 6)
+    asks, sets = ["SELECT"], ["SELECT", "SELECT", "UPDATE"]
+    assert sent == [sets, asks, asks, ["SELECT", "SELECT"], asks, asks, sets, asks]
+    assert await seconds_left(running, issued, clock) == IDLE - LIFETIME / 3
+
+
 async def test_an_access_token_of_a_background_refresh_ends_with_the_session(
     running: SessionManager, clock: MovableClock
 ) -> None:
