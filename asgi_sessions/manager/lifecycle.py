@@ -105,7 +105,7 @@ class Lifecycle:
         self._limit = SessionLimit(settings, installation, sessions, self.revoker, clock, self._beside, limit_by_user)
         self._liveness = LivenessCheck(settings, sessions, feed, clock)
         self.lists = SessionLists(sessions, clock)
-        self.data = SessionData(sessions, self.issuer, self._liveness, clock)
+        self.data = SessionData(sessions, self.issuer, self._liveness, claims, clock)
         self.impersonator = Impersonator(self._liveness, clock)
         self.step_up = StepUp(sessions, self.issuer, self._liveness, self.data, events, clock)
         self.payloads = PayloadChanger(

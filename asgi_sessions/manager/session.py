@@ -216,7 +216,8 @@ class Session(Generic[UserIdT, PayloadT]):
             Unauthorised: The session is gone; its cookies are cleared.
             ImpersonationRefused: Somebody acts as the user. Nothing has changed.
             PayloadChanged: Somebody else has changed the payload since this Session was made, and that stays. This
-                Session has the new payload, and the response the token for it.
+                Session has the new payload, and the response the token for it. With a function of
+                `SessionManager.claims` also where another request of the session has changed it.
             TypeError: `payload` holds a value that JSON cannot store exactly; the text names it.
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
         """

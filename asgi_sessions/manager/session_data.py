@@ -5,6 +5,7 @@ from typing import Any
 
 from asgi_sessions.errors import ImpersonationRefused, PayloadChanged
 from asgi_sessions.manager.changing import changed, new_value
+from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.records import IssuedToken
@@ -27,16 +28,20 @@ class SessionData:
         sessions: The store of sessions.
         issuer: Makes the access token that carries a new payload.
         liveness: Says why a session is gone.
+        claims: The application's function, which may replace payloads too.
         clock: The time, ms.
 
     Attributes:
         payload_changes: Grows whenever this worker changes what access tokens say of a session: payload, methods.
     """
 
-    def __init__(self, sessions: SessionRepository, issuer: Issuer, liveness: LivenessCheck, clock: Clock) -> None:
+    def __init__(
+        self, sessions: SessionRepository, issuer: Issuer, liveness: LivenessCheck, claims: Claims, clock: Clock
+    ) -> None:
         self._sessions = sessions
         self._issuer = issuer
         self._liveness = liveness
+        self._claims = claims
         self._clock = clock
         self.payload_changes = 0
 
@@ -112,9 +117,14 @@ class SessionData:
     async def _replace_own(self, access: AccessToken, text: str) -> bool:
         """Replace a payload that the session's own responses have replaced since; False where somebody else has.
 
+        Nothing tells what a function of ``claims`` has replaced from what the session's own responses have: where there
+        is one, any payload that the token does not know counts as somebody else's.
+
         Measured again: the session may have got a method of authentication, which takes room too.
         """
         row = await self._liveness.live_row(access.handle, fresh=True)
+        if self._claims.is_set and row.jwt_payload not in {access.payload_json, text}:
+            return False
         now_said = as_the_row_says(access, row).with_payload(text, row.payload_version + 1)
         await self._issuer.reissue(now_said, new_payload=True)
         version = access.payload_version

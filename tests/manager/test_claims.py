@@ -11,6 +11,7 @@ import pytest
 from asgi_sessions import (
     AlreadyRotated,
     IssuedSession,
+    PayloadChanged,
     SessionManager,
     StoreUnavailable,
     TokenTheftDetected,
@@ -18,6 +19,7 @@ from asgi_sessions import (
 )
 from asgi_sessions.manager import asked_function
 from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
@@ -108,6 +110,43 @@ async def test_the_limit_of_sessions_goes_by_it(sessions: SessionManager) -> Non
     async with sessions:
         await log_in(sessions)
         assert len((await log_in(sessions)).session.evicted_sessions) == 1
+
+
+async def test_a_request_under_way_does_not_undo_it(
+    sessions: SessionManager, roles: Roles, clock: MovableClock
+) -> None:
+    async with sessions:
+        issued = await log_in(sessions)
+        held = await sessions.get_session_without_request(issued.access_token.value)
+        roles.role = "user"
+        await refreshed(sessions, issued)
+        with pytest.raises(PayloadChanged):
+            await held.update_jwt_payload({**held.jwt_payload, "theme": "dark"})
+        assert held.jwt_payload == {"role": "user"}
+        await held.update_jwt_payload({**held.jwt_payload, "theme": "dark"})
+        assert await stored(sessions, issued) == ('{"role":"user","theme":"dark"}', 2)
+
+
+async def test_an_update_counts_where_the_payload_is_the_one_that_it_replaces(
+    sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else has changed, and also where its answer was lost."""
+    async with sessions:
+        issued = await log_in(sessions)
+        one, other = [await sessions.get_session_without_request(issued.access_token.value) for _ in range(2)]
+        await one.add_authentication_method("otp")
+        await other.update_jwt_payload({"role": "admin", "theme": "dark"})
+        assert "otp" in other.authentication_methods
+        swap = SessionRepository.swap_payload
+
+        async def lost(*arguments: Any, **options: Any) -> bool:
+            await swap(*arguments, **options)
+            monkeypatch.setattr(SessionRepository, "swap_payload", swap)
+            raise StatementInterrupted
+
+        monkeypatch.setattr(SessionRepository, "swap_payload", lost)
+        await other.update_jwt_payload({"role": "admin", "theme": "light"})
+        assert (await stored(sessions, issued))[0] == '{"role":"admin","theme":"light"}'
 
 
 # -- it fails
