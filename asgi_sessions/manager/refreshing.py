@@ -243,6 +243,8 @@ class Refresher:
     ) -> bool:
         """Note in the row that a request is served without tokens. False where the row has moved: read again."""
         if self._service(row, verdict, arrived_at) is Service.GOES_ON:
+            if extend:  # a background request may have begun it
+                await self._idle_clock.touch(row)
             return True
         if verdict is Verdict.CHILD:
             noted = await self._rotation.promote(row.handle, lineage, row.lifetime, served=True, extend=extend)

@@ -118,6 +118,37 @@ async def test_a_background_request_does_not_take_back_what_another_has_just_giv
     assert await seconds_left(running, issued, clock) == IDLE
 
 
+@pytest.mark.parametrize("presented", ["head", "child", "late parent"])
+async def test_a_use_that_shares_what_a_background_request_has_begun_moves_the_clock(
+    presented: str, running: SessionManager, clock: MovableClock
+) -> None:
+    """Both are served without tokens, as whoever asks late is."""
+    issued = await running.create_new_session_without_request("alice")
+    token = issued.refresh_token.value
+    clock.advance(LIFETIME)
+    if presented != "head":
+        issued = await in_background(running, issued)
+        token = issued.refresh_token.value if presented == "child" else token
+    if presented == "late parent":
+        await in_background(running, issued)
+    refresher = running.lifecycle.refresher
+    refresh_token = await refresher.authentic(token)
+    assert refresh_token is not None
+
+    async def served(*, extend: bool) -> float:
+        refreshed = await refresher.refresh(refresh_token, issue=False, serves_parents=True, extend=extend)
+        assert refreshed.served
+        assert refreshed.tokens is None
+        return await seconds_left(running, issued, clock)
+
+    assert await served(extend=False) == IDLE - LIFETIME
+    clock.advance(10)
+    assert await served(extend=False) == IDLE - LIFETIME - 10
+    assert await served(extend=True) == IDLE
+    clock.advance(10)
+    assert await served(extend=True) == IDLE - 10, "once per half lifetime"
+
+
 async def test_each_use_is_noted_once_per_half_lifetime(running: SessionManager, clock: MovableClock) -> None:
     issued = await running.create_new_session_without_request("alice")
     clock.advance(LIFETIME)

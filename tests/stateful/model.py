@@ -138,10 +138,8 @@ class Model:
         if line in PROMOTED:
             promoted = self._promote(worker, token, row.expires_at)
             assert promoted, "what the table calls a child is what the compare-and-swap takes"
-        elif now - row.last_active_at > TOUCHED:
-            self.note(Event.TOUCHED)
-            row.last_active_at = now
-            row.idle_expires_at = self._idle_end(now, row.expires_at)
+        else:
+            self._touch(row, now)
         young = token.generation > 0 and now - token.issued_at < YOUNG
         self.note(Event.TWIN if young else Event.CHILD_ISSUED)
         following = token.twin() if young else token.child(now)
@@ -154,6 +152,7 @@ class Model:
         if row.late_generation == generation:
             assert row.late_at is not None
             assert arrived_at - row.late_at < ACCESS_LIFETIME, "a late parent's window is shorter"
+            self._touch(row, now)
             return True
         assert row.promoted_at is not None
         overtaken = arrived_at >= row.promoted_at  # else by a clock that is behind
@@ -163,6 +162,11 @@ class Model:
         row.late_parents += overtaken
         row.last_active_at, row.idle_expires_at = now, self._idle_end(now, row.expires_at)
         return True
+
+    def _touch(self, row: Row, now: int) -> None:
+        if now - row.last_active_at > TOUCHED:
+            self.note(Event.TOUCHED)
+            row.last_active_at, row.idle_expires_at = now, self._idle_end(now, row.expires_at)
 
     def stands(self, worker: int, access: Access, *, check_database: bool = False) -> Access:
         """Whether an access token in time is accepted; returns it, with the newest payload where the row was read."""
