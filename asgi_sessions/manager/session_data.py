@@ -15,7 +15,7 @@ from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.store.failures import StatementInterrupted
-from asgi_sessions.store.repository import SessionRepository
+from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 MAX_INFO_BYTES = 1024 * 1024
 """Session info is read and written whole; what is larger belongs into the application's own tables."""
@@ -100,35 +100,54 @@ class SessionData:
             Unauthorised: The session is gone.
             PayloadChanged: Somebody else has changed the payload since the token was made.
             TypeError, ValueError, PayloadTooLarge: Nothing has changed.
+            StoreUnavailable: Others were faster each time, nothing has changed; or the database failed, and it may.
         """
         text, version = json_value.dumps(payload, "jwt_payload"), access.payload_version
-        token, replaced = await self._issuer.reissue(access.with_payload(text, version + 1), new_payload=True)
+        token = await self._issuer.reissue(access.with_payload(text, version + 1), new_payload=True)
         try:
             if await self._swap_payload(access.handle, text, version):
-                return token, replaced
-            # Once the token has expired, what others have changed since may be purged from the changes.
-            if self._clock() < access.expires_at and await self._replace_own(access, text):
-                return await self.newest(replaced, fresh=True) or (token, replaced)
-            await self._liveness.live_row(access.handle, fresh=True)
-            raise PayloadChanged(access.handle)
+                return token
+            return await self._replace_own(access, text)
         finally:
             self.payload_changes += 1  # answers that are under way may carry the payload of before
 
-    async def _replace_own(self, access: AccessToken, text: str) -> bool:
-        """Replace a payload that the session's own responses have replaced since; False where somebody else has.
+    async def _replace_own(self, access: AccessToken, text: str) -> tuple[IssuedToken, AccessToken]:
+        """Replace a payload that the session's own responses have replaced since. Compare-and-set.
 
-        Nothing tells what a function of ``claims`` has replaced from what the session's own responses have: where there
-        is one, any payload that the token does not know counts as somebody else's.
-
-        Measured again: the session may have got a method of authentication, which takes room too.
+        Each try measures again: the session may have got a method of authentication, which takes room too.
         """
-        row = await self._liveness.live_row(access.handle, fresh=True)
-        if self._claims.is_set and row.jwt_payload not in {access.payload_json, text}:
+        refused: int | None = None  # the version at which the row has refused
+
+        async def attempt(_: bool) -> tuple[IssuedToken, AccessToken] | None:
+            nonlocal refused
+            row = await self._liveness.live_row(access.handle, fresh=True)
+            version = row.payload_version
+            if version == refused or self._counts_as_somebody_elses(row, access, text):
+                raise PayloadChanged(access.handle)
+            token = await self._issuer.reissue(
+                as_the_row_says(access, row).with_payload(text, version + 1), new_payload=True
+            )
+            try:
+                if await self._sessions.swap_own_payload(
+                    access.handle, text, now=self._clock(), version=version, known=access.payload_version
+                ):
+                    return token
+            except StatementInterrupted:
+                return None  # done or not: to do it once more is the same
+            refused = version
+            return None
+
+        return await changed(attempt, "payload")
+
+    def _counts_as_somebody_elses(self, row: SessionRow, access: AccessToken, text: str) -> bool:
+        """Whether the row's payload is somebody else's as far as one can tell, whatever ``payload_changes`` has.
+
+        Nothing tells what a function of ``claims`` has replaced from what the session's own responses have. And once
+        the token has expired, what others have changed since may be purged from the changes.
+        """
+        if row.jwt_payload in {access.payload_json, text}:
             return False
-        now_said = as_the_row_says(access, row).with_payload(text, row.payload_version + 1)
-        await self._issuer.reissue(now_said, new_payload=True)
-        version = access.payload_version
-        return await self._sessions.set_payload(access.handle, text, now=self._clock(), version=version)
+        return self._claims.is_set or self._clock() >= access.expires_at
 
     async def change_payload(
         self, access: AccessToken, change: Callable[[Any], Any]

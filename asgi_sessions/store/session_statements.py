@@ -97,9 +97,12 @@ class ChangeStatements:
         )
         version = _integer("version")
         c = tables.payload_changes.c
-        by_somebody_else = select(c.handle).where(c.handle == bindparam("p_handle"), c.payload_version > version)
-        self.set_payload = prepared(new_payload.where(~by_somebody_else.exists()))
-        self.swap_payload = prepared(new_payload.where(s.payload_version == version))
+        by_somebody_else = select(c.handle).where(
+            c.handle == bindparam("p_handle"), c.payload_version > _integer("known")
+        )
+        swapped = new_payload.where(s.payload_version == version)
+        self.swap_payload = prepared(swapped)
+        self.swap_own_payload = prepared(swapped.where(~by_somebody_else.exists()))
         # The version grows too: what access tokens say of the session has changed.
         self.swap_methods = prepared(
             changed.where(s.methods == bindparam("replaced"), s.payload_version == version).values(

@@ -56,23 +56,6 @@ class SessionValues(PersonalRows):
         values = {"p_handle": handle, "text": text, "now": now, "replaced": replaced}
         return (await self._run(self._change.swap_info, values, swap=True)).rowcount == 1
 
-    async def set_payload(self, handle: str, text: str, now: int, *, version: int) -> bool:
-        """Replace a live session's payload, whichever it is, but not one that somebody else has changed.
-
-        Args:
-            handle: The session.
-            text: The payload. Its version is one above that of the one it replaces.
-            now: ms.
-            version: The payload that the caller knows. Not where ``payload_changes`` has a later one.
-
-        Returns:
-            False if there is no such session, or there is that change.
-        """
-        if not is_storable(handle):
-            return False
-        values = {"p_handle": handle, "text": text, "now": now, "version": version}
-        return (await self._run(self._change.set_payload, values)).rowcount == 1
-
     async def swap_payload(self, handle: str, text: str, now: int, *, version: int) -> bool:
         """Replace a live session's payload where it still is of this version. False where it is not.
 
@@ -89,6 +72,27 @@ class SessionValues(PersonalRows):
             return False
         values = {"p_handle": handle, "text": text, "now": now, "version": version}
         return (await self._run(self._change.swap_payload, values, swap=True)).rowcount == 1
+
+    async def swap_own_payload(self, handle: str, text: str, now: int, *, version: int, known: int) -> bool:
+        """As `swap_payload`, but not where somebody else has changed the payload since.
+
+        A change is in ``payload_changes`` before it is in the row: whatever has led to the version that was read is
+        there, on any engine and whatever the statement's snapshot.
+
+        Args:
+            handle: The session.
+            text: The payload.
+            now: ms.
+            version: Of the payload that was read.
+            known: Of the payload that the caller replaces: not where ``payload_changes`` has a later one.
+
+        Raises:
+            StatementInterrupted: It may have been done.
+        """
+        if not is_storable(handle):
+            return False
+        values = {"p_handle": handle, "text": text, "now": now, "version": version, "known": known}
+        return (await self._run(self._change.swap_own_payload, values, swap=True)).rowcount == 1
 
     async def swap_methods(self, row: SessionRow, methods: str, now: int, *, auth_time: int) -> bool:
         """Replace a live session's methods of authentication; its payload's version grows by one.

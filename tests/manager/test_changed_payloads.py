@@ -254,6 +254,44 @@ async def test_a_sessions_own_update_does_not_undo_it(workers: Workers) -> None:
     assert await stored(here, issued) == ('{"role":"user","theme":"dark"}', 2)
 
 
+async def test_nor_does_an_update_at_the_same_time_over_one_of_its_own(workers: Workers) -> None:
+    here, there = workers
+    for _ in range(5):
+        issued = await admin(here)
+        one, other = [await there.get_session_without_request(issued.access_token.value) for _ in range(2)]
+        await one.update_jwt_payload({"role": "admin", "theme": "light"})
+        changed, _ = await asyncio.gather(
+            other.update_jwt_payload({"role": "admin", "theme": "dark"}),
+            here.change_jwt_payload(one.session_handle, demoted),
+            return_exceptions=True,
+        )
+        theme = "light" if isinstance(changed, PayloadChanged) else "dark"
+        assert await stored(here, issued) == (f'{{"role":"user","theme":"{theme}"}}', 2 if theme == "light" else 3)
+
+
+async def test_of_a_sessions_own_updates_the_last_one_counts(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = workers
+    issued = await admin(here)
+    one, other = [await there.get_session_without_request(issued.access_token.value) for _ in range(2)]
+    await one.update_jwt_payload(1)
+    before_the_next(monkeypatch, SessionRepository, "swap_own_payload", lambda: one.update_jwt_payload(2))
+    await other.update_jwt_payload(3)
+    assert await stored(here, issued) == ("3", 3)
+    assert (other.jwt_payload, other._access.payload_version) == (3, 3)
+
+
+async def test_a_held_session_updates_a_payload_that_nobody_has_changed_however_old_it_is(
+    workers: Workers, clock: MovableClock
+) -> None:
+    here, _ = workers
+    issued = await admin(here)
+    held = await here.get_session_without_request(issued.access_token.value)
+    await issued.session.add_authentication_method("otp")
+    clock.advance(here.settings.access_token_lifetime_ms / 1000)
+    await held.update_jwt_payload({"role": "admin", "theme": "dark"})
+    assert await stored(here, issued) == ('{"role":"admin","theme":"dark"}', 2)
+
+
 async def test_nor_does_a_session_that_is_held_until_the_change_is_forgotten(
     workers: Workers, clock: MovableClock
 ) -> None:

@@ -141,24 +141,53 @@ async def test_a_payload_that_is_changed_by_a_function_undoes_no_method_either(r
 
 async def test_a_payload_that_leaves_no_room_refuses_the_method_and_changes_nothing(running: SessionManager) -> None:
     issued = await begun(running, "pwd")
-    size = 2000
-    while True:  # the largest payload that fits
-        try:
-            await issued.session.update_jwt_payload("x" * size)
-        except PayloadTooLarge:
-            break
-        size += 4
+    size = await filled(issued.session)
     stale = await running.get_session_without_request(issued.access_token.value)
     with pytest.raises(PayloadTooLarge):
         await issued.session.add_authentication_method("my-own-method-with-a-name")
     found = await refreshed(running, issued)
-    assert (set(found.authentication_methods), len(found.jwt_payload)) == ({"pwd"}, size - 4)
+    assert (set(found.authentication_methods), len(found.jwt_payload)) == ({"pwd"}, size)
     # And the other way round, though the caller's token does not know of the method.
     await issued.session.update_jwt_payload("")
     await issued.session.add_authentication_method("my-own-method-with-a-name")
     with pytest.raises(PayloadTooLarge):
-        await stale.update_jwt_payload("x" * (size - 4))
+        await stale.update_jwt_payload("x" * size)
     assert (await refreshed(running, issued)).jwt_payload == ""
+
+
+async def test_nor_does_a_method_that_comes_just_before_such_a_payload_is_stored(
+    running: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = await begun(running, "pwd")
+    size = await filled(issued.session)
+    stale = await running.get_session_without_request(issued.access_token.value)
+    await issued.session.update_jwt_payload("")
+    method, sends = "my-own-method-with-a-name", SessionRepository.swap_own_payload
+
+    async def later(*arguments: Any, **options: Any) -> bool:
+        monkeypatch.setattr(SessionRepository, "swap_own_payload", sends)
+        await issued.session.add_authentication_method(method)
+        return await sends(*arguments, **options)
+
+    monkeypatch.setattr(SessionRepository, "swap_own_payload", later)
+    with pytest.raises(PayloadTooLarge):
+        await stale.update_jwt_payload("x" * size)
+    found = await refreshed(running, issued)
+    assert (found.jwt_payload, set(found.authentication_methods)) == ("", {"pwd", method})
+
+
+async def filled(session: Session) -> int:
+    """Give the session the largest payload that fits; its length."""
+    fits, too_much = 1_000, 4_096
+    while too_much - fits > 1:
+        size = (fits + too_much) // 2
+        try:
+            await session.update_jwt_payload("x" * size)
+            fits = size
+        except PayloadTooLarge:
+            too_much = size
+    await session.update_jwt_payload("x" * fits)
+    return fits
 
 
 async def test_there_is_room_for_later_times_of_the_methods(running: SessionManager, clock: MovableClock) -> None:

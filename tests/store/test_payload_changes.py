@@ -84,9 +84,9 @@ async def test_nobodys_own_payload_replaces_one_that_somebody_else_has_changed_s
     await sessions.insert(session_row())
     await sessions.insert(session_row("h2"))
     await changes.note("h1", 2)
-    assert not await sessions.set_payload("h1", "1", NOW, version=1)
-    assert await sessions.set_payload("h2", "1", NOW, version=1), "it was another session"
-    assert await sessions.set_payload("h1", "2", NOW, version=2), "its caller knows of the change"
+    assert not await sessions.swap_own_payload("h1", "1", NOW, version=0, known=1)
+    assert await sessions.swap_own_payload("h2", "1", NOW, version=0, known=1), "it was another session"
+    assert await sessions.swap_own_payload("h1", "2", NOW, version=0, known=2), "its caller knows of the change"
     row = await sessions.find("h1")
     assert row is not None
     assert (row.jwt_payload, row.payload_version) == ("2", 1)

@@ -113,7 +113,7 @@ async def test_every_frequent_statement_is_prepared(on_sqlite: Database) -> None
     sessions, tables = SessionRepository(on_sqlite, build_tables()), build_tables()
     names = {
         sessions._read: "find list_of handles_of get_info list_older newest_of",
-        sessions._change: "insert touch set_info swap_info set_payload swap_payload swap_methods",
+        sessions._change: "insert touch set_info swap_info swap_payload swap_own_payload swap_methods",
         sessions._rotation: "promote serve",
         sessions._ending: "revoke revoke_all revoke_others revoke_own revoke_part revoke_last_part count_of "
         "revoke_any_part revoke_last_any_part handle_in_order",

@@ -90,8 +90,8 @@ async def test_an_unknown_handle_is_no_session_for_any_operation(sessions: Sessi
         assert await sessions.find(handle) is None
         assert await sessions.get_info(handle, NOW) is None
         assert not await sessions.set_info(handle, "1", NOW)
-        assert not await sessions.set_payload(handle, "1", NOW, version=0)
         assert not await sessions.swap_payload(handle, "1", NOW, version=0)
+        assert not await sessions.swap_own_payload(handle, "1", NOW, version=0, known=0)
         assert not await sessions.revoke(handle, "logout", NOW)
         assert not await sessions.promote(handle, child_of(row), now=NOW, idle_expires_at=NOW + HOUR, sibling_window=0)
     assert await sessions.revoke_many(NEVER_ISSUED, "logout", NOW) == 0
@@ -172,8 +172,8 @@ async def test_ended_sessions_are_not_live(sessions: SessionRepository) -> None:
         assert row.is_expired(NOW) is (handle != "revoked")
         assert await sessions.get_info(handle, NOW) is None
         assert not await sessions.set_info(handle, "1", NOW)
-        assert not await sessions.set_payload(handle, "1", NOW, version=0)
         assert not await sessions.swap_payload(handle, "1", NOW, version=0)
+        assert not await sessions.swap_own_payload(handle, "1", NOW, version=0, known=0)
         assert not await sessions.revoke(handle, "theft", NOW)
     assert await sessions.revoke_all(ALICE, "theft", NOW) == 0
 
@@ -181,7 +181,7 @@ async def test_ended_sessions_are_not_live(sessions: SessionRepository) -> None:
 async def test_info_and_payload_are_replaced_separately(sessions: SessionRepository) -> None:
     await sessions.insert(session_row())
     assert await sessions.set_info("h1", '{"a": 1}', NOW)
-    assert await sessions.set_payload("h1", '{"b": 2}', NOW, version=0)
+    assert await sessions.swap_payload("h1", '{"b": 2}', NOW, version=0)
     row = await sessions.find("h1")
     assert row is not None
     assert row.jwt_payload == '{"b": 2}'
@@ -192,7 +192,7 @@ async def test_replacing_a_text_by_the_same_is_success(sessions: SessionReposito
     # MySQL counts changed rows where it is not told to count matched ones.
     await sessions.insert(session_row())
     assert await sessions.set_info("h1", "null", NOW)
-    assert await sessions.set_payload("h1", '{"role":"user"}', NOW, version=0)
+    assert await sessions.swap_payload("h1", '{"role":"user"}', NOW, version=0)
 
 
 async def test_methods_are_replaced_where_nothing_has_changed_since_they_were_read(
@@ -206,7 +206,7 @@ async def test_methods_are_replaced_where_nothing_has_changed_since_they_were_re
     row = await sessions.find("h1")
     assert row is not None
     assert (row.methods, row.auth_time, row.payload_version) == ('{"pwd":1}', NOW + 1, 1)
-    assert await sessions.set_payload("h1", "1", NOW, version=1)
+    assert await sessions.swap_payload("h1", "1", NOW, version=1)
     assert not await sessions.swap_methods(row, '{"otp":1}', NOW, auth_time=NOW + 2)
     row = await sessions.find("h1")
     assert row is not None
@@ -230,7 +230,8 @@ async def test_sessions_in_which_somebody_else_acts_are_listed_and_do_not_count(
 async def test_the_payloads_version_counts_its_replacements(sessions: SessionRepository) -> None:
     await sessions.insert(session_row())
     assert await sessions.swap_payload("h1", "1", NOW, version=0)
-    assert await sessions.set_payload("h1", "2", NOW, version=0)
+    assert not await sessions.swap_own_payload("h1", "2", NOW, version=0, known=0)
+    assert await sessions.swap_own_payload("h1", "2", NOW, version=1, known=0)
     assert not await sessions.swap_payload("h1", "3", NOW, version=1)
     assert await sessions.swap_payload("h1", "4", NOW, version=2)
     row = await sessions.find("h1")

@@ -48,8 +48,8 @@ ONE_STATEMENT: dict[str, tuple[str, Operation]] = {
     "get info": ("SELECT", lambda sessions: sessions.get_info("h1", NOW)),
     "set info": ("UPDATE", lambda sessions: sessions.set_info("h1", "1", NOW)),
     "swap info": ("UPDATE", lambda sessions: sessions.swap_info("h1", "1", NOW, replaced="null")),
-    "set payload": ("UPDATE", lambda sessions: sessions.set_payload("h1", "1", NOW, version=0)),
     "swap payload": ("UPDATE", lambda sessions: sessions.swap_payload("h1", "1", NOW, version=0)),
+    "swap own payload": ("UPDATE", lambda sessions: sessions.swap_own_payload("h1", "1", NOW, version=0, known=0)),
 }
 
 
