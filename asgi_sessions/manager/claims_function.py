@@ -8,6 +8,9 @@ token says it.
 
 *A function that fails keeps the payload that there is*: it raises, takes too long, or returns what is no payload.
 
+*It is not asked for a session in which somebody acts as the user.* That payload is what the code has given that lets
+them act: marks such as ``read_only`` stay.
+
 *Rotation is decided when the function has answered.* A refresh token is judged before it is asked, since nobody asks
 for a thief, and again afterwards: what the function takes counts against nobody's windows.
 """
@@ -34,12 +37,14 @@ class Claims(AskedFunction):
         super().__init__("claims", "the payload stays as it is", clock)
 
     async def of(self, row: SessionRow, issuer: Issuer) -> str:
-        """The payload that a session is to have, as JSON: the row's where the function fails.
+        """The payload that a session is to have, as JSON: the row's where the function fails or is not asked.
 
         Args:
             row: The session.
             issuer: Knows how much room its tokens have.
         """
+        if row.actor is not None:
+            return row.jwt_payload
         payload = await self.ask(row)
         if payload is NO_ANSWER:
             return row.jwt_payload

@@ -140,7 +140,7 @@ class SessionManager(StartedOnLoops):
             lifetime: How long the session lives at most, `timedelta` or seconds. None, and anything longer, means
                 ``impersonation_lifetime``. No use makes it longer, and it ends no later than the administrator's own
                 session could.
-            jwt_payload: As in `create_new_session`: the user's.
+            jwt_payload: As in `create_new_session`: the user's. A function of `claims` is not asked.
             session_info: Likewise.
 
         Raises:
@@ -534,7 +534,8 @@ class SessionManager(StartedOnLoops):
         """Let `function` say at each login and refresh what the payload is: roles as they are now. Also a decorator.
 
         What it returns is stored, and replaces the payload. If it raises, takes longer than two seconds or returns no
-        payload that fits, the payload stays as it is, and the log says so. A login or refresh waits for it.
+        payload that fits, the payload stays as it is, and the log says so. A login or refresh waits for it. It is not
+        asked for sessions of `impersonate`, whose payload is the one that was given there.
 
         Args:
             function: Async. It gets the user's id, of the type given at login, and the payload that the session has, a

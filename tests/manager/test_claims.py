@@ -18,6 +18,8 @@ from asgi_sessions import (
     Unauthorised,
 )
 from asgi_sessions.manager import asked_function
+from asgi_sessions.manager.records import Device, Login
+from asgi_sessions.manager.session import impersonation_by
 from asgi_sessions.protocol.user_id import UserId
 from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository
@@ -110,6 +112,25 @@ async def test_the_limit_of_sessions_goes_by_it(sessions: SessionManager) -> Non
     async with sessions:
         await log_in(sessions)
         assert len((await log_in(sessions)).session.evicted_sessions) == 1
+
+
+async def test_it_is_not_asked_for_a_session_in_which_somebody_acts(
+    sessions: SessionManager, roles: Roles, clock: MovableClock
+) -> None:
+    async with sessions:
+        by = await impersonation_by((await log_in(sessions, "boss")).session, lifetime=3_600_000)
+        given = {"role": "user", "read_only": True}
+        login = Login(user_id="alice", jwt_payload=given, impersonation=by)
+        tokens = await sessions.lifecycle.create(login, device=Device("Firefox on Linux", None))
+        assert tokens.access.payload == given
+        token = tokens.refresh_token.value
+        for _ in range(2):
+            clock.advance(LIFETIME)
+            issued = await sessions.refresh_session_without_request(token)
+            assert issued.session.jwt_payload == given
+            token = issued.refresh_token.value
+        assert await stored(sessions, issued) == ('{"role":"user","read_only":true}', 0)
+    assert [user for user, _ in roles.asked] == ["boss"]
 
 
 async def test_a_request_under_way_does_not_undo_it(
