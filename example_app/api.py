@@ -7,13 +7,27 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from pydantic import BaseModel, Field
 
 from example_app.accounts import Credentials, NewAccount, TheAccounts
+from example_app.codes import GOOD_FOR, TheCodes, TooManyTries, TypedCode
 from example_app.devices import log_out_device
-from example_app.sessions import Administrator, Member, MemberSession, begin_session, sessions
+from example_app.sessions import (
+    Administrator,
+    Member,
+    MemberSession,
+    Oneself,
+    RecentlyConfirmed,
+    begin_session,
+    data_of,
+    sessions,
+)
 from example_app.users import NameTaken
 
 router = APIRouter(prefix="/api")
 
 Responses = dict[int | str, dict[str, Any]]
+Methods = Annotated[
+    dict[str, datetime],
+    Field(description="How the user was authenticated (`pwd`, `otp`), and when that was last."),
+]
 
 
 class Me(BaseModel):
@@ -24,7 +38,8 @@ class Me(BaseModel):
     admin: bool = Field(description="Whether this user may log out others.")
     actor: int | None = Field(description="Who acts as this user; null if it is the user.")
     session_handle: str = Field(description="Names the session. Public: it opens nothing.")
-    signed_in_at: datetime
+    authenticated_at: datetime = Field(description="When the user was last authenticated, by whichever method.")
+    authentication_methods: Methods
     expires_at: datetime = Field(description="When the session ends at the latest.")
 
 
@@ -46,7 +61,15 @@ class Device(BaseModel):
     ip_address: str | None
     created_at: datetime
     actor: int | None = Field(description="Who acts as the user there; null if it is the user.")
+    authentication_methods: Methods
     last_active_at: datetime = Field(description="Accurate to about an access token's lifetime.")
+
+
+class SentCode(BaseModel):
+    """A one-time code. This example sends no mail, so the answer holds what the mail would."""
+
+    code: str = Field(examples=["123456"])
+    expires_in: int = Field(description="Seconds.", examples=[GOOD_FOR])
 
 
 class LoggedOut(BaseModel):
@@ -64,6 +87,8 @@ class Refusal(BaseModel):
 NOT_SIGNED_IN: Responses = {401: {"model": Refusal, "description": "Nobody is signed in."}}
 FORBIDDEN: Responses = {403: {"model": Refusal, "description": "Sent by another site's page."}}
 NO_SUCH_DEVICE: Responses = {404: {"model": Refusal, "description": "Not one of the user's devices."}}
+TOO_MANY_TRIES: Responses = {429: {"model": Refusal, "description": "Too many wrong codes: none is taken for minutes."}}
+NOT_CONFIRMED: Responses = {403: {"model": Refusal, "description": "No one-time code in the last five minutes."}}
 NOT_ADMIN: Responses = {403: {"model": Refusal, "description": "Not the administrator, or another site's page."}}
 
 
@@ -124,6 +149,7 @@ async def devices(session: Member) -> list[Device]:
             ip_address=record.ip_address,
             created_at=record.created_at,
             actor=None if record.actor is None else int(str(record.actor)),
+            authentication_methods=dict(record.authentication_methods),
             last_active_at=record.last_active_at,
         )
         for record in await sessions.list_sessions_for_user(session.user_id)
@@ -155,6 +181,45 @@ async def log_out_others(session: Member) -> LoggedOut:
 
 
 @router.post(
+    "/confirm/code",
+    tags=["step-up"],
+    summary="Get a one-time code",
+    responses={**NOT_SIGNED_IN, **FORBIDDEN, **TOO_MANY_TRIES},
+)
+async def send_code(session: Oneself, codes: TheCodes) -> SentCode:
+    """Make a code, which is good in this session."""
+    try:
+        code = await codes.make(session.user_id, session.session_handle)
+    except TooManyTries:
+        raise HTTPException(429, "Too many wrong codes.") from None
+    return SentCode(code=code, expires_in=GOOD_FOR)
+
+
+@router.post(
+    "/confirm",
+    tags=["step-up"],
+    summary="Confirm by a one-time code",
+    responses={**NOT_SIGNED_IN, **FORBIDDEN, **TOO_MANY_TRIES},
+)
+async def confirm(typed: TypedCode, session: Oneself, codes: TheCodes) -> Me:
+    """Raise this session: it goes on, with new access cookies."""
+    try:
+        right = await codes.use(session.user_id, session.session_handle, typed)
+    except TooManyTries:
+        raise HTTPException(429, "Too many wrong codes.") from None
+    if not right:
+        raise HTTPException(422, "The code is wrong, or too old.")
+    await session.add_authentication_method("otp")
+    return _me(session)
+
+
+@router.get("/your-data", tags=["step-up"], summary="Your data", responses={**NOT_SIGNED_IN, **NOT_CONFIRMED})
+async def your_data(session: RecentlyConfirmed) -> list[dict[str, Any]]:
+    """All that is kept about the user's sessions, for whoever has confirmed by a code in the last five minutes."""
+    return await data_of(session)
+
+
+@router.post(
     "/admin/users/{user_id}/log-out",
     tags=["administration"],
     summary="Log a user out",
@@ -172,6 +237,7 @@ def _me(session: MemberSession) -> Me:
         admin=session.jwt_payload["admin"],
         actor=int(str(session.actor)) if session.actor is not None else None,
         session_handle=session.session_handle,
-        signed_in_at=session.auth_time,
+        authenticated_at=session.auth_time,
+        authentication_methods=dict(session.authentication_methods),
         expires_at=session.expires_at,
     )

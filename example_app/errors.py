@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from asgi_sessions import (
     InvalidClaim,
+    ReauthenticationRequired,
     SessionError,
     TokenTheftDetected,
     TryRefreshToken,
@@ -38,11 +39,13 @@ def handle_errors(app: FastAPI) -> None:
 
 
 async def _session_error(request: Request, error: Exception) -> Response:
-    """Nobody signed in: pages lead to the form. The cookies of an ended session leave with either answer."""
+    """Pages lead to a form: for signing in, or for a code. The cookies of an ended session leave with either answer."""
     if not _is_page(request):
         return await session_exception_handler(request, error)
     if isinstance(error, Unauthorised | TryRefreshToken | TokenTheftDetected):
         return _to_the_form(request, error)
+    if isinstance(error, ReauthenticationRequired):  # signed in, but for this a code is missing, or another
+        return see_other("/confirm", next=_to_return_to(request))
     answer = await session_exception_handler(request, error)  # raises what is a mistake in this application
     detail = error.detail if isinstance(error, SessionError) else None
     if isinstance(error, InvalidClaim):
@@ -56,9 +59,12 @@ def _to_the_form(request: Request, error: SessionError) -> Response:
         notice = "ended-for-safety"
     elif any(name.endswith("sAccessToken") for name in request.cookies):
         notice = "session-ended"
+    return see_other("/sign-in", next=_to_return_to(request), notice=notice)
+
+
+def _to_return_to(request: Request) -> str | None:
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    can_return = request.method == "GET" and path != "/"
-    return see_other("/sign-in", next=path if can_return else None, notice=notice)
+    return path if request.method == "GET" and path != "/" else None
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -10,8 +10,10 @@ from fastapi.staticfiles import StaticFiles
 
 from asgi_sessions import SessionMiddleware
 from asgi_sessions.fastapi import session_router
-from example_app import account_pages, admin_pages, api, device_pages, live
+from example_app import account_pages, admin_pages, api, confirm_pages, device_pages, live
 from example_app.accounts import Accounts
+from example_app.codes import Codes
+from example_app.database import Database
 from example_app.errors import handle_errors
 from example_app.passwords import Passwords
 from example_app.sessions import sessions
@@ -21,23 +23,30 @@ from example_app.users import Users
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the users' database: the sessions' own, unless another is given."""
-    users = Users(os.environ.get("EXAMPLE_DATABASE_URL") or sessions.settings.database_url_text)
+    database = Database(os.environ.get("EXAMPLE_DATABASE_URL") or sessions.settings.database_url_text)
+    users, passwords = Users(database), Passwords()
+    codes = Codes(database, passwords)
     try:
         await users.create_table()
-        app.state.accounts = Accounts(users, Passwords())
+        await codes.create_table()
+        app.state.accounts, app.state.codes = Accounts(users, passwords), codes
         yield
     finally:
-        await users.close()
+        await database.close()
 
 
 app = FastAPI(
     title="asgi-user-sessions: example",
-    description="Sign up, sign in, see your devices, log out here and elsewhere. The same as pages: [/](/).",
+    description=(
+        "Sign up, sign in, see your devices, log out here and elsewhere, confirm by a one-time code. "
+        "The same as pages: [/](/)."
+    ),
     lifespan=lifespan,
 )
 handle_errors(app)
 app.include_router(account_pages.router)
 app.include_router(device_pages.router)
+app.include_router(confirm_pages.router)
 app.include_router(admin_pages.router)
 app.include_router(api.router)
 app.include_router(live.router)

@@ -1,7 +1,7 @@
 """The application's session manager, and the sessions that routes ask for by type."""
 
 from datetime import timedelta
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from fastapi import Depends, Request
 
@@ -27,8 +27,18 @@ MemberSession = Session[int, Payload]
 
 async def begin_session(request: Request, user: User, *, stay_signed_in: bool) -> MemberSession:
     return await sessions.create_new_session(
-        request, user.id, jwt_payload=payload_of(user), session_info={}, persistent=stay_signed_in
+        request,
+        user.id,
+        jwt_payload=payload_of(user),
+        session_info={},
+        persistent=stay_signed_in,
+        authentication_methods=("pwd",),
     )
+
+
+async def data_of(session: MemberSession) -> list[dict[str, Any]]:
+    """All that the library keeps about the session's user."""
+    return [each async for each in sessions.export_user(session.user_id)]
 
 
 Member = Annotated[MemberSession, Depends(get_session)]
@@ -37,3 +47,8 @@ Administrator = Annotated[MemberSession, Depends(require_session(claims={"admin"
 RecentAdministrator = Annotated[
     MemberSession, Depends(require_session(claims={"admin": True}, max_auth_age=timedelta(hours=1)))
 ]
+
+Oneself = Annotated[MemberSession, Depends(require_session(allow_actor=False))]
+"""The user alone, and nobody who acts as the user."""
+RecentlyConfirmed = Annotated[MemberSession, Depends(require_session(methods={"otp"}, within=timedelta(minutes=5)))]
+"""With a one-time code: a stolen cookie, or an unlocked computer, is not enough."""

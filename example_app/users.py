@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, func, insert, select
 from sqlalchemy.dialects import mysql
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.exc import IntegrityError
+
+from example_app.database import Database
 
 LONGEST_KEY = 160
 """Characters. Some letters become several when their case is folded."""
@@ -57,32 +57,14 @@ class Users:
     """The table behind its queries.
 
     Args:
-        database_url: For an asynchronous driver, as for the library.
+        database: Where it is.
     """
 
-    def __init__(self, database_url: str) -> None:
-        self._engine = create_async_engine(
-            database_url,
-            isolation_level="AUTOCOMMIT",  # each query here is one statement
-            hide_parameters=True,  # no password hash in a traceback
-            pool_pre_ping=True,
-        )
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def create_table(self) -> None:
-        """Make the table where it is missing. All workers do so at once."""
-        tries = 5
-        for left in reversed(range(tries)):
-            try:
-                async with self._engine.connect() as connection:
-                    if not await connection.run_sync(lambda sync: self._engine.dialect.has_table(sync, _users.name)):
-                        await connection.execute(CreateTable(_users, if_not_exists=True))
-                    return
-            except DBAPIError:  # PostgreSQL's "if not exists" may still lose a race
-                if not left:
-                    raise
-
-    async def close(self) -> None:
-        await self._engine.dispose()
+        await self._database.create_table(_users)
 
     async def add(self, name: str, password_hash: str) -> User:
         """Keep a new user; the very first becomes the administrator.
@@ -115,7 +97,7 @@ class Users:
         return await self._rows(select(_users).order_by(_users.c.id.desc()).limit(limit))
 
     async def _is_empty(self) -> bool:
-        async with self._engine.connect() as connection:
+        async with self._database.engine.connect() as connection:
             return await connection.scalar(select(func.min(_users.c.id))) is None
 
     async def _insert(self, name: str, password_hash: str, *, is_admin: bool | None) -> User:
@@ -127,7 +109,7 @@ class Users:
             "is_admin": is_admin,
             "created_at": int(now.timestamp()),
         }
-        async with self._engine.connect() as connection:
+        async with self._database.engine.connect() as connection:
             try:
                 result = await connection.execute(insert(_users), row)
             except IntegrityError:
@@ -136,7 +118,7 @@ class Users:
         return User(user_id, name, password_hash, bool(is_admin), now)
 
     async def _rows(self, query: Any) -> list[User]:
-        async with self._engine.connect() as connection:
+        async with self._database.engine.connect() as connection:
             found: Sequence[Any] = (await connection.execute(query)).all()
         return [
             User(row.id, row.name, row.password_hash, bool(row.is_admin), datetime.fromtimestamp(row.created_at, UTC))

@@ -16,7 +16,7 @@ def looks_right(person: Person, page: str) -> None:
     """Check that nothing sticks out, nothing fails to load, and every control has a name."""
     for screen, (width, height) in SCREENS.items():
         person.resize(width, height)
-        assert person.width_of_page() == width, f"{page} is wider than {screen}"
+        assert person.width_of_page() <= width, f"{page} is wider than {screen}"  # narrower by the bar of a long page
         for scheme in ("light", "dark") if SHOTS else ():
             person.prefers(scheme)
             Path(SHOTS).mkdir(exist_ok=True)
