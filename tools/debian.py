@@ -94,7 +94,9 @@ def _install_command(packages: Sequence[str]) -> list[str]:
 
 
 def _is_known(package: str) -> bool:
-    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
+    """Whether there is such a package: of a name that others only refer to, apt says nothing, and calls that well."""
+    told = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
+    return told.returncode == 0 and bool(told.stdout.strip())
 
 
 @contextmanager

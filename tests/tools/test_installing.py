@@ -1,6 +1,9 @@
 """What make installs is named before, and starts nothing."""
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -145,9 +148,18 @@ def test_that_the_lowest_versions_are_installed_is_said(tmp_path: Path, capsys: 
 
 def test_a_package_is_called_as_the_installed_debian_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apt_cache = tmp_path / "apt-cache"
-    apt_cache.write_text('#!/bin/sh\ncase "$2" in webkit2gtk-driver | xvfb) exit 0 ;; *) exit 100 ;; esac\n')
-    apt_cache.chmod(0o755)
+    apt_cache.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert debian.names_here(("webkitgtk-webdriver", "xvfb")) == ("webkit2gtk-driver", "xvfb")
-    apt_cache.write_text("#!/bin/sh\nexit 0\n")
+    for unknown in ("exit 100", "exit 0"):  # apt knows of no such name; or others refer to it
+        known = 'echo "Package: $2"'
+        apt_cache.write_text(f'#!/bin/sh\ncase "$2" in webkit2gtk-driver | xvfb) {known} ;; *) {unknown} ;; esac\n')
+        assert debian.names_here(("webkitgtk-webdriver", "xvfb")) == ("webkit2gtk-driver", "xvfb")
+    apt_cache.write_text('#!/bin/sh\necho "Package: $2"\n')
     assert debian.names_here(("webkitgtk-webdriver", "xvfb")) == ("webkitgtk-webdriver", "xvfb")
+
+
+@pytest.mark.skipif(shutil.which("apt-cache") is None, reason="is about Debian")
+def test_the_debian_that_is_here_has_every_package() -> None:
+    names = debian.names_here([package for engine in ENGINES for package in engine.packages])
+    told = subprocess.run(["apt-cache", "show", *names], capture_output=True, text=True, check=True).stdout
+    assert set(names) <= set(re.findall(r"^Package: (\S+)$", told, re.MULTILINE))
