@@ -257,12 +257,6 @@ class Authentication(ConnectionMemory):
                 self.access_token_changed(token, newest)
         return newest
 
-    def _again(self, access: AccessToken, newest: AccessToken, lifecycle: Lifecycle) -> AnySession:
-        """The session that the connection has had already, or one with its new payload."""
-        if newest is not access:
-            self._access, self.session = newest, None
-        return self.session or Session(newest, lifecycle, self)
-
     async def _refresh(
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool, extend: bool
     ) -> AnySession:
@@ -291,6 +285,7 @@ class Authentication(ConnectionMemory):
             self.answer.without_tokens(marker=marker, persistent=refreshed.access.persistent)
             if not refreshed.served:
                 raise already_rotated(late)
+        self._set_aside()
         return self._take(refreshed.access, lifecycle)
 
     def _supertokens_needs_id(self, carried: Credentials) -> None:

@@ -54,6 +54,7 @@ class Exchange(Authentication):
             self._renewal = Renewal.LOGIN
             if not self.answer.in_headers:
                 self._transport.plain_http.look(self._scope)
+            self._set_aside()
             return after_login(self._take(tokens.access, lifecycle), tokens)
 
     async def refresh(self, *, extend: bool | None = None) -> Session[Any, Any]:
