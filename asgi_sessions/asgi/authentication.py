@@ -240,8 +240,9 @@ class Authentication(ConnectionMemory):
         outlived = not lifecycle.verifier.in_time(access)
         access = await self._live(inquiry, access, inquiry.check_database or outlived)
         if lifecycle.verifier.wants_rewrite(access) and self._carries_tokens:
-            token, access = await lifecycle.issuer.rewrite_as_promoted(access)
-            self.access_token_changed(token, access)
+            with suppress(PayloadTooLarge):  # see `_live`
+                token, access = await lifecycle.issuer.rewrite_as_promoted(access)
+                self.access_token_changed(token, access)
         return self._take(access, lifecycle)
 
     async def _live(self, inquiry: Inquiry, access: AccessToken, check_database: bool) -> AccessToken:
