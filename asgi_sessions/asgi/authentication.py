@@ -165,7 +165,7 @@ class Authentication(ConnectionMemory):
         if lifecycle.verifier.in_time(access):
             newest = await self._live(inquiry, access, inquiry.check_database)
             return self._again(access, newest, lifecycle)
-        if self.answer.started or self._renewal is Renewal.LOGIN or self._came_in_time(access):
+        if self._has_begun or self._renewal is Renewal.LOGIN or self._came_in_time(access):
             # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
             # token is as old as the request: judged again, a long stream would look like a thief.
             return self._again(access, await lifecycle.check(access, extend=inquiry.extend), lifecycle)

@@ -184,7 +184,7 @@ class ConnectionMemory:
     @property
     def _carries_tokens(self) -> bool:
         """Whether tokens that are made now can leave."""
-        return not self.answer.started
+        return not self._has_begun
 
     @property
     def _one_at_a_time(self) -> asyncio.Lock:
