@@ -62,7 +62,7 @@ class Refresher:
         issuer: Makes tokens.
         sessions: The store of sessions.
         rotation: Judges and promotes.
-        idle_clock: Notes uses that promote nothing.
+        idle_clock: Says when sessions end without use, and notes uses that promote nothing.
         claims: Asks the application for the payload.
         events: The audit log and the hooks.
         clock: The time, ms.
@@ -154,7 +154,7 @@ class Refresher:
             row, verdict = await self._rotation.judge(
                 token.handle, token.lineage, fresh=reads > 0, retried=retried, refuses=refuses
             )
-            if self._clock() >= self._rotation.idle_expiry(token.issued_at, row.lifetime):
+            if self._clock() >= self._idle_clock.expiry(token.issued_at, row.lifetime):
                 raise Unauthorised
             await self._refuse_what_is_not_the_sessions(row, verdict, token, accuse=issue)
             if verdict is Verdict.LATE_PARENT and not serves_parents:
@@ -269,7 +269,7 @@ class Refresher:
                 row.handle,
                 row.gen,
                 now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime) if extend else None,
+                idle_expires_at=self._idle_clock.expiry(now, row.lifetime) if extend else None,
                 overtaken=overtaken,
             )
         except StatementInterrupted:
