@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event, by
+from asgi_sessions.manager.changing import swapped
 from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.idle_clock import IdleClock
@@ -32,7 +33,6 @@ from asgi_sessions.protocol.rotation import (
     serve,
 )
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
@@ -264,16 +264,15 @@ class Refresher:
 
     async def _note_service(self, row: SessionRow, *, overtaken: bool, extend: bool) -> bool:
         now = self._clock()
-        try:
-            return await self._sessions.serve(
+        return await swapped(
+            self._sessions.serve(
                 row.handle,
                 row.gen,
                 now=now,
                 idle_expires_at=self._idle_clock.expiry(now, row.lifetime) if extend else None,
                 overtaken=overtaken,
             )
-        except StatementInterrupted:
-            return False  # done or not: the next read tells
+        )
 
     async def _follow(
         self, row: SessionRow, token: RefreshToken, carries_over: AccessToken | None, extend: bool

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from asgi_sessions.errors import TokenTheftDetected, Unauthorised
+from asgi_sessions.manager.changing import swapped
 from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.once_per_minute import OncePerMinute
@@ -18,7 +19,6 @@ from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import AGAINST, Lineage, Verdict, Windows, decide
 from asgi_sessions.protocol.timeouts import Lifetime
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 MAX_READS = 4
@@ -106,8 +106,8 @@ class Rotation:
             extend: Whether its request extends the session.
         """
         now = self._clock()
-        try:
-            return await self._sessions.promote(
+        return await swapped(
+            self._sessions.promote(
                 handle,
                 lineage,
                 now=now,
@@ -115,8 +115,7 @@ class Rotation:
                 sibling_window=self._windows.sibling,
                 served=served,
             )
-        except StatementInterrupted:
-            return False  # done or not: the next read tells
+        )
 
     async def theft(self, row: SessionRow, verdict: Verdict) -> NoReturn:
         """Revoke the session and raise.
