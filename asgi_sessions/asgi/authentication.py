@@ -165,7 +165,7 @@ class Authentication(ConnectionMemory):
         if lifecycle.verifier.in_time(access):
             newest = await self._live(inquiry, access, inquiry.check_database)
             return self._again(access, newest, lifecycle)
-        if self.answer.started or self._renewal is Renewal.LOGIN or self._came_in_time(access):
+        if self._has_begun or self._renewal is Renewal.LOGIN or self._came_in_time(access):
             # The socket or stream was opened in time; it goes on for as long as the session does. Its refresh
             # token is as old as the request: judged again, a long stream would look like a thief.
             return self._again(access, await lifecycle.check(access, extend=inquiry.extend), lifecycle)
@@ -240,8 +240,9 @@ class Authentication(ConnectionMemory):
         outlived = not lifecycle.verifier.in_time(access)
         access = await self._live(inquiry, access, inquiry.check_database or outlived)
         if lifecycle.verifier.wants_rewrite(access) and self._carries_tokens:
-            token, access = await lifecycle.issuer.rewrite_as_promoted(access)
-            self.access_token_changed(token, access)
+            with suppress(PayloadTooLarge):  # see `_live`
+                token, access = await lifecycle.issuer.rewrite_as_promoted(access)
+                self.access_token_changed(token, access)
         return self._take(access, lifecycle)
 
     async def _live(self, inquiry: Inquiry, access: AccessToken, check_database: bool) -> AccessToken:
@@ -256,12 +257,6 @@ class Authentication(ConnectionMemory):
                 token, newest = await lifecycle.issuer.reissue(newest, new_payload=False)
                 self.access_token_changed(token, newest)
         return newest
-
-    def _again(self, access: AccessToken, newest: AccessToken, lifecycle: Lifecycle) -> AnySession:
-        """The session that the connection has had already, or one with its new payload."""
-        if newest is not access:
-            self._access, self.session = newest, None
-        return self.session or Session(newest, lifecycle, self)
 
     async def _refresh(
         self, lifecycle: Lifecycle, carried: Credentials, access: AccessToken | None, *, inline: bool, extend: bool
@@ -291,6 +286,7 @@ class Authentication(ConnectionMemory):
             self.answer.without_tokens(marker=marker, persistent=refreshed.access.persistent)
             if not refreshed.served:
                 raise already_rotated(late)
+        self._set_aside()
         return self._take(refreshed.access, lifecycle)
 
     def _supertokens_needs_id(self, carried: Credentials) -> None:

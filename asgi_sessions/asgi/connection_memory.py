@@ -1,8 +1,9 @@
 """What the middleware remembers of one connection, and what follows from that alone."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from starlette.types import Receive, Scope, Send
 
@@ -31,16 +32,17 @@ class ConnectionMemory:
         manager: The manager of the connection.
         outer: The connection of another manager's middleware around this one.
         receive: What the application hears.
-        session: What the application has been given. The middleware takes the way back to the connection from it when
-            the application has returned: the two would keep each other alive.
+        session: What the application has been given. The middleware takes the way back to the connection from it, and
+            from `earlier_sessions`, when the application has returned: they would keep each other alive.
         termination: Ends a connection that may outlast its session; None for any other.
         arrived_at: When the connection came, ms, by this worker's own clock; see `_arrived`.
         begun_answer: What leaves with the response, as far as there is any of it; None where that is a Vary at most.
     """
 
-    # Slots, and all of them filled: an attribute that only the class has is slow to find.
+    # Slots, and all of them filled: an attribute that only the class has is slow to find. But few have `_earlier`.
     __slots__ = (
         "_access",
+        "_earlier",
         "_lock",
         "_looked",
         "_presented",
@@ -129,6 +131,28 @@ class ConnectionMemory:
             self.termination.session_taken(self)
         return session
 
+    def _again(self, access: AccessToken, newest: AccessToken, lifecycle: Lifecycle) -> Session[Any, Any]:
+        """The session that the connection has had already, or one with its new payload."""
+        if newest is not access:
+            self._set_aside()
+            self._access = newest
+        if self.session is None:
+            self.session = Session(newest, lifecycle, self)
+        return self.session
+
+    def _set_aside(self) -> None:
+        """Let another Session take the place of the one that the application has, and may keep."""
+        if self.session is not None:
+            if not hasattr(self, "_earlier"):
+                self._earlier: WeakSet[Session[Any, Any]] = WeakSet()
+            self._earlier.add(self.session)
+            self.session = None
+
+    @property
+    def earlier_sessions(self) -> Collection[Session[Any, Any]]:
+        """What the application has been given before `session`, and keeps. There are none without a `begun_answer`."""
+        return tuple(getattr(self, "_earlier", ()))
+
     # -- time
 
     @property
@@ -160,7 +184,7 @@ class ConnectionMemory:
     @property
     def _carries_tokens(self) -> bool:
         """Whether tokens that are made now can leave."""
-        return not self.answer.started
+        return not self._has_begun
 
     @property
     def _one_at_a_time(self) -> asyncio.Lock:

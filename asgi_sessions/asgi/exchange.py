@@ -40,7 +40,7 @@ class Exchange(Authentication):
     async def create(self, login: Login, *, allowed: Collection[str] = ()) -> Session[Any, Any]:
         """Log in; see `SessionManager.create_new_session`."""
         lifecycle = self.manager.lifecycle
-        if self.answer.started:
+        if self._has_begun:
             raise ConfigurationError("The response has started: create_new_session can no longer set its cookies.")
         self._needs_tokens("create_new_session")
         carried = self._transport.read(self._headers)
@@ -54,6 +54,7 @@ class Exchange(Authentication):
             self._renewal = Renewal.LOGIN
             if not self.answer.in_headers:
                 self._transport.plain_http.look(self._scope)
+            self._set_aside()
             return after_login(self._take(tokens.access, lifecycle), tokens)
 
     async def refresh(self, *, extend: bool | None = None) -> Session[Any, Any]:
@@ -177,7 +178,7 @@ class Exchange(Authentication):
         if self.termination is not None and self.termination.explains(error):
             return True
         answered = answerable(error)
-        if answered is None or self.answer.started:
+        if answered is None or self._has_begun:
             return False
         await self._respond(answered)
         return True

@@ -71,6 +71,8 @@ class SessionMiddleware:
             if exchange.session is not None:
                 exchange.session._connection = AFTERWARDS
             if exchange.begun_answer is not None:
+                for earlier in exchange.earlier_sessions:
+                    earlier._connection = AFTERWARDS
                 scope[FINISHED_KEY] = self._finished, exchange.arrived_at, exchange.outcome()
             else:  # as mostly: the request's headers say all
                 scope[FINISHED_KEY] = self._finished, exchange.arrived_at

@@ -94,7 +94,7 @@ class WebSocketExchange(Exchange):
 
     @property
     def _carries_tokens(self) -> bool:
-        return self._accepts_with_headers and not self.answer.started
+        return self._accepts_with_headers and not self._has_begun
 
     def _needs_tokens(self, method: str) -> None:
         if not self._accepts_with_headers:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from asgi_sessions.errors import StoreUnavailable
+from asgi_sessions.store.failures import StatementInterrupted
 
 MOST_TRIES = 100
 """Of a change that others overtake: at each try one of them has made theirs."""
@@ -31,6 +32,17 @@ async def changed(attempt: Callable[[bool], Awaitable[T | None]], what: str) -> 
             return done
         await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, tried / 100)))  # noqa: S311 - no secret
     raise StoreUnavailable(f"The session's {what} is being changed all the time.")
+
+
+async def swapped(swap: Awaitable[bool]) -> bool:
+    """Whether a compare-and-set of the store is known to be done. One that was cut off may be done all the same.
+
+    For whoever reads the row again then, and to whom once more is the same.
+    """
+    try:
+        return await swap
+    except StatementInterrupted:
+        return False
 
 
 def new_value(change: Callable[[Any], Any], old: Any, name: str) -> Any:

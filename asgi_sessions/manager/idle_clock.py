@@ -15,9 +15,9 @@ from collections import OrderedDict
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.once_per_minute import OncePerMinute
-from asgi_sessions.manager.rotating import Rotation
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.protocol.timeouts import Lifetime
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
@@ -31,10 +31,9 @@ class IdleClock:
     """Moves the idle end of sessions that are used, each at most once per half access token lifetime.
 
     Args:
-        settings: The lifetime of access tokens.
+        settings: The lifetime of access tokens, and the idle timeouts.
         sessions: The store of sessions.
         liveness: Reads the rows.
-        rotation: Says when a session that is used now ends.
         clock: The time, ms.
     """
 
@@ -43,16 +42,19 @@ class IdleClock:
         settings: SessionSettings,
         sessions: SessionRepository,
         liveness: LivenessCheck,
-        rotation: Rotation,
         clock: Clock,
     ) -> None:
+        self._idle = settings.idle_timeouts
         self._unless_since = settings.access_token_lifetime_ms // 2
         self._sessions = sessions
         self._liveness = liveness
-        self._rotation = rotation
         self._clock = clock
         self._unmoved = OncePerMinute(_log, logging.WARNING, clock)
         self._extended_at: OrderedDict[str, int] = OrderedDict()
+
+    def expiry(self, now: int, lifetime: Lifetime) -> int:
+        """When a session that is used now ends unless it is used again, ms."""
+        return self._idle.expiry(now, lifetime)
 
     async def touch(self, row: SessionRow) -> None:
         """Note a use that does not move the session's chain.
@@ -68,7 +70,7 @@ class IdleClock:
             await self._sessions.touch(
                 row.handle,
                 now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime),
+                idle_expires_at=self.expiry(now, row.lifetime),
                 unless_since=self._unless_since,
             )
 

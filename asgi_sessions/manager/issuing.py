@@ -145,14 +145,15 @@ class Issuer:
             raise PayloadTooLarge(error.detail, session_handle=row.handle) from None
 
     async def rewrite_as_promoted(self, access: AccessToken) -> tuple[IssuedToken, AccessToken]:
-        """The same access token, good for as long, that says that its pair has been promoted."""
+        """The same access token, good for as long, that says that its pair has been promoted.
+
+        Raises:
+            PayloadTooLarge: It does not fit into a cookie: so it is with a payload that was accepted by other settings.
+        """
         if access.lineage is None:
             raise ValueError("an access token without a lineage is never promoted")
         lineage = replace(access.lineage, promoted=True)
-        changed = replace(access, lineage=lineage, kind=access.kind_written)
-        # Not measured again: the few bytes more are within the growth that `sign` allows for.
-        text = access_token.sign(await self._keys.signing_key(), changed, audience=self._audience)
-        return IssuedToken(text, from_ms(changed.expires_at)), changed
+        return await self.reissue(replace(access, lineage=lineage), new_payload=False)
 
     def sign(self, key: SigningKey, access: AccessToken, *, new_payload: bool) -> IssuedToken:
         """Sign an access token.

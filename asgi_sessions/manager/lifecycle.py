@@ -112,8 +112,8 @@ class Lifecycle:
             sessions, payload_changes, self.data, self.issuer, self._liveness, feed, events, clock, announce
         )
         self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
-        rotation = Rotation(settings, sessions, self._liveness, self.revoker, clock)
-        idle_clock = self._idle_clock = IdleClock(settings, sessions, self._liveness, rotation, clock)
+        idle_clock = self._idle_clock = IdleClock(settings, sessions, self._liveness, clock)
+        rotation = Rotation(settings, sessions, self._liveness, self.revoker, idle_clock, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, idle_clock, claims, events, clock)
         first_uses = FirstUses(settings, rotation, clock.given) if settings.promote_on == "first_use" else None
         self.verifier = Verifier(settings, keys, self._liveness, first_uses, idle_clock, feed, clock, times)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event, by
+from asgi_sessions.manager.changing import swapped
 from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.idle_clock import IdleClock
@@ -32,7 +33,6 @@ from asgi_sessions.protocol.rotation import (
     serve,
 )
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
@@ -62,7 +62,7 @@ class Refresher:
         issuer: Makes tokens.
         sessions: The store of sessions.
         rotation: Judges and promotes.
-        idle_clock: Notes uses that promote nothing.
+        idle_clock: Says when sessions end without use, and notes uses that promote nothing.
         claims: Asks the application for the payload.
         events: The audit log and the hooks.
         clock: The time, ms.
@@ -154,7 +154,7 @@ class Refresher:
             row, verdict = await self._rotation.judge(
                 token.handle, token.lineage, fresh=reads > 0, retried=retried, refuses=refuses
             )
-            if self._clock() >= self._rotation.idle_expiry(token.issued_at, row.lifetime):
+            if self._clock() >= self._idle_clock.expiry(token.issued_at, row.lifetime):
                 raise Unauthorised
             await self._refuse_what_is_not_the_sessions(row, verdict, token, accuse=issue)
             if verdict is Verdict.LATE_PARENT and not serves_parents:
@@ -264,16 +264,15 @@ class Refresher:
 
     async def _note_service(self, row: SessionRow, *, overtaken: bool, extend: bool) -> bool:
         now = self._clock()
-        try:
-            return await self._sessions.serve(
+        return await swapped(
+            self._sessions.serve(
                 row.handle,
                 row.gen,
                 now=now,
-                idle_expires_at=self._rotation.idle_expiry(now, row.lifetime) if extend else None,
+                idle_expires_at=self._idle_clock.expiry(now, row.lifetime) if extend else None,
                 overtaken=overtaken,
             )
-        except StatementInterrupted:
-            return False  # done or not: the next read tells
+        )
 
     async def _follow(
         self, row: SessionRow, token: RefreshToken, carries_over: AccessToken | None, extend: bool

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from asgi_sessions.errors import TokenTheftDetected, Unauthorised
+from asgi_sessions.manager.changing import swapped
+from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.revoking import Revoker
@@ -17,7 +19,6 @@ from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import AGAINST, Lineage, Verdict, Windows, decide
 from asgi_sessions.protocol.timeouts import Lifetime
 from asgi_sessions.settings import SessionSettings
-from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 MAX_READS = 4
@@ -34,10 +35,11 @@ class Rotation:
     """Judges tokens by the rows of their sessions, and moves the rows on.
 
     Args:
-        settings: The windows, and the idle timeouts.
+        settings: The windows.
         sessions: The store of sessions.
         liveness: Reads the rows.
         revoker: Ends a session whose token was stolen.
+        idle_clock: Says when a session that is used now ends.
         clock: The time, ms.
     """
 
@@ -47,12 +49,13 @@ class Rotation:
         sessions: SessionRepository,
         liveness: LivenessCheck,
         revoker: Revoker,
+        idle_clock: IdleClock,
         clock: Clock,
     ) -> None:
-        self._idle = settings.idle_timeouts
         self._sessions = sessions
         self._liveness = liveness
         self._revoker = revoker
+        self._idle_clock = idle_clock
         self._clock = clock
         self._restored = OncePerMinute(_log, logging.CRITICAL, clock)
         self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
@@ -103,21 +106,16 @@ class Rotation:
             extend: Whether its request extends the session.
         """
         now = self._clock()
-        try:
-            return await self._sessions.promote(
+        return await swapped(
+            self._sessions.promote(
                 handle,
                 lineage,
                 now=now,
-                idle_expires_at=self.idle_expiry(now, lifetime) if extend else None,
+                idle_expires_at=self._idle_clock.expiry(now, lifetime) if extend else None,
                 sibling_window=self._windows.sibling,
                 served=served,
             )
-        except StatementInterrupted:
-            return False  # done or not: the next read tells
-
-    def idle_expiry(self, now: int, lifetime: Lifetime) -> int:
-        """When a session that is used now ends unless it is used again, ms."""
-        return self._idle.expiry(now, lifetime)
+        )
 
     async def theft(self, row: SessionRow, verdict: Verdict) -> NoReturn:
         """Revoke the session and raise.

@@ -9,7 +9,7 @@ from typing import Any, Generic, NoReturn
 
 from typing_extensions import TypeVar, deprecated
 
-from asgi_sessions.errors import ImpersonationRefused, PayloadChanged, Unauthorised
+from asgi_sessions.errors import ImpersonationRefused, PayloadChanged, PayloadTooLarge, Unauthorised
 from asgi_sessions.manager.connection_tokens import Connection, ResponseTokens
 from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.lifecycle import Lifecycle
@@ -195,6 +195,7 @@ class Session(Generic[UserIdT, PayloadT]):
         Raises:
             Unauthorised: The session is gone; its cookies are cleared.
             TypeError: `info` holds a value that JSON cannot store exactly; the text names it.
+            StoreUnavailable: The change may have been made all the same, or not.
         """
         try:
             await self._lifecycle.here().data.set_info(self.session_handle, info)
@@ -220,6 +221,7 @@ class Session(Generic[UserIdT, PayloadT]):
                 `SessionManager.claims` also where another request of the session has changed it.
             TypeError: `payload` holds a value that JSON cannot store exactly; the text names it.
             PayloadTooLarge: The token would not fit into a cookie. Nothing has changed.
+            StoreUnavailable: The change may have been made all the same, or not.
         """
         self._for_the_user_alone()
         data = self._lifecycle.here().data
@@ -227,9 +229,13 @@ class Session(Generic[UserIdT, PayloadT]):
             try:
                 changed = await data.set_payload(self._access, payload)
             except PayloadChanged:
-                newest = await data.newest(self._access, fresh=True)
-                if newest is not None:
-                    self._changed(*newest)
+                try:
+                    newest = await data.newest(self._access, fresh=True)
+                except PayloadTooLarge:  # for the settings of this worker, which are not those of who changed it
+                    await self.check()
+                else:
+                    if newest is not None:
+                        self._changed(*newest)
                 raise
         except Unauthorised as error:
             self._refuse(error)

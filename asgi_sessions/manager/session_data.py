@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asgi_sessions.errors import ImpersonationRefused, PayloadChanged
-from asgi_sessions.manager.changing import changed, new_value
+from asgi_sessions.manager.changing import changed, new_value, swapped
 from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.liveness import LivenessCheck
@@ -86,8 +86,8 @@ class SessionData:
                     raise await self._liveness.gone(session_handle)
                 return None
             info = new_value(change, json_value.loads(text), "session_info")
-            swapped = await self._sessions.swap_info(session_handle, info_json(info), now=self._clock(), replaced=text)
-            return (info,) if swapped else None
+            done = await self._sessions.swap_info(session_handle, info_json(info), now=self._clock(), replaced=text)
+            return (info,) if done else None
 
         if not is_handle(session_handle):
             raise await self._liveness.gone(session_handle)
@@ -105,7 +105,8 @@ class SessionData:
         text, version = json_value.dumps(payload, "jwt_payload"), access.payload_version
         token = await self._issuer.reissue(access.with_payload(text, version + 1), new_payload=True)
         try:
-            if await self._swap_payload(access.handle, text, version):
+            swap = self._sessions.swap_payload(access.handle, text, now=self._clock(), version=version)
+            if await swapped(swap):
                 return token
             return await self._replace_own(access, text)
         finally:
@@ -169,8 +170,8 @@ class SessionData:
             # The row may also have a method of authentication that the caller's token does not know.
             now_said = as_the_row_says(access, row).with_payload(text, version + 1)
             token = await self._issuer.reissue(now_said, new_payload=True)
-            swapped = await self._sessions.swap_payload(access.handle, text, now=self._clock(), version=version)
-            return token if swapped else None
+            done = await self._sessions.swap_payload(access.handle, text, now=self._clock(), version=version)
+            return token if done else None
 
         try:
             return await changed(attempt, "payload")
@@ -190,12 +191,6 @@ class SessionData:
         """
         newest = await self._liveness.newest(access, fresh=fresh)
         return None if newest is access else await self._issuer.reissue(newest, new_payload=False)
-
-    async def _swap_payload(self, handle: str, text: str, version: int) -> bool:
-        try:
-            return await self._sessions.swap_payload(handle, text, now=self._clock(), version=version)
-        except StatementInterrupted:
-            return False  # done or not: to do it once more is the same
 
 
 def info_json(info: Any) -> str:

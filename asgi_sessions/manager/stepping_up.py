@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from asgi_sessions.errors import ImpersonationRefused
 from asgi_sessions.manager.audit import Event
-from asgi_sessions.manager.changing import changed
+from asgi_sessions.manager.changing import changed, swapped
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.liveness import LivenessCheck
@@ -13,7 +13,6 @@ from asgi_sessions.manager.session_data import SessionData
 from asgi_sessions.protocol import authentication_methods
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
-from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 
@@ -80,8 +79,6 @@ class StepUp:
     async def _swap(self, row: SessionRow, said: AccessToken, now: int) -> bool:
         methods = authentication_methods.written(said.methods)
         try:
-            return await self._sessions.swap_methods(row, methods, now, auth_time=said.auth_time)
-        except StatementInterrupted:
-            return False  # done or not: to note it twice does no harm
+            return await swapped(self._sessions.swap_methods(row, methods, now, auth_time=said.auth_time))
         finally:
             self._data.payload_changes += 1

@@ -374,6 +374,37 @@ async def test_a_scope_or_session_that_is_kept_keeps_no_request_alive(sessions: 
         assert kept[2].user_id == ("bob" if work == "login" else "alice")
 
 
+@pytest.mark.parametrize("then", ["changed", "changed again", "refreshed", "logged in"])
+async def test_no_earlier_session_of_a_request_keeps_it_alive(sessions: SessionManager, then: str) -> None:
+    kept: list[Any] = []
+
+    async def keep(request: Request) -> None:
+        kept.append(await get_session(request))
+        if then == "refreshed":
+            kept.append(await sessions.refresh_session(request))
+        elif then == "logged in":
+            kept.append(await sessions.create_new_session(request, "bob"))
+        else:
+            for number in range(3 if then == "changed again" else 1):
+                await sessions.change_jwt_payload(kept[0].session_handle, lambda _, number=number: number)  # type: ignore[misc]
+                kept.append(await sessions.get_session(request, check_database=True))
+                assert kept[-1].jwt_payload == number
+                assert await get_session(request) is kept[-1]
+        assert len(set(kept)) == len(kept)
+
+    async with sessions:
+        _, cookie = await login_cookie(sessions)
+        gc.collect()
+        before = living_connections()
+        gc.disable()
+        try:
+            await left_behind(sessions, cookie, keep)
+            assert living_connections() == before
+        finally:
+            gc.enable()
+    assert len(kept) == {"changed again": 4}.get(then, 2)
+
+
 def living_connections() -> int:
     return sum(isinstance(thing, ConnectionMemory) for thing in gc.get_objects())
 

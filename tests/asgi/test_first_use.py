@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from asgi_sessions import StoreUnavailable
+from asgi_sessions import StoreUnavailable, session_routes
 from asgi_sessions.store.repository import SessionRepository
 from tests.asgi.apps import (
     ACCESS,
@@ -49,6 +50,35 @@ def test_a_request_under_way_while_another_tab_rotated_is_served_as_a_late_paren
     response = me(two, under_way)
     assert (response.status_code, response.json().get("user")) == (200, "alice")
     assert cookies_set(response).keys() == {MARKER}
+
+
+def test_no_token_leaves_that_no_cookie_holds(open_client: OpenClient, clock: MovableClock) -> None:
+    """A worker with other settings has accepted the payload; with the reference's protocol first uses are rewritten."""
+    settings = {"promote_on": "first_use", "client_protocol": "supertokens", "refresh": "endpoint", "csrf": "off"}
+    sessions = new_manager(clock, revocation_check="database", **settings)
+    client = open_client(application(sessions, Mount("/auth", routes=session_routes())))
+    handle = client.post("/login").json()["handle"]
+
+    def rewritten() -> set[str]:
+        response = client.get("/me")
+        assert response.status_code == 200
+        return set(cookies_set(response))
+
+    def refresh() -> None:
+        clock.advance(LIFETIME)
+        assert client.post("/auth/session/refresh").status_code == 200
+
+    refresh()
+    assert rewritten() == {"sAccessToken"}
+    refresh()
+    large = "x" * 4_000
+
+    async def accepted_elsewhere() -> bool:
+        return await sessions.lifecycle._sessions.swap_payload(handle, f'"{large}"', clock(), version=0)
+
+    assert client.portal.call(accepted_elsewhere)  # type: ignore[union-attr]
+    assert rewritten() == set()
+    assert client.get("/me").json()["payload"] == large
 
 
 def test_a_fork_that_cannot_be_revoked_is_not_served(

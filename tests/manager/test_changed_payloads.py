@@ -254,6 +254,21 @@ async def test_a_sessions_own_update_does_not_undo_it(workers: Workers) -> None:
     assert await stored(here, issued) == ('{"role":"user","theme":"dark"}', 2)
 
 
+async def test_one_that_this_worker_has_no_room_for_is_told_all_the_same(workers: Workers) -> None:
+    """A worker with other settings has accepted it."""
+    here, there = workers
+    issued = await admin(here)
+    held = await there.get_session_without_request(issued.access_token.value)
+    await here.change_jwt_payload(held.session_handle, demoted)
+    large = "x" * 4_000
+    assert await here.lifecycle._sessions.swap_payload(held.session_handle, f'"{large}"', here.time(), version=1)
+    with pytest.raises(PayloadChanged):
+        await held.update_jwt_payload({**held.jwt_payload, "theme": "dark"})
+    assert held.jwt_payload == large
+    await held.update_jwt_payload({"role": "user"})
+    assert await stored(here, issued) == ('{"role":"user"}', 3)
+
+
 async def test_nor_does_an_update_at_the_same_time_over_one_of_its_own(workers: Workers) -> None:
     here, there = workers
     for _ in range(5):
