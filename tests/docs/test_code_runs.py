@@ -119,3 +119,19 @@ def test_the_limit_of_the_logout_page_needs_no_payload_and_a_login_says_what_it_
         answer = client.post("/sign-in", json={"name": "alice", "password": "wonderland"})
         assert len(answer.json()["logged_out"]) == 1
         assert len(client.get("/devices").json()["devices"]) == 6
+
+
+def test_the_readmes_own_user_may_call_its_administrators_routes(run: Callable[[Path], Namespace]) -> None:
+    with testing.client(run(README)["app"]) as client:
+        credentials(client)
+        others = [testing.login(testing.second_client(client), user) for user in (7, 7, 8)]
+        assert client.delete(f"/admin/sessions/{others[0].session_handle}").json() == {"ended": True}
+        assert client.delete("/admin/users/7/sessions").json() == {"ended": 1}
+        assert client.delete("/admin/sessions").json() == {"ended": 1}
+        assert client.get("/me").status_code == 200
+
+
+def test_the_own_user_of_the_starlette_page_sees_its_statistics(run: Callable[[Path], Namespace]) -> None:
+    with testing.client(run(ROOT / "docs" / "starlette.md")["app"]) as client:
+        credentials(client)
+        assert client.get("/statistics").json() == {"for": "alice"}
