@@ -1,6 +1,6 @@
 #!/bin/sh
 # A tour by curl, a client that knows nothing of this library: log in on two devices, wait past the access token's
-# lifetime, go on, and log out by each of the three forms. Needs a fresh database, so that its user is the administrator.
+# lifetime, go on, and log out by three of the four forms. Needs a fresh database, so that its user is the administrator.
 #
 #   ASGI_SESSIONS_ACCESS_TOKEN_LIFETIME=3s uvicorn example_app.main:app --workers 2
 #   example_app/tour.sh http://localhost:8000 3

@@ -84,8 +84,8 @@ class SessionSettings(BaseSettings):
     access_token_lifetime: _Lifetime = ACCESS_TOKEN_LIFETIME
     """How long an access token is good. At least 1 s."""
     idle_timeout: _DuePeriod = IDLE_TIMEOUT
-    """How long a session lives after the last refresh by a request that extends it (ASVS 7.3.1). At least
-    ``access_token_lifetime``."""
+    """How long a session lives without use (ASVS 7.3.1). Background requests do not count. Measured at refreshes. At
+    least ``access_token_lifetime``."""
     nonpersistent_idle_timeout: _DuePeriod = NONPERSISTENT_IDLE_TIMEOUT
     """The same for sessions begun with ``persistent=False``, whose cookies end with the browser. At least
     ``access_token_lifetime`` and at most ``idle_timeout``; by default 8 h, as far as these two allow it."""
@@ -190,7 +190,8 @@ class SessionSettings(BaseSettings):
     max_sessions_per_user: fields.OptionalCount = 100
     """How many sessions a user may have; None for any number, the default where an older version began the tables."""
     max_sessions_action: Annotated[choices.MaxSessionsAction, values.one_of(choices.MaxSessionsAction)] = "evict_oldest"
-    """What happens at a login beyond ``max_sessions_per_user``: the oldest session ends, or the login is refused."""
+    """What happens at a login beyond ``max_sessions_per_user``: sessions end, or the login is refused. If the limit was
+    set, those of the oldest logins end; with the default limit, those that were not used for longest."""
     ip_address: Annotated[choices.IpAddress, values.one_of(choices.IpAddress)] = "full"
     """What is kept of the address from which a user logs in, for the list of sessions: all of it, the network
     (``192.0.2.0``, ``2001:db8:85a3::``), or nothing."""

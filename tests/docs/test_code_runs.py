@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from asgi_sessions import testing
 from tests.docs.pages import (
     FIRST_FILE,
     PAGES,
@@ -94,3 +95,43 @@ def test_blocks_that_are_not_run_are_few_and_say_why() -> None:
     assert all(len(block.not_run or "") > 10 for block in left_alone)
     elsewhere = ROOT / "docs" / "frameworks.md"  # each of its sections is driven by tests/frameworks
     assert len([block for block in left_alone if block.page != elsewhere]) <= 5
+
+
+def test_the_user_of_the_fastapi_page_takes_a_role_away(run: Callable[[Path], Namespace]) -> None:
+    with testing.client(run(ROOT / "docs" / "fastapi.md")["app"]) as alice:
+        bob = testing.second_client(alice)
+        for name, client in (("alice", alice), ("bob", bob)):
+            assert client.post("/login", json={"name": name, "password": "wonderland"}).status_code == 200
+        assert bob.get("/role").json() == "editor"
+        assert bob.post("/users/alice/demote").status_code == 403
+        assert alice.post("/users/bob/demote").json() == 1
+        assert bob.get("/role").json() == "reader"
+
+
+def test_the_limit_of_the_logout_page_needs_no_payload_and_a_login_says_what_it_has_ended(
+    run: Callable[[Path], Namespace],
+) -> None:
+    with testing.client(run(ROOT / "docs" / "logout.md")["app"]) as client:
+        testing.login(client, "alice")
+        for _ in range(6):
+            testing.login(testing.second_client(client), "alice")
+        assert client.get("/me").status_code == 401  # the plan allows six
+        answer = client.post("/sign-in", json={"name": "alice", "password": "wonderland"})
+        assert len(answer.json()["logged_out"]) == 1
+        assert len(client.get("/devices").json()["devices"]) == 6
+
+
+def test_the_readmes_own_user_may_call_its_administrators_routes(run: Callable[[Path], Namespace]) -> None:
+    with testing.client(run(README)["app"]) as client:
+        credentials(client)
+        others = [testing.login(testing.second_client(client), user) for user in (7, 7, 8)]
+        assert client.delete(f"/admin/sessions/{others[0].session_handle}").json() == {"ended": True}
+        assert client.delete("/admin/users/7/sessions").json() == {"ended": 1}
+        assert client.delete("/admin/sessions").json() == {"ended": 1}
+        assert client.get("/me").status_code == 200
+
+
+def test_the_own_user_of_the_starlette_page_sees_its_statistics(run: Callable[[Path], Namespace]) -> None:
+    with testing.client(run(ROOT / "docs" / "starlette.md")["app"]) as client:
+        credentials(client)
+        assert client.get("/statistics").json() == {"for": "alice"}
