@@ -1,10 +1,14 @@
 // Leads to the sign-in form as soon as the session has ended, wherever it was ended. Without it, or without
 // WebSockets, the next click does so.
+//
+// Attributes of its tag: data-close-code, the setting websocket_close_code, 4401; data-here, where to go at the end,
+// "/"; data-live, the socket's path, "/api/live". Only for pages that nobody sees without a session: any other would lead
+// to itself for ever.
 "use strict";
 
 (() => {
-  const { closeCode, here } = document.currentScript.dataset;
-  const address = new URL("/api/live", location.href);
+  const { closeCode = 4401, here = "/", live = "/api/live" } = document.currentScript?.dataset ?? {};
+  const address = new URL(live, location.href);
   address.protocol = address.protocol.replace("http", "ws");
   let leavingUntil = 0;
   let waiting;
