@@ -14,7 +14,7 @@ from asgi_sessions.asgi.transport import Transport
 from asgi_sessions.asgi.websocket_exchange import WebSocketExchange
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager import SessionManager
-from asgi_sessions.manager.connection import FINISHED_KEY, SCOPE_KEY, SessionConnection
+from asgi_sessions.manager.connection import FINISHED_KEY, SCOPE_KEY, NearestAgain, SessionConnection, own_among
 
 _EXCHANGES: dict[str, type[HTTPExchange] | type[WebSocketExchange]] = {
     "http": HTTPExchange,
@@ -27,8 +27,8 @@ class SessionMiddleware:
 
     Add it last, so that it is outside every middleware that asks for the session. It starts the manager with the
     application's lifespan and stops it after the application. Applications mounted inside need no middleware of their
-    own. If one has a middleware with the same manager, that one passes requests through; one with another manager works
-    beside this one.
+    own. If one has a middleware with the same manager, that one passes requests through, and makes this manager the
+    nearest one inside; one with another manager works beside this one.
 
     Args:
         app: The application inside.
@@ -53,12 +53,18 @@ class SessionMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = _EXCHANGES.get(scope["type"])
         outer: SessionConnection | None = scope.get(SCOPE_KEY)
-        if kind is None or (outer is not None and self._passes(outer)):
+        if kind is None:
             if scope["type"] == "lifespan":
                 await run_lifespan(self.app, self.manager, scope, receive, send)
             else:
                 await self.app(scope, receive, send)
             return
+        if outer is not None:
+            own = own_among(outer, self.manager)
+            if own is not None:
+                await self._pass(own, outer, scope, receive, send)
+                return
+            _share(outer)
         exchange = scope[SCOPE_KEY] = kind(self.manager, self._transport, scope, outer, receive, send)
         try:
             await self.app(scope, exchange.receive, exchange.send)
@@ -93,9 +99,28 @@ class SessionMiddleware:
         if not answered:
             raise as_raised(scope, error)
 
-    def _passes(self, outer: SessionConnection) -> bool:
-        """Whether this manager's middleware is around this one as well. If not, the others share the connection."""
-        if outer.manager is self.manager or (outer.outer is not None and self._passes(outer.outer)):
-            return True
-        outer.shared()
-        return False
+    async def _pass(
+        self, own: SessionConnection, nearest: SessionConnection, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Pass on a connection that this manager has already: the application inside asks this manager, as it expects.
+
+        Args:
+            own: What this manager has.
+            nearest: What is nearest outside, perhaps another manager's.
+            scope: The connection's.
+            receive: What the application hears.
+            send: What takes its messages.
+        """
+        if own is not nearest:
+            scope[SCOPE_KEY] = NearestAgain(own, nearest)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            scope[SCOPE_KEY] = nearest
+
+
+def _share(connection: SessionConnection | None) -> None:
+    """Tell each manager of the chain that another one inside has the connection as well."""
+    while connection is not None:
+        connection.shared()
+        connection = connection.outer

@@ -70,7 +70,8 @@ class SessionConnection(Protocol):
     """One HTTP request or WebSocket on its way through the middleware.
 
     Attributes:
-        outer: The connection of another manager's middleware outside this one, None if there is none.
+        outer: The next in the chain of managers: what was the nearest connection outside this one's middleware, None if
+            there was none.
     """
 
     outer: "SessionConnection | None"
@@ -174,18 +175,39 @@ def connection_of(connection: ASGIConnection, manager: ConnectionManager) -> Ses
     except AttributeError:
         raise not_a_connection(connection) from None
     live: SessionConnection | None = scope.get(SCOPE_KEY)
-    found = _among(live, manager) or _among(_finished(scope), manager)
+    found = own_among(live, manager) or own_among(_finished(scope), manager)
     if found is None:
         raise ConfigurationError(_NO_MIDDLEWARE if live is None and FINISHED_KEY not in scope else _OTHER_MANAGER)
     found.serve(scope)
     return found
 
 
-def _among(found: SessionConnection | None, manager: ConnectionManager) -> SessionConnection | None:
+def own_among(found: SessionConnection | None, manager: ConnectionManager) -> SessionConnection | None:
     """The manager's own connection, of this one and those outside."""
     while found is not None and found.manager is not manager:
         found = found.outer
     return found
+
+
+class NearestAgain:
+    """A manager's connection further out, where the manager's middleware stands inside another one's once more.
+
+    There it is the nearest connection, which `get_session` asks. In all but `outer` it is that connection. `outer` is
+    what was nearest before, so that the chain of managers still has those in between.
+
+    Args:
+        own: The connection further out.
+        outer: The nearest one outside, another manager's.
+    """
+
+    __slots__ = ("_own", "outer")
+
+    def __init__(self, own: SessionConnection, outer: SessionConnection) -> None:
+        self._own = own
+        self.outer = outer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)
 
 
 def _finished(scope: MutableMapping[str, Any]) -> SessionConnection | None:
