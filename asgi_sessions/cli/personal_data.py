@@ -8,6 +8,7 @@ from asgi_sessions.cli.arguments import add_user
 from asgi_sessions.cli.command import AddCommand
 from asgi_sessions.cli.exit_codes import DONE, NOTHING_FOUND
 from asgi_sessions.cli.namesakes import namesakes_of, tell_of
+from asgi_sessions.cli.place import tables_of
 from asgi_sessions.cli.printing import number_of_sessions, say, shown
 from asgi_sessions.manager import SessionManager
 from asgi_sessions.protocol.user_id import UserId
@@ -36,7 +37,7 @@ async def _export(manager: SessionManager, arguments: argparse.Namespace) -> int
         say(last)
     say("]")
     if not last:
-        say(f"Nothing is kept about user {shown(user)}.", sys.stderr)
+        say(f"Nothing is kept about user {shown(user)} in {tables_of(manager.settings)}.", sys.stderr)
     tell_of(namesakes, user)
     return DONE if last else NOTHING_FOUND
 
@@ -50,6 +51,6 @@ async def _erase(manager: SessionManager, arguments: argparse.Namespace) -> int:
     if count:
         say(f"Erased {number_of_sessions(count)} of user {shown(user)}.")
     else:
-        say(f"Nothing is kept about user {shown(user)}.", sys.stderr)
+        say(f"Nothing is kept about user {shown(user)} in {tables_of(manager.settings)}.", sys.stderr)
     tell_of(namesakes, user)
     return DONE if count else NOTHING_FOUND

@@ -13,6 +13,7 @@ from asgi_sessions.cli import configuration, database, personal_data, sessions
 from asgi_sessions.cli.arguments import read_user
 from asgi_sessions.cli.command import Command
 from asgi_sessions.cli.exit_codes import DONE, INTERRUPTED, STORE_UNAVAILABLE, WRONG_USE
+from asgi_sessions.cli.place import NothingThere, require_tables
 from asgi_sessions.cli.printing import clipped, printable, say
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager import SessionManager
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done; 1 nothing found, or settings that are not for production; 2 wrong arguments or settings;
-        3 the store is unavailable.
+        3 the store is unavailable, or is not there.
     """
     try:
         arguments = _parsed(argv)
@@ -44,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             for problem in error.problems:
                 say(problem, sys.stderr)
             return WRONG_USE
+        except NothingThere as nothing:
+            for line in nothing.lines:
+                say(line, sys.stderr)
+            return STORE_UNAVAILABLE
         except StoreUnavailable as error:
             say(in_full(error), sys.stderr)
             return STORE_UNAVAILABLE
@@ -57,12 +62,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    manager = _EmergencyManager if arguments.takes_any_clock else SessionManager
+    manager = _EmergencyManager if arguments.takes_any_clock else _CommandManager
     command: Command = arguments.run
     return await command(manager(SessionSettings()), arguments)
 
 
-class _EmergencyManager(SessionManager):
+class _CommandManager(SessionManager):
+    """Starts only where there are tables already: a mistyped or forgotten setting is to be found, not to make some."""
+
+    async def start(self) -> None:
+        await require_tables(self.settings)
+        await super().start()
+
+
+class _EmergencyManager(_CommandManager):
     """Starts even if this machine's clock is wrong, because an administrator cannot mend a clock before a logout.
 
     Revocation and lists go by the database's time then, which is right for all workers; see `Clocks`.
@@ -99,9 +112,10 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="asgi-sessions",
-        description="Manage login sessions. Settings come from ASGI_SESSIONS_* in the environment.",
+        description="Manage login sessions. Settings come from ASGI_SESSIONS_* in the environment alone: what the "
+        "application's code gives to SessionSettings, give as these variables. Only migrate makes tables.",
         epilog="Exit codes: 0 done; 1 nothing found, or settings that are not for production; 2 wrong arguments or "
-        "settings; 3 session store unavailable.",
+        "settings; 3 session store unavailable, or not there.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

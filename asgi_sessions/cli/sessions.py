@@ -10,6 +10,7 @@ from asgi_sessions.cli.arguments import add_user, read_cursor, read_handle, read
 from asgi_sessions.cli.command import AddCommand
 from asgi_sessions.cli.exit_codes import DONE, NOTHING_FOUND, WRONG_USE
 from asgi_sessions.cli.namesakes import namesakes_of, tell_of
+from asgi_sessions.cli.place import tables_of
 from asgi_sessions.cli.printing import number_of_sessions, say, say_table, shown
 from asgi_sessions.manager import SessionManager, SessionRecord
 from asgi_sessions.protocol import user_id
@@ -63,7 +64,7 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
     if more:
         say(f"There are more: --limit {arguments.limit} --after {records[-1].cursor}", sys.stderr)
     if not records:
-        say(f"User {shown(user)} has no live session.", sys.stderr)
+        say(f"User {shown(user)} has no live session in {tables_of(manager.settings)}.", sys.stderr)
     tell_of(namesakes, user)
     return DONE if records else NOTHING_FOUND
 
@@ -76,7 +77,8 @@ async def _revoke(manager: SessionManager, arguments: argparse.Namespace) -> int
     async with manager:
         count = await manager.revoke_multiple_sessions(handles)
     if count < len(handles):
-        say(f"{number_of_sessions(len(handles) - count)} not found, or no longer live.", sys.stderr)
+        missing = number_of_sessions(len(handles) - count)
+        say(f"{missing} not found, or no longer live, in {tables_of(manager.settings)}.", sys.stderr)
     if not count:
         return NOTHING_FOUND
     say(f"Revoked {number_of_sessions(count)}.")
@@ -93,7 +95,7 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
         say(f"Revoked {number_of_sessions(count)} of user {shown(user)}.")
     else:
         other = "no other" if arguments.except_handle else "no"
-        say(f"User {shown(user)} has {other} live session.", sys.stderr)
+        say(f"User {shown(user)} has {other} live session in {tables_of(manager.settings)}.", sys.stderr)
     tell_of(namesakes, user)
     return DONE if count else NOTHING_FOUND
 
@@ -115,7 +117,9 @@ async def _revoke_all(manager: SessionManager, arguments: argparse.Namespace) ->
             before=arguments.before, except_handle=arguments.except_handle, progress=tell
         )
     if not count:
-        say("There is no such live session.", sys.stderr)
+        everybody = arguments.before is None and arguments.except_handle is None
+        found = "Nobody is logged in: no live session" if everybody else "There is no such live session"
+        say(f"{found} in {tables_of(manager.settings)}.", sys.stderr)
         return NOTHING_FOUND
     say(f"Revoked {number_of_sessions(count)}.")
     return DONE

@@ -5,12 +5,13 @@ import sqlite3
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL, Dialect
 
 from asgi_sessions.errors import ConfigurationError
 
-__all__ = ["first_failure", "hold_memory", "is_in_memory", "make_file", "shared_memory"]
+__all__ = ["file_of", "first_failure", "hold_memory", "is_in_memory", "make_file", "shared_memory"]
 
 
 def is_in_memory(url: URL) -> bool:
@@ -29,6 +30,17 @@ def shared_memory(url: URL) -> URL:
 def hold_memory(url: URL) -> sqlite3.Connection:
     """A connection to a database of `shared_memory`, which lives for as long as one is open."""
     return sqlite3.connect(f"{url.database}?mode=memory&cache=shared", uri=True)
+
+
+def file_of(url: URL) -> str | None:
+    """The path of the file in which an address keeps its database; None for one in memory, and for other engines."""
+    if url.get_backend_name() != "sqlite" or is_in_memory(url):
+        return None
+    name = url.database or ""
+    if not name.startswith("file:") or url.query.get("uri") not in ("true", "1", "yes", "on"):
+        return name
+    path = unquote(urlsplit(name).path)  # https://www.sqlite.org/uri.html
+    return None if path in ("", ":memory:") or url.query.get("mode") == "memory" else path
 
 
 def make_file(url: URL) -> None:

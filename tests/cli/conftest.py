@@ -9,6 +9,8 @@ import pytest
 from asgi_sessions import SessionManager, SessionSettings
 from asgi_sessions.cli import main
 from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.store.engine import parse_database_url
+from asgi_sessions.store.place import Place
 from tests.conftest import DATABASES
 from tests.prepared_databases import PreparedDatabases
 
@@ -64,6 +66,11 @@ def database(
     with prepared_databases.address(request.param, request) as url:
         environment(database_url=url, secret_key=SECRET_KEY)
         yield url
+
+
+def tables_of(url: str, prefix: str = "asgi_sessions_") -> str:
+    """Where a command says that it has looked."""
+    return f"the tables {prefix}* of {Place.of(parse_database_url(url))}"
 
 
 @pytest.fixture

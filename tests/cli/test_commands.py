@@ -10,7 +10,7 @@ import pytest
 
 from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.protocol.user_id import UserId
-from tests.cli.conftest import Shell, live, log_in
+from tests.cli.conftest import Shell, live, log_in, tables_of
 
 UNKNOWN = "0123456789abcdef" * 2
 LONG_AGO = time.time_ns() // 1_000_000 - 200 * 24 * 3600 * 1000
@@ -58,10 +58,10 @@ def test_list_shows_pages_and_says_how_to_go_on(database: str, shell: Shell) -> 
     assert len(first) == 2
 
 
-def test_list_finds_nothing_for_a_user_without_sessions(empty_database: str, shell: Shell) -> None:
+def test_list_finds_nothing_for_a_user_without_sessions(database: str, shell: Shell) -> None:
     done = shell("list", "42")
     assert (done.code, done.out) == (1, "")
-    assert "no live session" in done.err
+    assert done.err == f"User '42' has no live session in {tables_of(database)}.\n"
 
 
 def test_list_as_json_is_json_even_if_it_finds_nothing(database: str, shell: Shell) -> None:
@@ -108,7 +108,7 @@ def test_a_user_of_another_type_is_named(
         done = shell(command, *arguments)
         assert (done.code, done.out) == (1, "")
         first, second = done.err.splitlines()
-        assert first.endswith("has no live session.")
+        assert first.endswith(f"has no live session in {tables_of(database)}.")
         assert second == hint
     assert sorted(live(user)) == sorted(handles)
 
@@ -152,7 +152,7 @@ def test_revoke_ends_several_sessions_and_tells_of_those_it_did_not_find(databas
     first, second, third = log_in("42", "43", "44")
     done = shell("revoke", first, second, first, UNKNOWN)
     assert (done.code, done.out) == (0, "Revoked 2 sessions.\n")
-    assert "1 session not found" in done.err
+    assert done.err == f"1 session not found, or no longer live, in {tables_of(database)}.\n"
     assert live("42", "43", "44") == [third]
 
 
@@ -176,10 +176,10 @@ def test_revoke_user_keeps_the_session_that_it_is_told_to(database: str, shell: 
     assert live("42") == [keep]
     done = shell("revoke-user", "42", "--except", keep)
     assert done.code == 1
-    assert "no other live session" in done.err
+    assert done.err == f"User '42' has no other live session in {tables_of(database)}.\n"
 
 
-def test_revoke_user_finds_nothing_for_a_user_without_sessions(empty_database: str, shell: Shell) -> None:
+def test_revoke_user_finds_nothing_for_a_user_without_sessions(database: str, shell: Shell) -> None:
     assert shell("revoke-user", "42").code == 1
 
 
@@ -190,7 +190,12 @@ def test_revoke_all_ends_everybodys_sessions(database: str, shell: Shell) -> Non
     assert live("42", 42, "43") == [keep]
     assert shell("revoke-all", "--yes").out == "Revoked 1 session.\n"
     done = shell("revoke-all", "--yes")
-    assert (done.code, done.out, done.err) == (1, "", "There is no such live session.\n")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"Nobody is logged in: no live session in {tables_of(database)}.\n"
+    for only in (["--except", keep], ["--before", "2026-01-31T12:00:00Z"]):
+        done = shell("revoke-all", "--yes", *only)
+        assert (done.code, done.out) == (1, "")
+        assert done.err == f"There is no such live session in {tables_of(database)}.\n"
 
 
 def test_revoke_all_before_a_time_ends_those_that_began_earlier(database: str, shell: Shell) -> None:
@@ -221,6 +226,7 @@ def test_purge_deletes_what_has_ended_and_nothing_else(database: str, shell: She
     assert shell("purge").out == "Deleted 1 session that had ended.\n"
     done = shell("purge")
     assert (done.code, done.out) == (0, "Deleted 0 sessions that had ended.\n")
+    assert done.err == f"There was none in {tables_of(database)}.\n"
     assert live("42") == [alive]
 
 
@@ -264,5 +270,5 @@ def test_migrate_makes_the_tables_for_those_who_do_not_migrate_at_start(
     assert shell("list", "42").code == 3
     for _ in range(2):
         done = shell("migrate")
-        assert (done.code, done.err) == (0, "")
+        assert (done.code, done.out, done.err) == (0, f"Up to date: {tables_of(empty_database)}.\n", "")
     assert shell("list", "42").code == 1

@@ -48,7 +48,8 @@ def test_arguments_of_any_bytes_are_told_without_a_traceback(sqlite: str) -> Non
 
 def test_a_terminal_without_unicode_gets_escapes(sqlite: str) -> None:
     done = run(["list", "jürgen"], PYTHONIOENCODING="ascii:strict")
-    assert (done.returncode, done.stderr) == (1, b"User 'j\\xfcrgen' has no live session.\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"User 'j\\xfcrgen' has no live session in ")
 
 
 def test_a_pipe_that_closes_early_is_no_error(sqlite: str) -> None:

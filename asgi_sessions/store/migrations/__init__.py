@@ -14,9 +14,9 @@ from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.store.causes import Cause, phrase
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.failures import DatabaseFailure
-from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX
+from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX, build_tables
 
-__all__ = ["REVISIONS", "is_missing_table", "upgrade", "version_table"]
+__all__ = ["REVISIONS", "has_tables", "is_missing_table", "upgrade", "version_table"]
 
 REVISIONS = ("0001", "0002", "0003")
 """All revisions of this package, oldest first. A database at another one was made by a newer package."""
@@ -73,6 +73,21 @@ async def _is_current(database: Database, table_prefix: str) -> bool:
             f"a newer version of this package; this one knows revisions up to {REVISIONS[-1]}: upgrade it"
         )
     return versions == [REVISIONS[-1]]
+
+
+async def has_tables(database: Database, table_prefix: str = DEFAULT_TABLE_PREFIX) -> bool:
+    """Whether there is a table of sessions, whoever has made it, and whatever its version. Makes none.
+
+    Raises:
+        StoreUnavailable: The database does not answer, or refused.
+    """
+    try:
+        await database.run(select(build_tables(table_prefix).sessions.c.handle).limit(1))
+    except StoreUnavailable as error:
+        if is_missing_table(error):
+            return False
+        raise
+    return True
 
 
 def is_missing_table(error: StoreUnavailable) -> bool:
