@@ -48,6 +48,7 @@ class Exchange(Authentication):
             self._guard.check_login(carried, allowed)
         async with self._one_at_a_time:
             replaces = await self._handles_in(lifecycle, carried)
+            await lifecycle.impersonator.require_the_user(login, replaces, self._access)
             device = device_of(self._scope, lifecycle.settings.ip_address)
             tokens = await lifecycle.create(login, device=device, replaces=replaces)
             self.answer.issued(tokens, **self._now(lifecycle))

@@ -1,15 +1,17 @@
 """Impersonation ("log in as"): a session of one user in which another one acts, for a bounded time.
 
 Who acts cannot be made up: it is the user of a live session. Nothing is chained: a session in which somebody acts is
-nobody's to act from. What such a session says of authentication is the actor's, since the actor is the one who has
-given a credential.
+nobody's to act from. Nor is it anybody's to become the user from: a login of that very user is refused. What such a
+session says of authentication is the actor's, since the actor is the one who has given a credential.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
-from asgi_sessions.errors import ImpersonationRefused
+from asgi_sessions.errors import ImpersonationRefused, Unauthorised
 from asgi_sessions.manager.liveness import LivenessCheck
-from asgi_sessions.manager.records import Impersonation
+from asgi_sessions.manager.records import Impersonation, Login
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
@@ -19,7 +21,7 @@ __all__ = ["Impersonator", "in_which_acts"]
 
 
 class Impersonator:
-    """Says who may act, and until when.
+    """Says who may act, until when, and that nobody stops being an actor by a login.
 
     Args:
         liveness: Reads the rows of live sessions.
@@ -46,6 +48,29 @@ class Impersonator:
             methods=row.methods,
             until=min(self._clock() + lifetime, row.expires_at),
         )
+
+    async def require_the_user(self, login: Login, held: Iterable[str], own: AccessToken | None) -> None:
+        """Raise where a login is of the user for whom whoever logs in acts already.
+
+        Args:
+            login: What is about to begin. To act is no way out of acting.
+            held: The sessions that the request proves to hold. Those that have ended are leftovers, and count for
+                nothing.
+            own: The session of the request as it was found, which counts though it may have ended since.
+
+        Raises:
+            ImpersonationRefused: It is.
+        """
+        if login.impersonation is not None:
+            return
+        stored = user_id.encode(login.user_id)
+        if own is not None and own.actor is not None and user_id.encode(own.user_id) == stored:
+            raise ImpersonationRefused
+        for handle in held:  # a refresh token names nobody, nor does an access token of an older version who acts
+            with suppress(Unauthorised):
+                row = await self._liveness.live_row(handle)
+                if row.actor is not None and row.user_id == stored:
+                    raise ImpersonationRefused
 
 
 def in_which_acts(row: SessionRow, impersonation: Impersonation) -> SessionRow:

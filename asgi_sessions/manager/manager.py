@@ -97,6 +97,8 @@ class SessionManager(StartedOnLoops):
 
         Raises:
             CsrfRejected: A page of another site tried to log the user in.
+            ImpersonationRefused: The request comes from a session in which somebody acts as this very user. It stays;
+                to log in as the user, log out first.
             TypeError, ValueError: The id or a value cannot be stored exactly, an origin is not exact, a timeout is too
                 short, or a method is no name. Nothing was stored.
             PayloadTooLarge: The payload does not fit into a cookie. Nothing was stored.

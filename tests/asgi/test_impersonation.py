@@ -11,7 +11,18 @@ from starlette.testclient import TestClient
 from asgi_sessions import SessionManager, SessionMiddleware, get_session, require_session, session_routes
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.testing import second_client
-from tests.asgi.apps import ACCESS, BASE_URL, CLEARED, LIFETIME, application, cookies_set, manager_of, new_manager
+from tests.asgi.apps import (
+    ACCESS,
+    BASE_URL,
+    CLEARED,
+    LIFETIME,
+    REFRESH,
+    Jar,
+    application,
+    cookies_set,
+    manager_of,
+    new_manager,
+)
 from tests.asgi.conftest import OpenClient
 from tests.clocks import MovableClock
 
@@ -25,6 +36,15 @@ async def act_as(request: Request) -> Response:
 
 async def promote(request: Request) -> Response:
     await (await get_session(request)).update_jwt_payload({"role": "admin"})
+    return JSONResponse({})
+
+
+async def renew(request: Request) -> Response:
+    """All tokens anew, as after a step-up."""
+    session = await get_session(request)
+    if "end_first" in request.query_params:
+        await session.revoke_session()
+    await manager_of(request).create_new_session(request, session.user_id, authentication_methods=("pwd", "otp"))
     return JSONResponse({})
 
 
@@ -45,6 +65,7 @@ def client(open_client: OpenClient, sessions: SessionManager) -> TestClient:
             sessions,
             Route("/act-as", act_as, methods=["POST"]),
             Route("/promote", promote, methods=["POST"]),
+            Route("/renew", renew, methods=["POST"]),
             Mount("/auth", routes=session_routes()),
             guarded("/any"),
             guarded("/user-alone", allow_actor=False),
@@ -137,10 +158,63 @@ def test_it_ends_no_other_device_and_may_end_itself(client: TestClient) -> None:
     assert client.get("/any").status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/renew", "/login?user=alice"])
+@pytest.mark.parametrize("lost", [None, ACCESS, REFRESH])
+def test_nobody_becomes_the_user_by_a_new_session(
+    path: str, lost: str | None, client: TestClient, sessions: SessionManager
+) -> None:
+    handle = acting(client)["handle"]
+    cookies = Jar(dict(client.cookies)).without(*filter(None, [lost])).header
+    response = second_client(client).post(path, headers=cookies)
+    assert refused(response)
+    assert set(cookies_set(response).values()).isdisjoint({""})
+    assert [device["session_handle"] for device in client.get("/auth/sessions").json()] == [handle]
+    assert client.get("/any").json() == ["alice", "admin"]
+
+
+def test_nor_by_ending_the_own_one_first(client: TestClient) -> None:
+    acting(client)
+    assert refused(client.post("/renew?end_first"))
+    assert client.get("/any").status_code == 401
+
+
+def test_nor_with_the_tokens_of_a_native_client(open_client: OpenClient, clock: MovableClock) -> None:
+    sessions = new_manager(clock, token_transport="any")
+    app = open_client(
+        application(sessions, Route("/act-as", act_as, methods=["POST"]), Route("/renew", renew, methods=["POST"]))
+    )
+    as_header = {"st-auth-mode": "header"}
+
+    def bearer(answer: Any) -> dict[str, str]:
+        return {**as_header, "authorization": f"Bearer {answer.headers['st-access-token']}"}
+
+    admin = bearer(app.post("/login?user=admin", headers=as_header))
+    acts = bearer(app.post("/act-as", json={"user_id": "alice"}, headers=admin))
+    assert refused(app.post("/renew", headers=acts))
+
+
+def test_whoever_acts_may_log_in_as_somebody_else_and_as_the_user_once_it_is_over(
+    client: TestClient, clock: MovableClock
+) -> None:
+    acting(client)
+    leftover = Jar(dict(client.cookies)).header
+    assert client.post("/login?user=admin").status_code == 200
+    assert client.get("/any").json() == ["admin", None]
+    other = second_client(client)
+    assert other.post("/login?user=alice", headers=leftover).status_code == 200
+    assert other.get("/any").json() == ["alice", None]
+    acting(client)
+    clock.advance(3601)  # its cookies are still there
+    assert client.post("/login?user=alice").status_code == 200
+    assert client.post("/renew").status_code == 200
+    assert client.get("/any").json() == ["alice", None]
+
+
 def test_routes_that_ask_for_the_users_authentication_refuse_whoever_acts(client: TestClient) -> None:
     acting(client)
     for path in ("/user-alone", "/recent", "/otp", "/two"):
         assert refused(client.get(path)), path
+    client.post("/logout")
     client.post("/login", json={"user_id": "alice", "authentication_methods": ["pwd", "otp"]})
     for path in ("/any", "/user-alone", "/recent", "/otp", "/two"):
         assert client.get(path).json() == ["alice", None], path
