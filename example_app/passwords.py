@@ -11,10 +11,14 @@ AT_ONCE = 4
 
 
 class Passwords:
-    """Hashes and verifies."""
+    """Hashes and verifies.
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()  # RFC 9106, section 4, second recommended option
+    Args:
+        hasher: How; by default the second recommended option of RFC 9106, section 4.
+    """
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
         self._threads = CapacityLimiter(AT_ONCE)
         self._nobodys = self._hasher.hash(secrets.token_hex())
 

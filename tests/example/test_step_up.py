@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from argon2 import PasswordHasher
 from pydantic import SecretStr
 
 from example_app.codes import GOOD_FOR, TRIES, TRIES_COUNT_FOR, Codes, TooManyTries, TypedCode
@@ -167,7 +168,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def codes(database: Database, clock: Clock) -> Codes:
-    codes = Codes(database, Passwords(), clock)
+    weak = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))  # what is slow is no matter here
+    codes = Codes(database, weak, clock)
     await codes.create_table()
     return codes
 
