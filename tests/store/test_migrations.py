@@ -27,6 +27,7 @@ from tests.store.rows import session_row
 
 UPGRADE = """
 import asyncio, sys
+import tests.patience
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
 
