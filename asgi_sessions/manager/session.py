@@ -314,7 +314,7 @@ class Session(Generic[UserIdT, PayloadT]):
     async def check(self) -> None:
         """Make a liveness check in the database now; for WebSockets and long streams.
 
-        Afterwards `jwt_payload` is what the database has, if somebody else has changed it.
+        Afterwards `jwt_payload` is what the database has, if somebody else has changed it. To check extends nothing.
 
         Raises:
             Unauthorised: The session has ended. If the response has not started, it clears the session's cookies.
