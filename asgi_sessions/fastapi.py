@@ -77,7 +77,9 @@ class DeviceView(BaseModel):
     session_handle: str = Field(description="Names the session. Public: it opens nothing.")
     this_device: bool = Field(description="Whether it is the session that asks.")
     device_label: str = Field(description="Made from the User-Agent at login.")
-    ip_address: str | None = Field(description="The address at login, or its network.")
+    ip_address: str | None = Field(
+        description="The address at login, or its network. Null also where somebody else acts as the user."
+    )
     created_at: datetime
     last_active_at: datetime
     expires_at: datetime = Field(description="When it ends unless it is used before.")

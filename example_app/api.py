@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from example_app.accounts import Credentials, NewAccount, TheAccounts
 from example_app.codes import GOOD_FOR, TheCodes, TooManyTries, TypedCode
-from example_app.devices import log_out_device
+from example_app.devices import address_of, log_out_device
 from example_app.sessions import (
     Administrator,
     Member,
@@ -146,7 +146,7 @@ async def devices(session: Member) -> list[Device]:
             session_handle=record.session_handle,
             this_device=record.session_handle == session.session_handle,
             label=record.device_label,
-            ip_address=record.ip_address,
+            ip_address=address_of(record, session),
             created_at=record.created_at,
             actor=None if record.actor is None else int(str(record.actor)),
             authentication_methods=dict(record.authentication_methods),

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from example_app.devices import log_out_device
+from example_app.devices import address_of, log_out_device
 from example_app.rendering import page, see_other
 from example_app.sessions import Member, sessions
 
@@ -13,7 +13,7 @@ router = APIRouter(include_in_schema=False)
 async def your_devices(request: Request, session: Member) -> Response:
     devices = await sessions.list_sessions_for_user(session.user_id)
     devices.sort(key=lambda device: device.session_handle != session.session_handle)  # this one first
-    return page(request, "devices.html", session, devices=devices, settings=sessions.settings)
+    return page(request, "devices.html", session, devices=devices, address_of=address_of, settings=sessions.settings)
 
 
 @router.post("/devices/log-out-others")

@@ -1,7 +1,12 @@
 """Logging out one of one's own devices."""
 
-from asgi_sessions import ImpersonationRefused
+from asgi_sessions import ImpersonationRefused, SessionRecord
 from example_app.sessions import MemberSession, sessions
+
+
+def address_of(device: SessionRecord[int], session: MemberSession) -> str | None:
+    """Where a device has signed in from. Of an administrator who acts as the user nobody else learns that."""
+    return device.ip_address if device.actor in {None, session.actor} else None
 
 
 async def log_out_device(session: MemberSession, session_handle: str) -> bool:

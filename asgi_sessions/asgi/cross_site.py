@@ -12,6 +12,9 @@ from asgi_sessions.protocol import csrf as rules
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.anti_csrf import token_matches
 
+_LONGEST = 200
+"""Characters of a client's text in a log line."""
+
 
 class CrossSiteGuard:
     """Refuses what another site's page has sent. A refusal clears nothing."""
@@ -63,21 +66,22 @@ class CrossSiteGuard:
         """
         method = self._scope.get("method", "")
         if not rules.is_form_of(allowed, method=method, headers=self._asked["headers"]):
-            self.check_origin(carried)
+            self.check_origin(carried, allowed=allowed)
 
-    def check_origin(self, carried: Credentials, *, method: str | None = None) -> None:
+    def check_origin(self, carried: Credentials, *, method: str | None = None, allowed: Collection[str] = ()) -> None:
         """Check a login, refresh or sign-out: by its origin, in every mode but ``off``.
 
         Args:
             carried: What the request carries, which says whose session was to be used.
             method: Another than the request's own: refresh and sign-out are never safe, a login by GET is the way
                 back from an identity provider.
+            allowed: The origins of which it was no form, for the log.
 
         Raises:
             CsrfRejected: Another site's page has made it.
         """
         if self._settings.csrf != "off":
-            self._check(None, carried, method=method)
+            self._check(None, carried, method=method, allowed=allowed)
 
     def may_refresh_inline(self) -> bool:
         """Whether the request may rotate the tokens by the way; another site's image or frame may not."""
@@ -87,7 +91,12 @@ class CrossSiteGuard:
         return rules.refresh_allowed(**self._asked, embedded=embedded)
 
     def _check(
-        self, access: AccessToken | None, carried: Credentials | None = None, *, method: str | None = None
+        self,
+        access: AccessToken | None,
+        carried: Credentials | None = None,
+        *,
+        method: str | None = None,
+        allowed: Collection[str] = (),
     ) -> None:
         try:
             rules.check(
@@ -106,10 +115,30 @@ class CrossSiteGuard:
                     Event.CSRF_REJECTED,
                     session_handle=access.handle,
                     user_id=access.user_id,
+                    **self._asked_for(),
                     **by(access.actor),
                 )
             else:  # no event of a session's, and anybody's page can make any number of them
-                self._manager.cross_site_log.say(
-                    "Refused a request of another site's page that brought no good access token."
-                )
+                self._log(allowed)
             raise
+
+    def _log(self, allowed: Collection[str]) -> None:
+        # Quoted: a path may hold a new line, and an Origin whatever the server lets through.
+        asked = self._asked_for()
+        origin, named = asked["origin"], ", ".join(allowed)[:_LONGEST]
+        self._manager.cross_site_log.say(
+            "Refused a request of another site's page that brought no good access token (%s, %s%s).",
+            ascii(asked["request"]),
+            "no Origin" if origin is None else f"Origin {origin!a}",
+            f"; allow_origin of this login names {named!a}" if named else "",
+        )
+
+    def _asked_for(self) -> dict[str, str | None]:
+        """What was asked for, and by a page of which origin; cut. The query may hold a secret, and is left out."""
+        scope = self._scope
+        method = scope.get("method", "") if scope["type"] == "http" else "WebSocket"
+        origins = header_values(scope["headers"], b"origin")
+        return {
+            "request": f"{method} {scope.get('path', '')}"[:_LONGEST],
+            "origin": ", ".join(origins)[:_LONGEST] if origins else None,
+        }

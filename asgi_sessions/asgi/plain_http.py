@@ -1,6 +1,7 @@
 """A login over plain http is named in the log, once: browsers do not send its Secure cookies back there."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from asgi_sessions.settings import SessionSettings
@@ -11,10 +12,10 @@ _FROM_A_PROXY = frozenset(
     {b"forwarded", b"x-forwarded-proto", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"}
 )
 _MESSAGE = (
-    "A login came over plain http, to http://%s. Browsers and test clients do not send its Secure cookies back there, "
+    "A login came over plain http, to %s. Browsers and test clients do not send its Secure cookies back there, "
     "so the next request will be 401. Use https; in tests `testing.client(app)` or "
-    'TestClient(app, base_url="https://testserver"); in development http://localhost (in Safari: '
-    "ASGI_SESSIONS_COOKIE_SECURE=false). Behind a proxy that speaks https all is well."
+    'TestClient(app, base_url="https://testserver"); in development http://localhost (in Safari, and '
+    "with Python's clients: ASGI_SESSIONS_COOKIE_SECURE=false). Behind a proxy that speaks https all is well."
 )
 
 
@@ -34,10 +35,16 @@ class PlainHttpNotice:
             return
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1")
-        if _is_this_machine(host) or not _FROM_A_PROXY.isdisjoint(headers):
+        if (_is_this_machine(host) and not _is_pythons(headers)) or not _FROM_A_PROXY.isdisjoint(headers):
             return
         self._due = False
-        _log.warning(_MESSAGE, host[:100])
+        _log.warning(_MESSAGE, ascii(f"http://{host[:100]}"))  # quoted: a client chooses it
+
+
+def _is_pythons(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a client of Python's has asked: to its jars (`http.cookiejar`, aiohttp's) localhost is like any host."""
+    agent = headers.get(b"user-agent", b"").lower()
+    return b"python" in agent or agent == b"testclient"
 
 
 def _is_this_machine(host: str) -> bool:

@@ -1,5 +1,6 @@
 """What the session endpoints do, for Starlette's routes and FastAPI's router alike."""
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -10,6 +11,7 @@ from asgi_sessions.manager.connection import innermost
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.durations import datetime_to_ms
+from asgi_sessions.protocol.user_id import UserId
 
 PAGE = 100
 """The most sessions on one page of "my devices"."""
@@ -41,6 +43,8 @@ async def my_sessions(
 ) -> tuple[list[SessionRecord[Any]], dict[str, str]]:
     """A page of the devices on which this user is logged in, and the response headers that link to the next one.
 
+    The address of whoever acts as the user is shown to that one alone.
+
     Args:
         session: The caller's session.
         request: What asks.
@@ -52,11 +56,15 @@ async def my_sessions(
     """
     manager = innermost(request.scope).manager
     records = await manager.list_sessions_for_user(session.user_id, limit=limit + 1, after=cursor)
-    page = records[:limit]
+    page = [_shown_to(session.actor, record) for record in records[:limit]]
     if len(records) == len(page):
         return page, {}
     # Relative to whatever address the client has used (RFC 8288, RFC 3986 section 4.2).
     return page, {"Link": f'<?limit={limit}&cursor={page[-1].cursor}>; rel="next"'}
+
+
+def _shown_to(actor: UserId | None, record: SessionRecord[Any]) -> SessionRecord[Any]:
+    return record if record.actor in {None, actor} else replace(record, ip_address=None)
 
 
 async def revoke_mine(session: Session[Any, Any], request: Request, session_handle: str) -> None:

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session, require_session, session_routes
+from asgi_sessions.fastapi import session_router
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.testing import second_client
 from tests.asgi.apps import (
@@ -113,6 +115,29 @@ def test_it_is_told_to_the_actor_and_on_the_users_devices(client: TestClient) ->
     assert devices[handle] == "admin"
     assert phone.delete(f"/auth/sessions/{handle}").status_code == 204
     assert client.get("/any").status_code == 401
+
+
+@pytest.mark.parametrize("fastapi", [False, True])
+def test_the_address_of_whoever_acts_is_shown_to_that_one_alone(
+    fastapi: bool, open_client: OpenClient, sessions: SessionManager
+) -> None:
+    router = FastAPI()
+    router.include_router(session_router())
+    auth = Mount("/auth", app=router) if fastapi else Mount("/auth", routes=session_routes())
+    client = open_client(application(sessions, Route("/act-as", act_as, methods=["POST"]), auth))
+    users = {name: second_client(client) for name in ("alice", "admin", "helper")}
+    for name, browser in users.items():
+        browser.post("/login", json={"user_id": name})
+        if name != "alice":
+            browser.post("/act-as", json={"user_id": "alice"})
+
+    def shown_to(name: str) -> dict[str | None, str | None]:
+        return {row["actor"]: row["ip_address"] for row in users[name].get("/auth/sessions").json()}
+
+    address = "testclient"
+    assert shown_to("alice") == {None: address, "admin": None, "helper": None}
+    assert shown_to("admin") == {None: address, "admin": address, "helper": None}
+    assert shown_to("helper") == {None: address, "admin": None, "helper": address}
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,8 @@ def test_the_user_sees_who_acts_and_ends_it(acting: Visitor, member: Visitor) ->
     assert "You act as" not in member.get("/").text
     page = member.get("/devices").text
     assert page.count("The administrator acts as you") == 1
+    assert page.count("<dt>Address</dt>") == page.count("127.0.0.1") == 1  # where the administrator is, is not shown
+    assert [device["ip_address"] for device in member.get("/api/devices").json()] == [None, "127.0.0.1"]
     (action,) = log_out_forms(page)
     member.post(action)
     assert not acting.is_signed_in

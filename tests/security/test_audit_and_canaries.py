@@ -95,7 +95,44 @@ async def test_16_every_refused_request_of_another_site_is_an_event(
 ) -> None:
     browser = await shop.login()
     await browser.post(path, [("sec-fetch-site", "cross-site")])
-    assert [name for name, _ in events(caplog)][1:] == ["session.csrf_rejected"]
+    ((_, created), (name, facts)) = events(caplog)
+    assert (name, facts["session_handle"]) == ("session.csrf_rejected", created["session_handle"])
+    assert (facts["request"], facts["origin"]) == (f"POST {path}", None)
+
+
+@pytest.mark.parametrize(
+    ("origins", "told"),
+    [
+        ([], None),
+        (["null"], "null"),
+        (["https://evil.example"], "https://evil.example"),
+        (["null", "https://evil.example"], "null, https://evil.example"),
+        (["b', \x85\x1b[2Jc\xff"], "b', \x85\x1b[2Jc\xff"),
+        (["https://" + "y" * 1000], "https://" + "y" * 192),
+    ],
+)
+@pytest.mark.parametrize(
+    "evil", ["a", "a\n2026-01-01 session.revoked user_id='root'\r\u2028\x1b[2J\ud800é", "x" * 1000]
+)
+async def test_16_a_refused_request_is_named_and_does_not_break_out_of_its_line(
+    shop: Shop, caplog: pytest.LogCaptureFixture, origins: list[str], told: str | None, evil: str
+) -> None:
+    headers = [("sec-fetch-site", "cross-site"), *(("origin", origin) for origin in origins)]
+    browser = await shop.login()
+    for who in (browser, shop.browser()):
+        assert (await who.post(f"/login/{evil}", headers)).code == "csrf_rejected"
+    with_session, without = [
+        record
+        for record in caplog.records
+        if getattr(record, EVENT, None) == "session.csrf_rejected" or str(record.msg).startswith("Refused a request")
+    ]
+    request = f"POST /login/{evil}"[:200]
+    facts = vars(with_session)
+    assert (facts["request"], facts["origin"]) == (request, told)
+    origin = "no Origin" if told is None else f"Origin {told!a}"
+    assert without.getMessage().endswith(f" access token ({request!a}, {origin}).")
+    assert with_session.getMessage().isprintable()
+    assert without.getMessage().isprintable()
 
 
 @pytest.mark.parametrize("carried", ["nothing", "garbage", "too many"])
@@ -117,7 +154,7 @@ async def test_16_refused_requests_without_a_session_are_no_events_and_one_line_
     told = [record for record in caplog.records if record.levelno >= logging.WARNING and "another site" in record.msg]
     assert len(told) <= 3
     if refused:
-        counts = [record.args[0] for record in told if isinstance(record.args, tuple) and record.args]
+        counts = [record.args[0] for record in told[1:] if isinstance(record.args, tuple)]
         assert (counts, told[0].getMessage()[:7]) == ([49, 50], "Refused")
 
 

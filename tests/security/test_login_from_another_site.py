@@ -123,6 +123,17 @@ async def test_3_5_rule_1_a_page_of_no_origin_is_allowed_only_by_name(callbacks:
     assert (await callbacks.browser().post("/keycloak", FROM_NULL)).status == 200
 
 
+async def test_3_5_the_log_says_what_was_sent_and_what_is_allowed(
+    opening: OpenShop, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opening() as shop:
+        await Callbacks(shop).browser().post("/apple", FROM_NULL)
+    assert caplog.messages[-1] == (
+        "Refused a request of another site's page that brought no good access token "
+        f"('POST /apple', Origin 'null'; allow_origin of this login names '{PROVIDER}')."
+    )
+
+
 async def test_3_5_rule_1_no_other_method_and_no_websocket_is_exempt(callbacks: Callbacks) -> None:
     assert (await callbacks.browser().send("PUT", "/apple", FROM_PROVIDER)).code == "csrf_rejected"
     assert (await callbacks.browser().connect("/socket", FROM_PROVIDER)).status == 403
