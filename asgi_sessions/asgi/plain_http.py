@@ -1,12 +1,9 @@
 """A login over plain http is named in the log, once: browsers do not send its Secure cookies back there."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
-from asgi_sessions.settings import SessionSettings
-
-_log = logging.getLogger("asgi_sessions")
+from asgi_sessions.settings import SessionSettings, manager_log
 
 _FROM_A_PROXY = frozenset(
     {b"forwarded", b"x-forwarded-proto", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"}
@@ -27,6 +24,7 @@ class PlainHttpNotice:
     """
 
     def __init__(self, settings: SessionSettings) -> None:
+        self._log = manager_log("asgi_sessions", settings)
         self._due = settings.cookie_secure
 
     def look(self, scope: Any) -> None:
@@ -38,7 +36,7 @@ class PlainHttpNotice:
         if (_is_this_machine(host) and not _is_pythons(headers)) or not _FROM_A_PROXY.isdisjoint(headers):
             return
         self._due = False
-        _log.warning(_MESSAGE, ascii(f"http://{host[:100]}"))  # quoted: a client chooses it
+        self._log.warning(_MESSAGE, ascii(f"http://{host[:100]}"))  # quoted: a client chooses it
 
 
 def _is_pythons(headers: Mapping[bytes, bytes]) -> bool:

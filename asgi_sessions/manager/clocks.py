@@ -23,14 +23,13 @@ node of the database may be wrong, so the next answer has to confirm it (at the 
 two polls a monotonic clock tells when the machine's clock was set: it is compared whenever the time is asked for here.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.protocol.durations import format_duration, format_time
 from asgi_sessions.revocation.pulse import machine_seconds
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.schema import Tables
 from asgi_sessions.store.tombstones import Page, Position, TombstoneStore
@@ -41,8 +40,6 @@ STEP_MS = 1_000
 """A machine's clock that runs on is never so far from one that nobody can set; one that was set may be."""
 SAY_AGAIN_SECONDS = 60.0
 """Nodes of a database that disagree must not fill the log."""
-
-_log = logging.getLogger(__name__)
 
 
 class Reading(NamedTuple):
@@ -72,6 +69,7 @@ class Clocks:
     """
 
     def __init__(self, settings: SessionSettings, given: Clock, ask_database: Callable[[], Awaitable[int]]) -> None:
+        self._log = manager_log(__name__, settings)
         self._most_apart = settings.max_clock_difference_ms
         self._allowed = format_duration(settings.max_clock_difference)
         self.given = given
@@ -193,14 +191,14 @@ class Clocks:
         now = machine_seconds()
         if self._off and now - self._said_at >= SAY_AGAIN_SECONDS:
             self._said, self._said_at = True, now
-            _log.error(
+            self._log.error(
                 "max_clock_difference: %s. Until they agree this worker goes by the database's time, purges nothing "
                 "and makes no signing key. Keep clocks synchronised.",
                 self.describe(),
             )
         elif not self._off and self._said:
             self._said = False
-            _log.warning("This machine's clock and the database's agree again.")
+            self._log.warning("This machine's clock and the database's agree again.")
 
 
 class TimedTombstones(TombstoneStore):

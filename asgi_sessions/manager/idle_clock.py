@@ -18,13 +18,11 @@ from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.timeouts import Lifetime
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 MOST_REMEMBERED = 10_000
 """Sessions that are known to be extended. One that is forgotten costs a read."""
-
-_log = logging.getLogger(__name__)
 
 
 class IdleClock:
@@ -49,7 +47,7 @@ class IdleClock:
         self._sessions = sessions
         self._liveness = liveness
         self._clock = clock
-        self._unmoved = OncePerMinute(_log, logging.WARNING, clock)
+        self._unmoved = OncePerMinute(manager_log(__name__, settings), logging.WARNING, clock)
         self._extended_at: OrderedDict[str, int] = OrderedDict()
 
     def expiry(self, now: int, lifetime: Lifetime) -> int:

@@ -1,12 +1,8 @@
 """How long a session lasts that begins now: what its login says, as far as the settings allow it."""
 
-import logging
-
 from asgi_sessions.manager.records import Login
 from asgi_sessions.protocol.timeouts import Lifetime
-from asgi_sessions.settings import SessionSettings
-
-_log = logging.getLogger("asgi_sessions")
+from asgi_sessions.settings import SessionSettings, manager_log
 
 _CAPPED = "create_new_session: a login asked for a longer %s than the setting %s allows; the setting counts."
 
@@ -22,6 +18,7 @@ class LoginLifetimes:
     """
 
     def __init__(self, settings: SessionSettings) -> None:
+        self._log = manager_log("asgi_sessions", settings)
         self._idle = settings.idle_timeouts
         self._absolute = settings.absolute_timeout_ms
         self._access = settings.access_token_lifetime_ms
@@ -53,4 +50,4 @@ class LoginLifetimes:
     def _tell_if_longer(self, name: str, said: int | None, setting: str, allowed: int) -> None:
         if said is not None and said > allowed and setting not in self._told:
             self._told.add(setting)
-            _log.warning(_CAPPED, name, setting)
+            self._log.warning(_CAPPED, name, setting)

@@ -30,11 +30,10 @@ from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.protocol.durations import to_ms
 from asgi_sessions.protocol.user_id import UserId, type_name
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import PAGE
 
 UserT = TypeVar("UserT", bound=UserId)
-_log = logging.getLogger("asgi_sessions")
 
 _NAMESAKE = "%s: user %r (%s) has no other live session. User %r (%s) has %d: is it meant?"
 
@@ -54,9 +53,10 @@ class SessionManager(StartedOnLoops):
     def __init__(self, settings: SessionSettings | None = None, *, clock: Clock = system_clock) -> None:
         super().__init__(settings, clock)
         # Of what needs no session, so that the log is not anybody's to fill.
-        self.cross_site_log = OncePerMinute(_log, logging.WARNING, clock)
-        self.unavailable_log = OncePerMinute(_log, logging.WARNING, clock)
-        self._namesakes_log = OncePerMinute(_log, logging.WARNING, clock)
+        log = manager_log("asgi_sessions", self.settings)
+        self.cross_site_log = OncePerMinute(log, logging.WARNING, clock)
+        self.unavailable_log = OncePerMinute(log, logging.WARNING, clock)
+        self._namesakes_log = OncePerMinute(log, logging.WARNING, clock)
 
     # -- with a request
 

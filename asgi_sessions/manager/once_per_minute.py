@@ -1,10 +1,10 @@
 """Log lines that anybody can cause any number of times: at most one a minute is written, and all are counted."""
 
 import asyncio
-import logging
 from typing import Any
 
 from asgi_sessions.protocol.clock import Clock
+from asgi_sessions.settings import ManagerLog
 
 MINUTE_MS = 60_000
 
@@ -21,7 +21,7 @@ class OncePerMinute:
         clock: The time, ms.
     """
 
-    def __init__(self, logger: logging.Logger, level: int, clock: Clock) -> None:
+    def __init__(self, logger: ManagerLog, level: int, clock: Clock) -> None:
         self._logger = logger
         self._level = level
         self._clock = clock

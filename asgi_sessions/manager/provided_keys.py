@@ -10,6 +10,7 @@ from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.single_flight import SingleFlight
 from asgi_sessions.protocol.key_id import key_id_of
 from asgi_sessions.protocol.keyring import Keyring, SigningKey
+from asgi_sessions.settings import ManagerLog
 
 __all__ = ["ProvidedKeys"]
 
@@ -17,8 +18,6 @@ PROVIDER_TIMEOUT_SECONDS = 5.0
 """The provider is asked at every issue: so long all who ask at once wait for it."""
 KEPT = 10
 """Keys before the present one."""
-
-_log = logging.getLogger("asgi_sessions.manager.signing")
 
 
 class ProvidedKeys:
@@ -28,15 +27,18 @@ class ProvidedKeys:
         provider: The application's.
         algorithm: The algorithm of the provider's keys.
         clocks: The time, ms.
+        log: The manager's.
     """
 
-    def __init__(self, provider: Callable[[], Awaitable[str | bytes]], algorithm: str, clocks: Clocks) -> None:
+    def __init__(
+        self, provider: Callable[[], Awaitable[str | bytes]], algorithm: str, clocks: Clocks, log: ManagerLog
+    ) -> None:
         self._provider = provider
         self._algorithm = algorithm
         self._clock = clocks.database_time
         self._keyring = Keyring(())
         self._asking = SingleFlight(self._ask)
-        self._failed = OncePerMinute(_log, logging.ERROR, clocks.given)
+        self._failed = OncePerMinute(log, logging.ERROR, clocks.given)
 
     async def load(self) -> Keyring:
         """Ask for the present key and return all known keys. Concurrent callers share the answer.

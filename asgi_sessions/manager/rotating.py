@@ -18,13 +18,11 @@ from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import AGAINST, Lineage, Verdict, Windows, decide
 from asgi_sessions.protocol.timeouts import Lifetime
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 MAX_READS = 4
 """The first decision and three more after a lost promotion; each loss means that another request has won."""
-
-_log = logging.getLogger(__name__)
 
 
 def _serves(_: SessionRow, __: Verdict) -> bool:
@@ -57,7 +55,7 @@ class Rotation:
         self._revoker = revoker
         self._idle_clock = idle_clock
         self._clock = clock
-        self._restored = OncePerMinute(_log, logging.CRITICAL, clock)
+        self._restored = OncePerMinute(manager_log(__name__, settings), logging.CRITICAL, clock)
         self._windows = Windows(sibling=settings.sibling_window_ms, late_parent=settings.late_parent_window_ms)
 
     async def judge(

@@ -1,7 +1,6 @@
 """What a manager opens on an event loop: engine, keys, feed, background work."""
 
 import asyncio
-import logging
 import random
 import secrets
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.liveness_sweep import LivenessSweep
 from asgi_sessions.revocation.postgresql_channel import PostgreSQLChannel
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.failures import in_full
@@ -44,8 +43,6 @@ _NOT_MIGRATED = (
     "migrate_on_start: is off, and the tables are missing or of an older version: run `asgi-sessions migrate`, or have "
     "your own Alembic make what sessions_metadata() describes."
 )
-
-_log = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -78,6 +75,7 @@ class Runtime:
         *,
         takes_any_clock: bool = False,
     ) -> None:
+        self._log = manager_log(__name__, settings)
         self._settings = settings
         self._takes_any_clock = takes_any_clock
         self._events = events
@@ -205,7 +203,7 @@ class Runtime:
     async def _may_purge(self) -> bool:
         near = await self._clocks.measure()
         if not near:
-            _log.error("Nothing was purged: %s.", self._clocks.describe())
+            self._log.error("Nothing was purged: %s.", self._clocks.describe())
         return near
 
     async def _compare_clocks(self) -> None:
@@ -224,7 +222,8 @@ class Runtime:
         if channel is None:
             return lambda: None
         # Without a feed this worker need not be woken, but other workers may.
-        wake_ups = WakeUps(channel, None if self._feed is None else self._feed.poll_soon)
+        log = manager_log(WakeUps.__module__, self._settings)
+        wake_ups = WakeUps(channel, None if self._feed is None else self._feed.poll_soon, log)
         opened.push_async_callback(wake_ups.close)
         wake_ups.start()
         return wake_ups.publish
@@ -240,11 +239,11 @@ class Runtime:
                 lasts = interval_ms * 3 // 4
                 if await self._may_purge() and await self._leases.acquire(PURGE_LEASE, self._name, lasts):
                     count = await self.purge()
-                    _log.info("Purged %d expired sessions.", count)
+                    self._log.info("Purged %d expired sessions.", count)
             except StoreUnavailable as error:
-                _log.warning("The purge was put off. %s", in_full(error))
+                self._log.warning("The purge was put off. %s", in_full(error))
             except Exception:
-                _log.exception("The purge failed; the next one is tried after purge_interval.")
+                self._log.exception("The purge failed; the next one is tried after purge_interval.")
 
 
 def _channel(settings: SessionSettings, database: Database) -> Channel | None:

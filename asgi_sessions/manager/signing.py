@@ -33,7 +33,7 @@ from asgi_sessions.protocol.keyring import PUBLISH_AHEAD_MS, Keyring, SigningKey
 from asgi_sessions.protocol.refresh_token import RefreshTokenCodec
 from asgi_sessions.protocol.retry_marker import RetryMarkerCodec
 from asgi_sessions.protocol.sealing import derive
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.failures import in_full
 from asgi_sessions.store.signing_keys import SigningKeyStore
 
@@ -43,7 +43,6 @@ RELOAD_INTERVAL_SECONDS = 1.0
 """Unknown key ids are untrusted input: they cause no more than one reload in this time."""
 
 CodecT = TypeVar("CodecT", RefreshTokenCodec, RetryMarkerCodec)
-_log = logging.getLogger(__name__)
 
 
 class SigningKeys:
@@ -70,15 +69,18 @@ class SigningKeys:
     ) -> None:
         self.legacy_until = legacy_until
         self._settings = settings
+        self._log = manager_log(__name__, settings)
         self._clocks = clocks
         self._clock = clocks.database_time  # workers must agree on which key signs
         self._monotonic = monotonic
         seals = KeySeals(settings, store)
-        self._refresh = StoredKeys(REFRESH, "HS256", store, seals, clocks)
-        self._access = StoredKeys(ACCESS, settings.signing_algorithm, store, seals, clocks)
+        self._refresh = StoredKeys(REFRESH, "HS256", store, seals, clocks, self._log)
+        self._access = StoredKeys(ACCESS, settings.signing_algorithm, store, seals, clocks, self._log)
         provider = settings.signing_key_provider
-        self._provided = None if provider is None else ProvidedKeys(provider, settings.signing_algorithm, clocks)
-        self._not_reloaded = OncePerMinute(_log, logging.WARNING, clocks.given)
+        self._provided = (
+            None if provider is None else ProvidedKeys(provider, settings.signing_algorithm, clocks, self._log)
+        )
+        self._not_reloaded = OncePerMinute(self._log, logging.WARNING, clocks.given)
         self._lock = asyncio.Lock()
         self._next_reload = 0.0
         self._reload_failure: StoreUnavailable | None = None
@@ -193,7 +195,7 @@ class SigningKeys:
     async def _make_next(self) -> None:
         newest, signs_from = self.keyring.newest, self._clock() + PUBLISH_AHEAD_MS
         if newest.signs_from > signs_from:
-            _log.warning(
+            self._log.warning(
                 "Signing key %s would begin to sign at %s: a worker whose clock was wrong has made it. "
                 "The next one does not wait for it.",
                 newest.key_id,

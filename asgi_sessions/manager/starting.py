@@ -1,7 +1,6 @@
 """A manager's start and stop: which event loops it runs on, and how often each of them has started it."""
 
 import asyncio
-import logging
 from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Self
@@ -14,12 +13,10 @@ from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.limit_function import LimitByUser
 from asgi_sessions.manager.runtime import Runtime
 from asgi_sessions.protocol.clock import Clock
-from asgi_sessions.settings import SessionSettings, policy_summary, weakened_defaults
+from asgi_sessions.settings import SessionSettings, manager_log, policy_summary, weakened_defaults
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.event_loop import OTHER_LOOP, loop_or_none, running_loop
 from asgi_sessions.store.migrations import upgrade
-
-_log = logging.getLogger("asgi_sessions")
 
 _NOT_STARTED = (
     "The SessionManager is not running on this event loop. The middleware starts it with the application's lifespan: "
@@ -183,9 +180,10 @@ class StartedOnLoops:
 
     def _announce(self) -> None:
         policy = policy_summary(self.settings)
-        _log.info("Sessions: %s", ", ".join(f"{name}={value}" for name, value in policy.items()))
+        log = manager_log("asgi_sessions", self.settings)
+        log.info("Sessions: %s", ", ".join(f"{name}={value}" for name, value in policy.items()))
         for weakness in weakened_defaults(self.settings):
-            _log.warning("%s", weakness)
+            log.warning("%s", weakness)
 
     @property
     def revocation_staleness(self) -> timedelta | None:

@@ -1,7 +1,5 @@
 """The signing keys of one purpose in the database: loaded, opened, and made."""
 
-import logging
-
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.key_seals import KeySeals
@@ -9,13 +7,12 @@ from asgi_sessions.protocol.durations import format_time
 from asgi_sessions.protocol.key_id import new_key_id
 from asgi_sessions.protocol.keyring import SigningKey, generate
 from asgi_sessions.protocol.sealing import SealBroken
+from asgi_sessions.settings import ManagerLog
 from asgi_sessions.store.signing_keys import KeyRow, SigningKeyStore
 
 __all__ = ["ACCESS", "REFRESH", "StoredKeys"]
 
 ACCESS, REFRESH = "access", "refresh"
-
-_log = logging.getLogger("asgi_sessions.manager.signing")
 
 
 class StoredKeys:
@@ -27,14 +24,24 @@ class StoredKeys:
         store: The store of the keys.
         seals: Opens and seals them.
         clocks: The time; where it is too far off the database's, no key is made.
+        log: The manager's.
     """
 
-    def __init__(self, purpose: str, algorithm: str, store: SigningKeyStore, seals: KeySeals, clocks: Clocks) -> None:
+    def __init__(
+        self,
+        purpose: str,
+        algorithm: str,
+        store: SigningKeyStore,
+        seals: KeySeals,
+        clocks: Clocks,
+        log: ManagerLog,
+    ) -> None:
         self._purpose = purpose
         self._algorithm = algorithm
         self._store = store
         self._seals = seals
         self._clocks = clocks
+        self._log = log
         self._last_serial = -1  # of keys that secret_key has sealed, used here or not
         self._known: dict[str, SigningKey] = {}  # that have been opened, by their ids
         self._reported: set[tuple[str, str | None]] = set()
@@ -77,7 +84,7 @@ class StoredKeys:
         now = self._clocks.database_time()
         if await self._store.add(KeyRow(self._purpose, serial, key_id, algorithm, material, seal_id, signs_from, now)):
             when = format_time(signs_from)
-            _log.info("Made signing key %s (%s, %s), in use from %s.", key_id, self._purpose, algorithm, when)
+            self._log.info("Made signing key %s (%s, %s), in use from %s.", key_id, self._purpose, algorithm, when)
 
     async def _open_all(self, *, strict: bool) -> list[SigningKey]:
         opened = []
@@ -100,4 +107,4 @@ class StoredKeys:
     def _report(self, row: KeyRow) -> None:
         if (row.key_id, row.seal_id) not in self._reported:  # anybody can have the keys loaded again
             self._reported.add((row.key_id, row.seal_id))
-            _log.error("Signing key %s cannot be opened with secret_key and is not used.", row.key_id)
+            self._log.error("Signing key %s cannot be opened with secret_key and is not used.", row.key_id)

@@ -13,14 +13,12 @@ from asgi_sessions.manager.rotating import MAX_READS, Rotation
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import Lineage, Verdict
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import SessionRow
 
 SETTLED_BYTES = 256
 """What it takes to remember that a token's first use has been settled."""
 LEAST_SETTLED = 10_000
-
-_log = logging.getLogger(__name__)
 
 
 class FirstUses:
@@ -35,7 +33,7 @@ class FirstUses:
     def __init__(self, settings: SessionSettings, rotation: Rotation, clock: Clock) -> None:
         self._rotation = rotation
         self._rewrites = settings.speaks_supertokens
-        self._unpromoted = OncePerMinute(_log, logging.WARNING, clock)
+        self._unpromoted = OncePerMinute(manager_log(__name__, settings), logging.WARNING, clock)
         self._settled: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._most_settled = max(LEAST_SETTLED, settings.verified_token_memory // 2 // SETTLED_BYTES)
 

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from asgi_sessions.revocation.alerts import Alert
+from asgi_sessions.settings import ManagerLog
 from asgi_sessions.store.failures import describe
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["ANSWER_SECONDS", "FAREWELL_SECONDS", "QUIET_SECONDS", "Channel", "WakeUps", "channel_name"]
 
@@ -28,8 +31,6 @@ LONGEST_PAUSE_SECONDS = 30.0
 PUBLISH_SECONDS = 2.0
 SETTLE_SECONDS = 3.0
 """For so long a stop waits for what has still to be said."""
-
-_log = logging.getLogger(__name__)
 
 
 class Channel(Protocol):
@@ -73,9 +74,11 @@ class WakeUps:
     Args:
         channel: The channel.
         wake: Called soon after a session was ended, on whichever worker; None only publishes.
+        log: Where that is told.
     """
 
-    def __init__(self, channel: Channel, wake: Callable[[], None] | None) -> None:
+    def __init__(self, channel: Channel, wake: Callable[[], None] | None, log: ManagerLog = _log) -> None:
+        self._log = log
         self._channel = channel
         self._wake = wake
         self._loop = asyncio.get_running_loop()
@@ -112,7 +115,7 @@ class WakeUps:
         try:
             await self._channel.close()
         except Exception as error:
-            _log.warning(
+            self._log.warning(
                 "The revocation channel (%s) was not closed in order: %s.", self._channel.kind, describe(error)
             )
 
@@ -134,7 +137,7 @@ class WakeUps:
 
     def _heard(self) -> None:
         if self._unheard.resolve():
-            _log.warning("The revocation channel (%s) is heard again.", self._channel.kind)
+            self._log.warning("The revocation channel (%s) is heard again.", self._channel.kind)
         if self._waking is None and not self._closed:
             # The first at once, and of those that follow closely the last: it stands for all between.
             due = max(self._loop.time(), self._woken_at + SHORTEST_GAP_SECONDS)
@@ -148,7 +151,7 @@ class WakeUps:
 
     def _lost(self, error: Exception) -> None:
         if self._unheard.fire():
-            _log.warning(
+            self._log.warning(
                 "The revocation channel (%s) is not heard: %s. Until it is, revocations are found by polling alone.",
                 self._channel.kind,
                 describe(error),  # the texts of drivers may hold addresses and names
@@ -164,7 +167,7 @@ class WakeUps:
                     await self._channel.publish()
             except Exception as error:
                 if self._unsent.fire():
-                    _log.warning(
+                    self._log.warning(
                         "The revocation channel (%s) takes no message: %s. Other workers learn of revocations by "
                         "polling alone.",
                         self._channel.kind,
@@ -172,7 +175,7 @@ class WakeUps:
                     )
             else:
                 if self._unsent.resolve():
-                    _log.warning("The revocation channel (%s) takes messages again.", self._channel.kind)
+                    self._log.warning("The revocation channel (%s) takes messages again.", self._channel.kind)
 
 
 def _pause(tries: int) -> float:

@@ -24,7 +24,6 @@ asked.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 from asgi_sessions.errors import StoreUnavailable
@@ -41,7 +40,7 @@ from asgi_sessions.revocation.pulse import machine_seconds
 from asgi_sessions.revocation.reading import Reader
 from asgi_sessions.revocation.shared_polls import SharedPolls
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS
 from asgi_sessions.store.tombstones import Page, TombstoneStore
 
@@ -51,8 +50,6 @@ THAW_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1.0
 """For so long a request waits after a freeze until the database has given something: a second more than it may take."""
 WAKE_UP_SECONDS = 1.0
 """For so long it waits where the news is old without a freeze: a database that hangs must not take all its time."""
-
-_log = logging.getLogger(__name__)
 
 
 class RevocationFeed:
@@ -92,7 +89,7 @@ class RevocationFeed:
         self._reader = Reader(tombstones, self._take, kept_ms, self._interval, self._now)
         self._pages = 0  # that were read
         self._aged_at = monotonic()
-        self._told = FeedLog(_log, most_stale)
+        self._told = FeedLog(manager_log(__name__, settings), most_stale)
         alarm = ClockAlarm(tombstones, clock, self._now)
         self._maintenance = Maintenance(alarm, self._reader, liveness_sweep, self._told, self._now)
         self._polls = SharedPolls(self._poll)

@@ -1,9 +1,8 @@
 """What the log is told of the revocation feed."""
 
-import logging
-
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.revocation.alerts import Alert
+from asgi_sessions.settings import ManagerLog
 from asgi_sessions.store.failures import DatabaseFailure
 
 __all__ = ["FeedLog"]
@@ -17,7 +16,7 @@ class FeedLog:
         most_stale: After how long requests get 503, seconds.
     """
 
-    def __init__(self, log: logging.Logger, most_stale: float) -> None:
+    def __init__(self, log: ManagerLog, most_stale: float) -> None:
         self._log = log
         self._most_stale = most_stale
         self._failing, self._refusing = Alert(), Alert()

@@ -81,6 +81,24 @@ def test_the_readme_begins_with_a_whole_application(run: Callable[[Path], Namesp
     assert applications(namespace)
 
 
+def test_an_administrator_of_the_mounted_application_keeps_her_own_session(run: Callable[[Path], Namespace]) -> None:
+    app = run(ROOT / "docs" / "fastapi.md")["app"]
+    with TestClient(app, base_url="https://testserver") as client:
+        credentials(client)
+        assert client.get("/back-office/desk").status_code == 401
+        assert client.get("/back-office/auth/session").status_code == 401
+        assert client.post("/back-office/act-as/bob").status_code == 401
+        client.post("/logout")
+        answer = client.post("/back-office/sign-in", json={"name": "root", "password": "looking-glass"})
+        assert answer.json() == {"staff": "root"}
+        assert client.get("/me").status_code == 401
+        assert client.post("/back-office/act-as/bob").json() == {"user": "bob", "actor": "root"}
+        assert client.get("/me").json() == {"user": "bob"}
+        assert client.post("/auth/signout").status_code == 200
+        assert client.get("/me").status_code == 401
+        assert client.get("/back-office/desk").json() == {"staff": "root"}
+
+
 def test_every_page_that_shows_an_application_is_driven(run: Callable[[Path], Namespace]) -> None:
     undriven = [
         name_of(page)
