@@ -41,6 +41,10 @@ def add_commands(add: AddCommand) -> None:
         "--except", dest="except_handle", type=read_handle, metavar="HANDLE", help="a session to keep"
     )
 
+    revoking_user.add_argument(
+        "--acting", action="store_true", help="also the sessions in which the user acts as somebody else"
+    )
+
     revoking_all = add("revoke-all", _revoke_all, "End everybody's sessions.")
     revoking_all.add_argument(
         "--before", type=read_moment, metavar="TIME", help="only those that began before, e.g. 2026-01-31T12:00:00Z"
@@ -60,7 +64,7 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps([_as_json(record) for record in records], indent=2))
     elif records:
-        say_table([_HEADINGS, *(_as_cells(record) for record in records)])
+        say_table(_as_table(records))
     if more:
         say(f"There are more: --limit {arguments.limit} --after {records[-1].cursor}", sys.stderr)
     if not records:
@@ -89,13 +93,17 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
     user: UserId = arguments.user
     async with manager:
         # Not by the manager's own method, which looks for namesakes too, for the log.
-        count = await manager.lifecycle.revoker.revoke_all(user, except_handle=arguments.except_handle)
+        count = await manager.lifecycle.revoker.revoke_all(
+            user, except_handle=arguments.except_handle, acting=arguments.acting
+        )
         namesakes = await namesakes_of(manager, user)
     if count:
-        say(f"Revoked {number_of_sessions(count)} of user {shown(user)}.")
+        acted = ", or in which that user acts" if arguments.acting else ""
+        say(f"Revoked {number_of_sessions(count)} of user {shown(user)}{acted}.")
     else:
         other = "no other" if arguments.except_handle else "no"
-        say(f"User {shown(user)} has {other} live session in {tables_of(manager.settings)}.", sys.stderr)
+        acts = f"has, and acts in, {other}" if arguments.acting else f"has {other}"
+        say(f"User {shown(user)} {acts} live session in {tables_of(manager.settings)}.", sys.stderr)
     tell_of(namesakes, user)
     return DONE if count else NOTHING_FOUND
 
@@ -123,6 +131,14 @@ async def _revoke_all(manager: SessionManager, arguments: argparse.Namespace) ->
         return NOTHING_FOUND
     say(f"Revoked {number_of_sessions(count)}.")
     return DONE
+
+
+def _as_table(records: Sequence[SessionRecord[Any]]) -> Sequence[Sequence[str]]:
+    rows = [_HEADINGS, *(_as_cells(record) for record in records)]
+    if all(record.actor is None for record in records):
+        return rows
+    actors = ["ACTOR", *("-" if record.actor is None else shown(record.actor) for record in records)]
+    return [(*row, actor) for row, actor in zip(rows, actors, strict=True)]
 
 
 def _as_cells(record: SessionRecord[Any]) -> Sequence[str]:

@@ -255,7 +255,9 @@ class SessionManager(StartedOnLoops):
         handle = arguments.text(session_handle, "session_handle")
         return await self.lifecycle.revoker.revoke(handle, owner=user_id)
 
-    async def revoke_all_sessions_for_user(self, user_id: UserId, *, except_handle: str | None = None) -> int:
+    async def revoke_all_sessions_for_user(
+        self, user_id: UserId, *, except_handle: str | None = None, acting: bool = False
+    ) -> int:
         """End all of a user's sessions. Touches no cookie.
 
         Up to two thousand sessions end in one statement: all of them, or none. More end in one statement for each two
@@ -265,17 +267,20 @@ class SessionManager(StartedOnLoops):
             user_id: The user; `1` and `"1"` are different users. If the call ends nothing, but a user of the same text
                 and another type has sessions, the log says so.
             except_handle: A session to keep.
+            acting: Whether those sessions end too in which this user acts as somebody else (`impersonate`). No index
+                leads to them: the call then reads the whole table, with one statement for each thousand rows.
 
         Returns:
             How many sessions were ended.
 
         Raises:
-            TypeError, ValueError: `except_handle` is no session handle, or `user_id` cannot be a user id. Nothing was
-                ended.
+            TypeError, ValueError: `except_handle` is no session handle, `user_id` cannot be a user id, or `acting` is
+                no `bool`. Nothing was ended.
             StoreUnavailable: Some sessions may have ended all the same, and stay ended: call again for the rest.
         """
         except_handle = arguments.text_or_none(except_handle, "except_handle")
-        count = await self.lifecycle.revoker.revoke_all(user_id, except_handle=except_handle)
+        acting = arguments.flag(acting, "acting")
+        count = await self.lifecycle.revoker.revoke_all(user_id, except_handle=except_handle, acting=acting)
         if not count:
             await self._tell_of_namesakes("revoke_all_sessions_for_user", user_id)
         return count

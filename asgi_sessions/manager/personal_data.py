@@ -57,7 +57,7 @@ class PersonalData:
             if not ended:  # nobody has logged in meanwhile
                 break
         for _ in range(MOST_ROUNDS):
-            acted = await self._erase_acting(stored)
+            acted = await self._erase_acting(owner, stored)
             count += acted
             if not acted:
                 break
@@ -68,11 +68,10 @@ class PersonalData:
             async for row in self._sessions.export(owner, acting=acting):
                 yield _as_json(row)
 
-    async def _erase_acting(self, owner: bytes) -> int:
+    async def _erase_acting(self, owner: user_id.UserId, stored: bytes) -> int:
         count = 0
-        async for handles in self._sessions.acting(owner):
-            await self._revoker.revoke_many(handles, reason=ERASED)
-            count += await self._sessions.erase(owner, handles, self._over_before())
+        async for handles, _ in self._revoker.revoke_acting(owner, reason=ERASED):
+            count += await self._sessions.erase(stored, handles, self._over_before())
         return count
 
     def _over_before(self) -> int:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.events import Events
+from asgi_sessions.manager.parts import acted_in, end_all_of
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
@@ -93,7 +94,12 @@ class Revoker:
         return records
 
     async def revoke_many(
-        self, session_handles: Iterable[Any], *, reason: str = "logout", of_one_user: Sequence[SessionRecord] = ()
+        self,
+        session_handles: Iterable[Any],
+        *,
+        reason: str = "logout",
+        of_one_user: Sequence[SessionRecord] = (),
+        actor: user_id.UserId | None = None,
     ) -> int:
         """End several sessions, batch by batch; returns how many of them were still alive.
 
@@ -101,6 +107,7 @@ class Revoker:
             session_handles: Which ones.
             reason: Why.
             of_one_user: More about them, for those who are told.
+            actor: Who acts in all of them; None where that is not known.
 
         Raises:
             StoreUnavailable: The batches before have ended.
@@ -117,7 +124,7 @@ class Revoker:
         finally:  # what has ended stays ended
             if count:
                 self._announce()
-                more: dict[str, Any] = {"session_handles": over}
+                more: dict[str, Any] = {"session_handles": over, **by(actor)}
                 if of_one_user:
                     more["user_id"] = of_one_user[0].user_id
                     more["devices"] = [record.device_label for record in of_one_user[: len(over)]]
@@ -125,13 +132,20 @@ class Revoker:
         return count
 
     async def revoke_all(
-        self, owner: user_id.UserId, *, except_handle: str | None = None, reason: str = LOGOUT_ALL
+        self,
+        owner: user_id.UserId,
+        *,
+        except_handle: str | None = None,
+        acting: bool = False,
+        reason: str = LOGOUT_ALL,
     ) -> int:
         """End all of a user's sessions, perhaps but one; returns how many.
 
         Args:
             owner: Whose.
             except_handle: A session to keep.
+            acting: Whether those end too in which this user acts as somebody else; see `revoke_acting`. The user's own
+                end first: afterwards the user cannot begin to act.
             reason: Why.
 
         Raises:
@@ -144,7 +158,9 @@ class Revoker:
             return 0
         count, done = 0, False
         try:
-            async for ended in self._all_of(stored, reason, except_handle):
+            async for ended in end_all_of(
+                self._sessions, stored, reason, self._ended_before(), except_handle=except_handle
+            ):
                 count += ended
             done = True
         finally:  # what has ended stays ended, whatever becomes of the rest
@@ -154,7 +170,30 @@ class Revoker:
                 self._announce()
                 self._events.happened(Event.REVOKED, user_id=owner, reason=reason, count=count)
         await self._notify_listeners(self._listeners.handles_of(stored), except_handle)
+        if acting:
+            async for _, ended in self.revoke_acting(owner, except_handle=except_handle, reason=reason):
+                count += ended
         return count
+
+    async def revoke_acting(
+        self, owner: user_id.UserId, *, except_handle: str | None = None, reason: str
+    ) -> AsyncIterator[tuple[Sequence[str], int]]:
+        """End the sessions in which a user acts as somebody else; goes through all rows, part by part.
+
+        Args:
+            owner: Who acts.
+            except_handle: A session to keep.
+            reason: Why.
+
+        Yields:
+            Of each part the handles of these sessions, also of those that had ended before or are kept, and how many
+            have ended now.
+        """
+        stored = user_id.storable(owner)
+        if stored is not None:
+            async for handles, live in acted_in(self._sessions, stored, self._ended_before()):
+                ending = [handle for handle in live if handle != except_handle]
+                yield handles, await self.revoke_many(ending, reason=reason, actor=owner)
 
     async def revoke_everybody(
         self, *, begun_before: int | None = None, except_handle: str | None = None, progress: Progress | None = None
@@ -197,22 +236,6 @@ class Revoker:
                 self._events.happened(Event.REVOKED, reason=LOGOUT_EVERYBODY, count=count)
         await self._notify_listeners(self._listeners.handles(), except_handle)
         return count
-
-    async def _all_of(self, owner: bytes, reason: str, except_handle: str | None) -> AsyncIterator[int]:
-        """End all of a user's sessions, perhaps but one, where there are many part by part; yields how many have ended.
-
-        What a statement has ended is committed before the next one begins: until then all feeds go past it at each
-        poll, and other writers may wait for it.
-        """
-        now = self._ended_before()
-        ended = await self._sessions.revoke_all(owner, reason, now, except_handle=except_handle)
-        if ended:
-            yield ended
-            return
-        count = await self._sessions.count_of(owner, now, except_handle=except_handle)
-        parts = -(-count // self._sessions.at_once)
-        for part in range(parts):
-            yield await self._sessions.revoke_part(owner, reason, now, part, parts, except_handle=except_handle)
 
     async def theft(self, row: SessionRow, verdict: str) -> None:
         """End a session whose refresh token was stolen.

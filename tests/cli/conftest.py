@@ -8,6 +8,8 @@ import pytest
 
 from asgi_sessions import SessionManager, SessionSettings
 from asgi_sessions.cli import main
+from asgi_sessions.manager.records import Device, Login
+from asgi_sessions.manager.session import impersonation_by
 from asgi_sessions.protocol.user_id import UserId
 from asgi_sessions.store.engine import parse_database_url
 from asgi_sessions.store.place import Place
@@ -107,6 +109,21 @@ def log_in(*users: UserId, **options: Any) -> list[str]:
         return [(await sessions.create_new_session_without_request(user)).session.session_handle for user in users]
 
     return with_manager(work, **options)
+
+
+def act(actor: UserId, *users: UserId) -> list[str]:
+    """Log somebody in, who then acts as each of these users; returns the handles, the actor's own first."""
+
+    async def work(sessions: SessionManager) -> list[str]:
+        own = (await sessions.create_new_session_without_request(actor)).session
+        handles = [own.session_handle]
+        for user in users:
+            login = Login(user_id=user, impersonation=await impersonation_by(own, lifetime=3_600_000))
+            tokens = await sessions.lifecycle.create(login, device=Device("Firefox on Linux", None))
+            handles.append(tokens.access.handle)
+        return handles
+
+    return with_manager(work)
 
 
 def live(*users: UserId) -> list[str]:

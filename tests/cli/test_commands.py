@@ -10,7 +10,7 @@ import pytest
 
 from asgi_sessions.manager.listing import SessionLists
 from asgi_sessions.protocol.user_id import UserId
-from tests.cli.conftest import Shell, live, log_in, tables_of
+from tests.cli.conftest import Shell, act, live, log_in, tables_of
 
 UNKNOWN = "0123456789abcdef" * 2
 LONG_AGO = time.time_ns() // 1_000_000 - 200 * 24 * 3600 * 1000
@@ -181,6 +181,32 @@ def test_revoke_user_keeps_the_session_that_it_is_told_to(database: str, shell: 
 
 def test_revoke_user_finds_nothing_for_a_user_without_sessions(database: str, shell: Shell) -> None:
     assert shell("revoke-user", "42").code == 1
+
+
+def test_list_says_who_acts_where_somebody_does(database: str, shell: Shell) -> None:
+    (own,) = log_in("alice")
+    assert "ACTOR" not in shell("list", "alice").out
+    _, by_name = act("admin", "alice")
+    _, by_number = act(7, "alice")
+    heading, *lines = shell("list", "alice").out.splitlines()
+    assert heading.endswith("EXPIRES               ACTOR")
+    assert {line.split()[0]: line.split()[-1] for line in lines} == {own: "-", by_name: "'admin'", by_number: "7"}
+
+
+def test_revoke_user_ends_the_sessions_in_which_the_user_acts_where_it_is_told_to(database: str, shell: Shell) -> None:
+    own, as_alice, as_bob = act("admin", "alice", "bob")
+    _, by_another = act("another", "alice")
+    assert shell("revoke-user", "admin").out == "Revoked 1 session of user 'admin'.\n"
+    assert sorted(live("alice", "bob")) == sorted([as_alice, as_bob, by_another])
+    done = shell("revoke-user", "admin", "--acting", "--except", as_bob)
+    assert (done.code, done.out) == (0, "Revoked 1 session of user 'admin', or in which that user acts.\n")
+    assert sorted(live("admin", "alice", "bob")) == sorted([as_bob, by_another])
+    assert shell("revoke-user", "admin", "--acting").code == 0
+    done = shell("revoke-user", "admin", "--acting")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"User 'admin' has, and acts in, no live session in {tables_of(database)}.\n"
+    assert live("alice") == [by_another]
+    assert own not in live("admin")
 
 
 def test_revoke_all_ends_everybodys_sessions(database: str, shell: Shell) -> None:

@@ -12,9 +12,11 @@ from asgi_sessions import ImpersonationRefused, Session, SessionManager, Unautho
 from asgi_sessions.manager.records import Device, Login, TokenSet
 from asgi_sessions.manager.session import impersonation_by
 from asgi_sessions.protocol.durations import from_ms
+from asgi_sessions.store import personal_rows
 from asgi_sessions.store.engine import open_database
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
+from tests.revocation.polling import poll
 
 HOUR_MS = 3_600_000
 DEVICE = Device("Firefox on Linux", None)
@@ -151,6 +153,61 @@ async def test_an_actor_whose_session_has_ended_cannot_begin(running: SessionMan
     assert await running.list_sessions_for_user("alice") == []
 
 
+async def test_the_end_of_all_sessions_of_the_actor_is_that_of_these_only_where_it_is_said(
+    new_manager: NewManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(personal_rows, "PURGE_BATCH", 4)  # so that the table is read in parts
+    async with new_manager() as one, new_manager() as two:
+        admin, other = await logged_in(one), await logged_in(one, "other")
+        acted = [await impersonated(one, admin, user) for user in ("alice", "bob", "alice", "carol")]
+        theirs = [await session_of(one, await impersonated(one, other)), other]
+        theirs += [await logged_in(one, user) for user in ("alice", "bob", *(f"{number}" for number in range(20)))]
+        assert await one.revoke_all_sessions_for_user("admin") == 1
+        for tokens in acted:
+            await (await session_of(two, tokens)).check()
+        assert await one.revoke_all_sessions_for_user("admin", acting=True) == 4
+        await poll(two)
+        for tokens in acted:
+            for worker in (one, two):
+                with pytest.raises(Unauthorised):
+                    await session_of(worker, tokens)
+            with pytest.raises(Unauthorised):
+                await two.refresh_session_without_request(tokens.refresh_token.value)
+        for session in theirs:
+            await session.check()
+        assert await one.revoke_all_sessions_for_user("admin", acting=True) == 0
+
+
+async def test_both_kinds_end_in_one_call_and_one_session_can_be_kept(running: SessionManager) -> None:
+    admin = await logged_in(running)
+    kept, ended = [await session_of(running, await impersonated(running, admin)) for _ in range(2)]
+    keep = kept.session_handle
+    assert await running.revoke_all_sessions_for_user("admin", except_handle=keep, acting=True) == 2
+    await kept.check()
+    for session in (admin, ended):
+        with pytest.raises(Unauthorised):
+            await session.check()
+
+
+async def test_who_acts_is_a_user_of_one_type(running: SessionManager) -> None:
+    session = await session_of(running, await impersonated(running, await logged_in(running, 7)))
+    assert await running.revoke_all_sessions_for_user("7", acting=True) == 0
+    assert await running.revoke_all_sessions_for_user("x" * 1000, acting=True) == 0
+    await session.check()
+    assert await running.revoke_all_sessions_for_user(7, acting=True) == 2
+
+
+async def test_connections_in_which_the_actor_acts_end(running: SessionManager) -> None:
+    admin = await logged_in(running)
+    session = await session_of(running, await impersonated(running, admin))
+    over: list[bool] = []
+    running.lifecycle.on_termination(session._access, lambda: over.append(True))
+    await running.revoke_all_sessions_for_user("admin")
+    assert over == []
+    await running.revoke_all_sessions_for_user("admin", acting=True)
+    assert over == [True]
+
+
 @pytest.mark.parametrize("action", ["evict_oldest", "reject"])
 async def test_it_neither_counts_nor_evicts_among_the_users_own(action: str, new_manager: NewManager) -> None:
     async with new_manager(max_sessions_per_user=1, max_sessions_action=action) as sessions:
@@ -184,6 +241,14 @@ async def test_the_audit_log_tells_who_acts(
         await issued.session.revoke_session()
     told = [(vars(record)["event"], vars(record)["actor"]) for record in caplog.records]
     assert told == [("session.created", "admin"), ("session.refreshed", "admin"), ("session.revoked", "admin")]
+    caplog.clear()
+    handle = (await session_of(running, await impersonated(running, admin))).session_handle
+    with caplog.at_level("INFO", "asgi_sessions.audit"):
+        await running.revoke_all_sessions_for_user("admin", acting=True)
+    own, acted = [vars(record) for record in caplog.records if vars(record)["event"] == "session.revoked"]
+    assert ("actor" in own, own["user_id"], own["reason"], own["count"]) == (False, "admin", "logout_all", 1)
+    assert (acted["actor"], acted["user_id"], acted["reason"], acted["count"]) == ("admin", None, "logout_all", 1)
+    assert acted["session_handles"] == [handle]
     caplog.clear()
     with caplog.at_level("INFO", "asgi_sessions.audit"):
         await (await logged_in(running)).revoke_session()
