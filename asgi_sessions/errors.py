@@ -267,16 +267,17 @@ class ConfigurationError(GeneralError):
 
 
 class PayloadTooLarge(GeneralError, ValueError):
-    """The tokens would not fit into a cookie (4096 bytes with its name). Nothing was stored.
+    """The tokens would not fit into a cookie (4096 bytes with its name). Nothing was stored of it.
 
     Source: RFC 6265bis, section 5.6 (browsers drop larger cookies silently).
 
     Attributes:
-        session_handle: The session, where the call was for several; else None.
+        session_handles: The sessions that have no room, of a change by handle or by user; else empty. They keep the
+            payload that they had. Revoke them if they must not.
     """
 
     code = "payload_too_large"
 
-    def __init__(self, detail: str | None = None, *, session_handle: str | None = None) -> None:
+    def __init__(self, detail: str | None = None, *, session_handles: Sequence[str] = ()) -> None:
         super().__init__(detail)
-        self.session_handle = session_handle
+        self.session_handles: Sequence[str] = session_handles

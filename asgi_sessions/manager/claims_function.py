@@ -6,7 +6,8 @@ What must hold
 *Row and tokens say the same.* What the function returns is stored in the row, as a new version of the payload, before a
 token says it.
 
-*A function that fails keeps the payload that there is*: it raises, takes too long, or returns what is no payload.
+*A function that fails keeps the payload that there is*: it raises, takes too long, or returns what is no payload. So
+does one whose payload has no room in a session's tokens; the log names the session, since its user may have filled it.
 
 *It is not asked for a session in which somebody acts as the user.* That payload is what the code has given that lets
 them act: marks such as ``read_only`` stay.
@@ -15,6 +16,7 @@ them act: marks such as ``read_only`` stay.
 for a thief, and again afterwards: what the function takes counts against nobody's windows.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 
@@ -28,6 +30,13 @@ from asgi_sessions.store.repository import SessionRow
 ClaimsFunction: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
 """Given the user's id and the payload of the session, returns the payload that the session is to have."""
 ClaimsFunctionT = TypeVar("ClaimsFunctionT", bound=ClaimsFunction)
+
+_log = logging.getLogger("asgi_sessions")
+
+_NO_ROOM = (
+    "Session %s keeps the payload that it has: it has no room for what the function of claims returned. "
+    "If it must not keep it, revoke the session."
+)
 
 
 class Claims(AskedFunction):
@@ -56,7 +65,7 @@ class Claims(AskedFunction):
             if text != row.jwt_payload:
                 await issuer.require_room(row, text)
         except PayloadTooLarge:
-            self.failed("it returned a payload that is too large for a cookie")
+            _log.error(_NO_ROOM, row.handle)
         except (TypeError, ValueError):
             self.failed("it returned what is no JSON value")
         else:

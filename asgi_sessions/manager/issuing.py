@@ -131,6 +131,8 @@ class Issuer:
     async def require_room(self, row: SessionRow, payload_json: str) -> None:
         """Raise unless a session's access tokens have room for a payload, now and later; see `sign`.
 
+        There always is room for one that is no longer than that of before: it has been accepted with all that grows.
+
         Raises:
             PayloadTooLarge: It names the session.
         """
@@ -140,9 +142,10 @@ class Issuer:
         if self._with_lineage:
             access = replace(access, lineage=AccessLineage(row.gen, token_hash=bytes(32), issued_at=row.cur_iat))
         try:
-            self.sign(await self._keys.signing_key(), access, new_payload=True)
+            longer = len(payload_json) > len(row.jwt_payload)
+            self.sign(await self._keys.signing_key(), access, new_payload=longer)
         except PayloadTooLarge as error:
-            raise PayloadTooLarge(error.detail, session_handle=row.handle) from None
+            raise PayloadTooLarge(error.detail, session_handles=(row.handle,)) from None
 
     async def rewrite_as_promoted(self, access: AccessToken) -> tuple[IssuedToken, AccessToken]:
         """The same access token, good for as long, that says that its pair has been promoted.

@@ -415,7 +415,8 @@ class SessionManager(StartedOnLoops):
             Unauthorised: The session is gone. No cookie is touched.
             TypeError, ValueError: An argument of another type, or `change` returned no JSON value, or None. Nothing has
                 changed; nor where `change` raises.
-            PayloadTooLarge: The session's access token would not fit into a cookie. Nothing has changed.
+            PayloadTooLarge: The session's access token would not fit into a cookie. Nothing has changed; if the session
+                must not keep its payload, revoke it.
             StoreUnavailable: The change may have been made all the same, or not.
         """
         handle = arguments.text(session_handle, "session_handle")
@@ -435,7 +436,8 @@ class SessionManager(StartedOnLoops):
 
         Raises:
             TypeError, ValueError: As `change_jwt_payload`.
-            PayloadTooLarge: It names the first session in which there is no room. No payload has changed.
+            PayloadTooLarge: Some sessions have no room, and keep their payload; all others have got theirs. The error's
+                `session_handles` name them: if they must not keep it, revoke them (`revoke_multiple_sessions`).
             StoreUnavailable: Some may have changed: call again for the rest.
         """
         return await self.lifecycle.payloads.change_of_user(user_id, plain_function(change, "change"))
@@ -541,8 +543,9 @@ class SessionManager(StartedOnLoops):
         """Let `function` say at each login and refresh what the payload is: roles as they are now. Also a decorator.
 
         What it returns is stored, and replaces the payload. If it raises, takes longer than two seconds or returns no
-        payload that fits, the payload stays as it is, and the log says so. A login or refresh waits for it. It is not
-        asked for sessions of `impersonate`, whose payload is the one that was given there.
+        payload that fits, the payload stays as it is, and the log says so; if it does not fit, for which session. So
+        let nothing into a payload whose length a client decides. A login or refresh waits for it. It is not asked for
+        sessions of `impersonate`, whose payload is the one that was given there.
 
         Args:
             function: Async. It gets the user's id, of the type given at login, and the payload that the session has, a

@@ -8,6 +8,9 @@ revocation. No worker lets an access token pass as seen whose payload is older t
 (``noted_sessions``): the row is read, the request gets the payload that is there, and its response a new access token.
 With ``revocation_check="none"`` nobody is told, and the next refresh reads the row.
 
+*One session without room keeps no other one's payload.* Its user may have filled it, and must not hold on to a role in
+all of them.
+
 *All are told before the payload is replaced.* Whoever reads the row too early finds the payload of before, and looks
 again at the next request. Nobody misses one, whenever this worker dies.
 """
@@ -16,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.errors import PayloadTooLarge, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.changing import changed, new_value
 from asgi_sessions.manager.events import Events
@@ -30,6 +33,13 @@ from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 Change = Callable[[Any], Any]
+
+_NO_ROOM = (
+    "jwt_payload is too large for %d of the user's sessions, which keep what they had: %s. The others have theirs. "
+    "To end these, call revoke_multiple_sessions with the error's session_handles."
+)
+_NAMED = 20
+"""So many of them at most are in the error's text."""
 
 
 class PayloadChanger:
@@ -83,8 +93,9 @@ class PayloadChanger:
         """Replace the payload of each of a user's sessions; returns how many have got another one.
 
         Raises:
-            TypeError, ValueError, PayloadTooLarge: As `change`, for the first session for which that is so. Nothing has
-                changed, unless somebody else has replaced a payload meanwhile.
+            TypeError, ValueError: As `change`, for the first session for which that is so. Nothing has changed, unless
+                somebody else has replaced a payload meanwhile.
+            PayloadTooLarge: It names all sessions that have no room. The others have changed.
             StoreUnavailable: Some may have changed.
         """
         stored = user_id.storable(owner)
@@ -92,12 +103,19 @@ class PayloadChanger:
             return 0
         handles = await self._sessions.handles_of(stored, now=self._clock(), fresh=True)
         for handle in handles:  # all of them before the first one is written
-            with suppress(Unauthorised):  # it has ended meanwhile
+            with suppress(Unauthorised, PayloadTooLarge):
                 await self._planned(handle, change)
-        count = 0
+        count, full = 0, []
         for handle in handles:
-            with suppress(Unauthorised):
+            try:
                 count += (await self._change(handle, change))[1]
+            except PayloadTooLarge:
+                full.append(handle)
+            except Unauthorised:
+                pass  # it has ended meanwhile
+        if full:
+            named = ", ".join([*full[:_NAMED], *["…"][: len(full) - _NAMED]])
+            raise PayloadTooLarge(_NO_ROOM % (len(full), named), session_handles=tuple(full))
         return count
 
     async def _change(self, handle: str, change: Change) -> tuple[Any, bool]:

@@ -19,7 +19,7 @@ from asgi_sessions import (
     StoreUnavailable,
     Unauthorised,
 )
-from asgi_sessions.manager import changing
+from asgi_sessions.manager import changing, payload_changing
 from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository
 from tests.clocks import MovableClock
@@ -413,17 +413,61 @@ async def test_a_session_that_ends_meanwhile_does_not_keep_the_others(
     assert await here.change_jwt_payload_for_user("alice", demoted) == 2
 
 
-async def test_of_a_user_without_room_in_one_session_nothing_changes(workers: Workers) -> None:
+async def test_sessions_without_room_keep_no_others_from_their_new_payload_and_are_named(workers: Workers) -> None:
     here, _ = workers
-    roomy = await admin(here)
-    full = await admin(here, much="x" * 2_000)
+    full, roomy, also_full, newest = [await admin(here, much="x" * size) for size in (2_000, 10, 2_100, 10)]
+
+    def longer(payload: Any) -> Any:
+        return {**payload, "role": "y" * 1_500}
+
     with pytest.raises(PayloadTooLarge) as caught:
-        await here.change_jwt_payload_for_user("alice", lambda payload: {**payload, "more": "y" * 1_500})
-    assert caught.value.session_handle == full.session.session_handle
-    assert [(await stored(here, each))[1] for each in (roomy, full)] == [0, 0]
+        await here.change_jwt_payload_for_user("alice", longer)
+    without_room = {each.session.session_handle for each in (full, also_full)}
+    assert set(caught.value.session_handles) == without_room
+    assert all(handle in str(caught.value) for handle in without_room)
+    assert [(await stored(here, each))[1] for each in (full, roomy, also_full, newest)] == [0, 1, 0, 1]
+    assert (await seen(here, roomy))["role"] == "y" * 1_500
+    assert await here.revoke_multiple_sessions(caught.value.session_handles) == 2
+    assert await here.change_jwt_payload_for_user("alice", longer) == 0
+
+
+async def test_a_session_without_room_is_named_by_its_own_change_too(workers: Workers) -> None:
+    here, _ = workers
+    full = await admin(here)
+    with pytest.raises(PayloadTooLarge) as caught:
+        await here.change_jwt_payload(full.session.session_handle, lambda _: "x" * 4_000)
+    assert list(caught.value.session_handles) == [full.session.session_handle]
     with pytest.raises(PayloadTooLarge):
         await full.session.change_jwt_payload(lambda payload: "x" * 4_000)
     assert (await stored(here, full))[1] == 0
+
+
+async def test_a_mistake_for_one_session_changes_none_also_where_another_has_no_room(workers: Workers) -> None:
+    here, _ = workers
+    issued = [await admin(here, much=much) for much in ("x" * 2_000, "", None, "")]
+
+    def longer(payload: Any) -> Any:
+        return {**payload, "more": "y" * 1_500, "much": payload["much"] + ""}
+
+    with pytest.raises(TypeError):
+        await here.change_jwt_payload_for_user("alice", longer)
+    assert [(await stored(here, each))[1] for each in issued] == [0, 0, 0, 0]
+
+
+async def test_the_text_names_some_of_many_without_room(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, _ = workers
+    monkeypatch.setattr(payload_changing, "_NAMED", 2)
+    for count in (2, 3):
+        await here.revoke_all_sessions_for_user("alice")
+        for _ in range(count):
+            await admin(here)
+        with pytest.raises(PayloadTooLarge) as caught:
+            await here.change_jwt_payload_for_user("alice", lambda _: "x" * 4_000)
+        handles = caught.value.session_handles
+        assert len(handles) == count
+        assert f"for {count} of" in str(caught.value)
+        assert [handle in str(caught.value) for handle in handles] == [True, True, False][:count]
+        assert ("…" in str(caught.value)) == (count > 2)
 
 
 async def largest(sessions: SessionManager, handle: str) -> int:
@@ -453,6 +497,25 @@ async def test_what_there_is_room_for_fits_into_every_later_token(
             access = issued.access_token.value
             found = await sessions.get_session_without_request(access, csrf=False)
             assert found.jwt_payload == "x" * size
+
+
+async def test_a_payload_that_is_no_longer_than_before_always_has_room(
+    new_manager: NewManager, clock: MovableClock
+) -> None:
+    """Whoever fills the cookie to the last byte, and waits until its counters have grown, holds on to nothing."""
+    async with new_manager() as sessions:
+        issued = await admin(sessions)
+        handle = issued.session.session_handle
+        size = await largest(sessions, handle)
+        for _ in range(11):
+            clock.advance(LIFETIME)
+            issued = await sessions.refresh_session_without_request(issued.refresh_token.value)
+        await sessions.change_jwt_payload(handle, lambda _: "y" * size)
+        with pytest.raises(PayloadTooLarge):
+            await sessions.change_jwt_payload(handle, lambda _: "y" * (size + 1))
+        clock.advance(LIFETIME)
+        issued = await sessions.refresh_session_without_request(issued.refresh_token.value)
+        assert await seen(sessions, issued) == "y" * size
 
 
 async def test_whoever_is_overtaken_each_time_is_told_to_try_again(

@@ -185,7 +185,7 @@ def repr_of(answer: Any) -> str:
     return answer.__name__ if callable(answer) else repr(answer)[:20]
 
 
-@pytest.mark.parametrize("answer", [hangs, fails, None, {1, 2}, object(), float("nan"), "x" * 4_000], ids=repr_of)
+@pytest.mark.parametrize("answer", [hangs, fails, None, {1, 2}, object(), float("nan")], ids=repr_of)
 async def test_where_it_fails_the_payload_stays_and_the_log_says_so(
     answer: Any,
     new_manager: NewManager,
@@ -213,6 +213,34 @@ async def test_where_it_fails_the_payload_stays_and_the_log_says_so(
     assert said.levelno == logging.ERROR
     assert "the payload stays" in said.getMessage()
     assert "alice" not in said.getMessage()
+
+
+async def test_a_session_without_room_keeps_its_payload_and_the_log_names_it_each_time(
+    sessions: SessionManager, roles: Roles, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with sessions:
+        full, roomy, also_full = [await log_in(sessions, "alice", {"name": "x" * size}) for size in (2_000, 10, 2_100)]
+        roles.role = "y" * 1_500
+        clock.advance(LIFETIME)
+        for _ in range(2):
+            full, roomy, also_full = [await refreshed(sessions, each) for each in (full, roomy, also_full)]
+            clock.advance(20)
+        assert [len(each.session.jwt_payload["role"]) for each in (full, roomy, also_full)] == [5, 1_500, 5]
+        assert [(await stored(sessions, each))[1] for each in (full, roomy, also_full)] == [0, 1, 0]
+    said = [record for record in caplog.records if "of claims" in record.getMessage()]
+    named = [each.session.session_handle for each in (full, also_full)] * 2
+    assert [(record.levelno, record.args) for record in said] == [(logging.ERROR, (handle,)) for handle in named]
+    assert "revoke the session" in said[0].getMessage()
+
+
+async def test_at_a_login_too_what_does_not_fit_is_left_out(
+    sessions: SessionManager, roles: Roles, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with sessions:
+        roles.role = "y" * 4_000
+        issued = await log_in(sessions, "alice", {"role": "user"})
+        assert await stored(sessions, issued) == ('{"role":"user"}', 0)
+    assert f"Session {issued.session.session_handle} keeps" in caplog.text
 
 
 async def test_a_session_without_a_payload_may_stay_so(
