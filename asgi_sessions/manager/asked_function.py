@@ -12,7 +12,7 @@ from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.store.repository import SessionRow
 
 ASKED_SECONDS = 2.0
-"""For so long a login or refresh waits for the function."""
+"""For so long a login or refresh waits for the function; see `function_call` for what counts."""
 NO_ANSWER: Final = object()
 """It has failed, and the log says so."""
 

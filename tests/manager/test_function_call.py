@@ -6,8 +6,20 @@ from typing import Any, NoReturn
 
 import pytest
 
+from asgi_sessions import SessionSettings
+from asgi_sessions.manager import asked_function, hook_lane, provided_keys
+from asgi_sessions.manager.audit import SessionEvent
+from asgi_sessions.manager.claims_function import Claims
+from asgi_sessions.manager.clocks import Clocks
 from asgi_sessions.manager.function_call import FunctionFailed, FunctionTimedOut, result_of
+from asgi_sessions.manager.hook_lane import HookLane
+from asgi_sessions.manager.limit_function import LimitByUser
+from asgi_sessions.manager.provided_keys import ProvidedKeys
+from asgi_sessions.revocation.pulse import LATE_SECONDS
+from tests.clocks import MovableClock
+from tests.leaping_loop import Leap, run_leaping
 from tests.patience import PATIENCE
+from tests.store.rows import session_row
 
 Function = Callable[[], Awaitable[Any]]
 
@@ -136,3 +148,120 @@ async def test_a_coroutine_that_is_closed_does_not_go_on() -> None:
     task.cancel()
     await asyncio.wait([task])
     assert isinstance(task.exception(), RuntimeError)  # of the task: its coroutine is no more
+
+
+# -- the event loop stands still
+
+
+class Works:
+    """A function of each kind: the loop stands still while it is at work."""
+
+    def __init__(self, leap: Leap, seconds: float) -> None:
+        self._leap = leap
+        self._seconds = seconds
+
+    async def __call__(self, *given: Any) -> Any:
+        asyncio.get_running_loop().call_soon(self._stand_still)
+        await asyncio.sleep(0.02)
+        return given
+
+    def _stand_still(self) -> None:
+        self._leap.now += self._seconds
+
+
+async def _payload_by_claims(leap: Leap) -> Any:
+    claims = Claims(MovableClock())
+
+    @claims.set
+    async def function(user_id: Any, payload: Any) -> Any:
+        return await Works(leap, asked_function.ASKED_SECONDS + 0.1)(user_id, payload)
+
+    return await claims.ask(session_row())
+
+
+async def _limit(leap: Leap) -> Any:
+    limit = LimitByUser(MovableClock())
+
+    @limit.set
+    async def function(user_id: Any, payload: Any) -> Any:
+        return len(await Works(leap, asked_function.ASKED_SECONDS + 0.1)(user_id, payload))
+
+    return await limit.of(session_row(), 100)
+
+
+async def _hook(leap: Leap) -> Any:
+    heard = []
+
+    async def hook(event: SessionEvent) -> None:
+        (told,) = await Works(leap, hook_lane.HOOK_SECONDS + 0.1)(event)
+        heard.append(told.name)
+
+    lane = HookLane(hook)
+    lane.tell(SessionEvent("session.created", None, None))
+    await asyncio.wait(lane.running)
+    return heard
+
+
+async def _key(leap: Leap) -> Any:
+    async def provide() -> str:
+        await Works(leap, provided_keys.PROVIDER_TIMEOUT_SECONDS + 0.1)()
+        return "0123456789abcdef0123456789abcdef"
+
+    async def database_time() -> int:
+        return MovableClock()()
+
+    keys = ProvidedKeys(provide, "HS256", Clocks(SessionSettings(), MovableClock(), database_time))
+    return [key.secret for key in (await keys.load()).keys]
+
+
+@pytest.mark.parametrize(
+    ("work", "result"),
+    [
+        (_payload_by_claims, ("alice", {"role": "user"})),
+        (_limit, (2, True)),
+        (_hook, ["session.created"]),
+        (_key, [b"0123456789abcdef0123456789abcdef"]),
+    ],
+)
+def test_a_standstill_cuts_off_no_function(work: Callable[[Leap], Any], result: Any) -> None:
+    assert run_leaping(work) == result
+
+
+def cut_off_at(standstills: list[float], every: float = 0.0) -> float:
+    """When a function that hangs and has two seconds is cut off.
+
+    Args:
+        standstills: For how long the loop stands still, one after the other.
+        every: For how long it runs before each of them.
+    """
+
+    async def stand_still(leap: Leap) -> None:
+        for seconds in standstills:
+            await asyncio.sleep(every)
+            leap.now += seconds
+
+    async def wait(leap: Leap) -> float:
+        standing_still = asyncio.create_task(stand_still(leap))
+        with pytest.raises(FunctionTimedOut):
+            await result_of(_hangs, seconds=2)
+        standing_still.cancel()
+        return round(leap.now, 3)
+
+    return run_leaping(wait)
+
+
+def test_what_hangs_is_cut_off_in_time() -> None:
+    assert cut_off_at([]) == 2
+
+
+@pytest.mark.parametrize("seconds", [LATE_SECONDS + 0.01, 2.1, 3600])
+def test_a_standstill_counts_for_one_beat(seconds: float) -> None:
+    assert cut_off_at([seconds]) == round(seconds + 1.8, 3)
+
+
+def test_a_loop_that_is_a_little_late_gives_no_more_time() -> None:
+    assert cut_off_at([LATE_SECONDS - 0.11] * 20, every=0.1) <= 2 + LATE_SECONDS
+
+
+def test_what_hangs_is_cut_off_though_the_loop_stands_still_again_and_again() -> None:
+    assert cut_off_at([10] * 50, every=0.01) < 110
