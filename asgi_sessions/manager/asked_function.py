@@ -1,10 +1,10 @@
 """An async function of the application that is asked about a session while a login or a refresh waits for it."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from asgi_sessions.manager.function_call import FunctionFailed, result_of
 from asgi_sessions.manager.functions import is_async
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.protocol import json_value, user_id
@@ -12,7 +12,7 @@ from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.store.repository import SessionRow
 
 ASKED_SECONDS = 2.0
-"""For so long a login or refresh waits for the function."""
+"""For so long a login or refresh waits for the function; see `function_call` for what counts."""
 NO_ANSWER: Final = object()
 """It has failed, and the log says so."""
 
@@ -59,11 +59,11 @@ class AskedFunction:
         """What the function says of a session, given its user's id and payload; `NO_ANSWER` where it fails."""
         if self._function is None:
             return NO_ANSWER
+        user, payload = user_id.decode(row.user_id), json_value.loads(row.jwt_payload)
         try:
-            async with asyncio.timeout(ASKED_SECONDS):
-                return await self._function(user_id.decode(row.user_id), json_value.loads(row.jwt_payload))
-        except TimeoutError:
-            self.failed(f"it took longer than {ASKED_SECONDS:g} s, or ran into a timeout of its own", raised=True)
+            return await result_of(self._function, user, payload, seconds=ASKED_SECONDS)
+        except FunctionFailed as failure:
+            self.failed(str(failure), raised=True)
         except Exception as error:
             self.failed(f"it raised {type(error).__name__}", raised=True)
         return NO_ANSWER

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from asgi_sessions.manager.audit import SessionEvent
+from asgi_sessions.manager.function_call import FunctionTimedOut, result_of
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.protocol.clock import system_clock
 
@@ -65,10 +66,8 @@ class HookLane:
 
     async def _run(self, event: SessionEvent) -> None:
         try:
-            async with asyncio.timeout(HOOK_SECONDS) as limit:
-                await self._hook(event)
+            await result_of(self._hook, event, seconds=HOOK_SECONDS)
+        except FunctionTimedOut:
+            self._too_slow.say("A hook of %s was cancelled: it took more than %g s.", event.name, HOOK_SECONDS)
         except Exception:
-            if limit.expired():
-                self._too_slow.say("A hook of %s was cancelled: it took more than %g s.", event.name, HOOK_SECONDS)
-            else:
-                _log.exception("A hook of %s failed; the request went on.", event.name)
+            _log.exception("A hook of %s failed; the request went on.", event.name)

@@ -1,11 +1,11 @@
 """The signing keys of an application's own ``signing_key_provider``, as far as this worker has seen them."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.clocks import Clocks
+from asgi_sessions.manager.function_call import result_of
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.single_flight import SingleFlight
 from asgi_sessions.protocol.key_id import key_id_of
@@ -56,8 +56,7 @@ class ProvidedKeys:
 
     async def _ask(self) -> None:
         try:
-            async with asyncio.timeout(PROVIDER_TIMEOUT_SECONDS):
-                value = await self._provider()
+            value = await result_of(self._provider, seconds=PROVIDER_TIMEOUT_SECONDS)
         except Exception as error:
             self._failed.say("signing_key_provider failed.", exc_info=True)
             raise StoreUnavailable("The signing key provider failed.") from error

@@ -25,6 +25,7 @@ from asgi_sessions.store.failures import StatementInterrupted
 from asgi_sessions.store.repository import SessionRepository
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
+from tests.manager.test_function_call import cancelled_by_somebody_else
 
 LIFETIME = 301
 
@@ -181,11 +182,15 @@ async def fails() -> None:
     raise LookupError("the role of alice@example.com")
 
 
+async def is_cut_off() -> None:
+    await cancelled_by_somebody_else()
+
+
 def repr_of(answer: Any) -> str:
     return answer.__name__ if callable(answer) else repr(answer)[:20]
 
 
-@pytest.mark.parametrize("answer", [hangs, fails, None, {1, 2}, object(), float("nan")], ids=repr_of)
+@pytest.mark.parametrize("answer", [hangs, fails, is_cut_off, None, {1, 2}, object(), float("nan")], ids=repr_of)
 async def test_where_it_fails_the_payload_stays_and_the_log_says_so(
     answer: Any,
     new_manager: NewManager,

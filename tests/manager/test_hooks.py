@@ -15,6 +15,7 @@ from asgi_sessions.manager.audit import Event
 from tests.asgi.apps import BASE_URL, application
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager, manager_builder
+from tests.manager.test_function_call import cancelled_by_somebody_else
 from tests.patience import PATIENCE
 from tests.thefts import use_stolen
 
@@ -444,6 +445,18 @@ async def test_a_hook_that_times_out_by_itself_has_failed(
     @sessions.on_session_created
     async def mails(event: SessionEvent) -> None:
         raise TimeoutError
+
+    async with sessions:
+        _tell(sessions, 1)
+    assert _lines(caplog) == ["A hook of session.created failed; the request went on."]
+
+
+async def test_a_hook_that_ends_in_a_cancellation_of_something_else_has_failed(
+    sessions: SessionManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    @sessions.on_session_created
+    async def mails(event: SessionEvent) -> None:
+        await cancelled_by_somebody_else()
 
     async with sessions:
         _tell(sessions, 1)

@@ -193,12 +193,13 @@ async def test_a_failure_is_shared_and_the_next_one_asks_again(waiting: SessionM
 
 
 async def test_a_provider_that_is_cancelled_itself_is_no_cancellation_of_ours(
-    waiting: SessionManager, slow: Slow
+    waiting: SessionManager, slow: Slow, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.failure = asyncio.CancelledError()  # type: ignore[assignment]  # no Exception, but providers may raise it
     slow.answers.set()
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="provider failed"):
         await waiting.create_new_session_without_request("alice")
+    assert caplog.messages.count("signing_key_provider failed.") == 1
 
 
 async def test_a_mistake_of_the_provider_is_told_to_all_who_waited(waiting: SessionManager, slow: Slow) -> None:

@@ -12,6 +12,7 @@ from asgi_sessions.manager import asked_function
 from asgi_sessions.protocol.user_id import UserId
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
+from tests.manager.test_function_call import cancelled_by_somebody_else
 
 
 async def log_in(sessions: SessionManager, user: UserId = "alice", role: str = "customer") -> IssuedSession[Any, Any]:
@@ -79,11 +80,15 @@ async def fails() -> None:
     raise LookupError("the plan of alice@example.com")
 
 
+async def is_cut_off() -> None:
+    await cancelled_by_somebody_else()
+
+
 def repr_of(answer: Any) -> str:
     return answer.__name__ if callable(answer) else repr(answer)
 
 
-@pytest.mark.parametrize("answer", [hangs, fails, 0, -1, True, 2.0, "2", [2]], ids=repr_of)
+@pytest.mark.parametrize("answer", [hangs, fails, is_cut_off, 0, -1, True, 2.0, "2", [2]], ids=repr_of)
 async def test_where_the_function_fails_the_setting_counts_and_the_log_says_so(
     answer: Any, new_manager: NewManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,7 +1,6 @@
 """When polls begin, on an event loop whose time passes only while nothing else is to be done."""
 
 import asyncio
-import selectors
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -9,25 +8,14 @@ import pytest
 
 from asgi_sessions.revocation.maintenance import Maintenance
 from asgi_sessions.revocation.poll_loop import PollLoop
-
-
-class Leap(selectors.SelectSelector):
-    """Leaps to the next timer in place of waiting for it."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        events = super().select(0)
-        if not events and timeout is not None:
-            self.now += max(0.0, timeout)
-        return events
+from tests.leaping_loop import Leap, run_leaping
 
 
 def begun_polls(interval: float, lasts: float, *, wakes_at: float | None = None) -> tuple[list[float], int]:
     """When the first four polls begin, each of which lasts so long; and how often maintenance was begun."""
-    selector, begun, maintenance = Leap(), [], create_autospec(Maintenance, instance=True)
+    begun, maintenance = [], create_autospec(Maintenance, instance=True)
 
-    async def tell() -> None:
+    async def tell(_: Leap) -> None:
         loop, enough = asyncio.get_running_loop(), asyncio.Event()
 
         async def poll() -> Any:
@@ -44,10 +32,7 @@ def begun_polls(interval: float, lasts: float, *, wakes_at: float | None = None)
         await enough.wait()
         await polls.stop()
 
-    loop = asyncio.SelectorEventLoop(selector)
-    loop.time = lambda: selector.now  # type: ignore[method-assign]
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(tell())
+    run_leaping(tell)
     return begun, maintenance.run.call_count
 
 
