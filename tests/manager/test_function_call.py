@@ -16,6 +16,7 @@ from asgi_sessions.manager.hook_lane import HookLane
 from asgi_sessions.manager.limit_function import LimitByUser
 from asgi_sessions.manager.provided_keys import ProvidedKeys
 from asgi_sessions.revocation.pulse import LATE_SECONDS
+from asgi_sessions.settings import manager_log
 from tests.clocks import MovableClock
 from tests.leaping_loop import Leap, run_leaping
 from tests.patience import PATIENCE
@@ -210,7 +211,9 @@ async def _key(leap: Leap) -> Any:
     async def database_time() -> int:
         return MovableClock()()
 
-    keys = ProvidedKeys(provide, "HS256", Clocks(SessionSettings(), MovableClock(), database_time))
+    settings = SessionSettings()
+    clocks = Clocks(settings, MovableClock(), database_time)
+    keys = ProvidedKeys(provide, "HS256", clocks, manager_log(__name__, settings))
     return [key.secret for key in (await keys.load()).keys]
 
 
