@@ -71,7 +71,7 @@ class _Life:
 
     async def _begin(self) -> None:
         try:
-            check_refresh_route(self._scope.get("app", self._app), self._manager.settings)
+            check_refresh_route(self._scope.get("app", self._app), self._manager)
             await self._manager.start()
         except Exception as error:
             self._failed = True

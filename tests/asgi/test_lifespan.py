@@ -4,7 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Router
@@ -312,6 +314,44 @@ def test_a_proxy_may_put_something_before_the_path(clock: MovableClock) -> None:
 
 def test_an_application_without_our_routes_is_its_own_business(clock: MovableClock) -> None:
     with TestClient(application(new_manager(clock, refresh="endpoint"))):
+        pass
+
+
+def an_application(manager: SessionManager) -> Mount:
+    return Mount("/staff", application(manager, Mount("/auth", routes=session_routes())))
+
+
+def a_mount_with_middleware(manager: SessionManager) -> Mount:
+    return Mount(
+        "/staff",
+        routes=[Mount("/auth", routes=session_routes())],
+        middleware=[Middleware(CORSMiddleware), Middleware(SessionMiddleware, manager)],
+    )
+
+
+@pytest.mark.parametrize("mounted", [an_application, a_mount_with_middleware])
+@pytest.mark.parametrize("staff_is_outermost", [True, False])
+def test_each_manager_refreshes_where_its_own_middleware_is_nearest(
+    clock: MovableClock, mounted: Callable[[SessionManager], Mount], staff_is_outermost: bool
+) -> None:
+    def client(users: SessionManager, staff: SessionManager, *routes: Mount) -> TestClient:
+        inner, outer = (users, staff) if staff_is_outermost else (staff, users)
+        app = application(inner, mounted(staff), *routes)
+        app.add_middleware(SessionMiddleware, manager=outer)
+        return TestClient(app)
+
+    def manager(**settings: Any) -> SessionManager:
+        return new_manager(clock, refresh="endpoint", **settings)
+
+    own = {"table_prefix": "staff_", "cookie_prefix": "__Secure-staff-"}
+    routes = [Mount("/auth", routes=session_routes())] if staff_is_outermost else []  # the users' own
+    with (
+        pytest.raises(ConfigurationError, match=r"is /auth/.*, but the session routes refresh at /staff/auth/.*sh\. "),
+        client(manager(), manager(**own), *routes),
+    ):
+        pass
+    right = manager(**own, refresh_path="/staff/auth/session/refresh")
+    with client(manager(), right, *routes), client(manager(refresh_path="/ours"), right):
         pass
 
 
