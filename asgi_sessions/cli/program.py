@@ -2,17 +2,16 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NoReturn
 
 from asgi_sessions.cli import configuration, database, personal_data, sessions
 from asgi_sessions.cli.arguments import read_user
 from asgi_sessions.cli.command import Command
 from asgi_sessions.cli.exit_codes import DONE, INTERRUPTED, STORE_UNAVAILABLE, WRONG_USE
+from asgi_sessions.cli.logs import command_logs
 from asgi_sessions.cli.place import NothingThere, require_tables
 from asgi_sessions.cli.printing import clipped, printable, say
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parsed(argv)
     except SystemExit as end:  # argparse has said why, or shown its help
         return end.code if isinstance(end.code, int) else DONE
-    with _silent_log():
+    with command_logs():
         try:
             code = asyncio.run(_run(arguments))
             sys.stdout.flush()
@@ -128,14 +127,3 @@ def _parser() -> argparse.ArgumentParser:
     for group in (sessions, personal_data, database, configuration):
         group.add_commands(add)
     return parser
-
-
-@contextmanager
-def _silent_log() -> Iterator[None]:
-    """Keeps warnings of the log off a terminal where nobody has set up logging: what matters here is printed."""
-    handler = logging.NullHandler()
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)

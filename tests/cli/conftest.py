@@ -1,5 +1,6 @@
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,16 +19,25 @@ from tests.prepared_databases import PreparedDatabases
 
 ResultT = TypeVar("ResultT")
 
+AUDIT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO asgi_sessions\.audit: (.*)\n", re.MULTILINE)
 SECRET_KEY = "a-secret-key-that-must-never-be-printed-anywhere"
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a command has left behind."""
+    """What a command has left behind.
+
+    Attributes:
+        code: The exit code.
+        out: What it has written to stdout.
+        err: What it has written to stderr, but for the audit log.
+        audit: The messages of the audit log on stderr.
+    """
 
     code: int
     out: str
     err: str
+    audit: tuple[str, ...]
 
 
 Shell = Callable[..., Done]
@@ -55,7 +65,7 @@ def shell(environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) 
         capsys.readouterr()
         code = main(arguments)
         printed = capsys.readouterr()
-        return Done(code, printed.out, printed.err)
+        return Done(code, printed.out, AUDIT.sub("", printed.err), tuple(AUDIT.findall(printed.err)))
 
     return run
 

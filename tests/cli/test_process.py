@@ -6,15 +6,17 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.cli.conftest import SECRET_KEY, log_in
+from tests.cli.conftest import AUDIT, SECRET_KEY, log_in
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(arguments: Sequence[str | bytes], **variables: str) -> subprocess.CompletedProcess[bytes]:
+def run(
+    arguments: Sequence[str | bytes], *, program: Sequence[str] = ("-m", "asgi_sessions"), **variables: str
+) -> subprocess.CompletedProcess[bytes]:
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "asgi_sessions", *arguments],
+        [sys.executable, "-W", "error", *program, *arguments],
         env={**os.environ, "PYTHONPATH": path, **variables},
         capture_output=True,
         timeout=120,
@@ -25,6 +27,16 @@ def run(arguments: Sequence[str | bytes], **variables: str) -> subprocess.Comple
 def test_it_runs_as_a_module_on_every_engine(database: str) -> None:
     log_in("42")
     done = run(["revoke-user", "42"])
+    assert (done.returncode, done.stdout) == (0, b"Revoked 1 session of user '42'.\n")
+    assert AUDIT.fullmatch(done.stderr.decode()), done.stderr
+
+
+def test_without_an_error_output_stdout_is_as_it_was(sqlite: str) -> None:
+    log_in("42")
+    closed = "import os, runpy, sys; sys.stderr = None; sys.argv[0] = 'asgi-sessions'; "
+    done = run(
+        ["revoke-user", "42"], program=["-c", f"{closed} runpy.run_module('asgi_sessions', run_name='__main__')"]
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"Revoked 1 session of user '42'.\n", b"")
 
 

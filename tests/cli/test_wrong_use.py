@@ -210,7 +210,15 @@ def test_an_address_that_speaks_to_the_terminal_is_shown_escaped(sqlite: str, sh
     assert "\x1b" not in done.out
 
 
-def test_the_log_is_as_it_was_afterwards(sqlite: str, shell: Shell) -> None:
-    before = list(logging.getLogger().handlers)
-    shell("list", "42")
-    assert logging.getLogger().handlers == before
+@pytest.mark.parametrize("command", [["list", "42"], ["revoke-user", "42"], ["list", "42", "--after", "yesterday"]])
+@pytest.mark.parametrize("level", [logging.NOTSET, logging.ERROR])
+def test_the_log_is_as_it_was_afterwards(level: int, command: list[str], sqlite: str, shell: Shell) -> None:
+    log_in("42")
+    loggers = [logging.getLogger(), logging.getLogger("asgi_sessions.audit")]
+    loggers[1].setLevel(level)
+    before = [(list(logger.handlers), logger.level) for logger in loggers]
+    try:
+        assert len(shell(*command).audit) == (command[0] == "revoke-user")
+        assert [(logger.handlers, logger.level) for logger in loggers] == before
+    finally:
+        loggers[1].setLevel(logging.NOTSET)
