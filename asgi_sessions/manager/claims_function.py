@@ -18,6 +18,7 @@ for a thief, and again afterwards: what the function takes counts against nobody
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from asgi_sessions.errors import PayloadTooLarge
@@ -37,6 +38,27 @@ _NO_ROOM = (
     "Session %s keeps the payload that it has: it has no room for what the function of claims returned. "
     "If it must not keep it, revoke the session."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What the function has said.
+
+    Attributes:
+        row: Of which row.
+        text: The payload, as JSON.
+    """
+
+    row: SessionRow
+    text: str
+
+    def leaves_open(self, row: SessionRow) -> bool:
+        """Whether it may be older than a payload that reads the same."""
+        return row.payload_version != self.row.payload_version and row.jwt_payload == self.row.jwt_payload
+
+    def payload_of(self, row: SessionRow) -> str:
+        """What it has said of this payload; else the payload, which somebody else has replaced."""
+        return self.text if row.payload_version == self.row.payload_version else row.jwt_payload
 
 
 class Claims(AskedFunction):

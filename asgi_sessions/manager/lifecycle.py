@@ -109,7 +109,7 @@ class Lifecycle:
         self.impersonator = Impersonator(self._liveness, clock)
         self.step_up = StepUp(sessions, self.issuer, self._liveness, self.data, events, clock)
         self.payloads = PayloadChanger(
-            sessions, payload_changes, self.data, self.issuer, self._liveness, feed, events, clock, announce
+            sessions, payload_changes, self.data, self.issuer, self._liveness, claims, feed, events, clock, announce
         )
         self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
         idle_clock = self._idle_clock = IdleClock(settings, sessions, self._liveness, clock)

@@ -11,6 +11,9 @@ With ``revocation_check="none"`` nobody is told, and the next refresh reads the 
 *One session without room keeps no other one's payload.* Its user may have filled it, and must not hold on to a role in
 all of them.
 
+*Where a function of ``claims`` may be at work, a change that changes nothing is one too*: a refresh that has asked it
+before must not store what it said then, over a payload that looks the same.
+
 *All are told before the payload is replaced.* Whoever reads the row too early finds the payload of before, and looks
 again at the next request. Nobody misses one, whenever this worker dies.
 """
@@ -22,6 +25,7 @@ from typing import Any
 from asgi_sessions.errors import PayloadTooLarge, Unauthorised
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.changing import changed, new_value
+from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.liveness import LivenessCheck
@@ -51,6 +55,7 @@ class PayloadChanger:
         data: Knows that answers under way may carry the payload of before.
         issuer: Knows how much room a payload has.
         liveness: Reads the rows of live sessions.
+        claims: The application's function, which refreshes may be asking.
         feed: This event loop's feed; None with ``revocation_check="none"``.
         events: The audit log.
         clock: The time, ms.
@@ -64,6 +69,7 @@ class PayloadChanger:
         data: SessionData,
         issuer: Issuer,
         liveness: LivenessCheck,
+        claims: Claims,
         feed: RevocationFeed | None,
         events: Events,
         clock: Clock,
@@ -74,6 +80,7 @@ class PayloadChanger:
         self._data = data
         self._issuer = issuer
         self._liveness = liveness
+        self._claims = claims
         self._feed = feed
         self._events = events
         self._clock = clock
@@ -123,9 +130,10 @@ class PayloadChanger:
 
         async def attempt(_: bool) -> tuple[Any, bool] | None:
             row, payload, text = await self._planned(handle, change)
-            if text == row.jwt_payload:
+            differs = text != row.jwt_payload
+            if not differs and not self._claims.is_set:
                 return payload, False
-            return (payload, True) if await self._swap(row, text) else None
+            return (payload, differs) if await self._swap(row, text) else None
 
         return await changed(attempt, "payload")
 
@@ -146,7 +154,7 @@ class PayloadChanger:
             if self._feed is not None:
                 self._feed.payload_changed(row.handle, version + 1)
             self._announce()
-        if done:
+        if done and text != row.jwt_payload:
             owner = user_id.decode(row.user_id)
             self._events.happened(Event.PAYLOAD_CHANGED, session_handle=row.handle, user_id=owner)
         return done

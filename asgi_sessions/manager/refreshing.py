@@ -3,16 +3,16 @@
 Where nothing can be issued the request is served, once per generation, and the row remembers it.
 
 Where the application has a function of ``claims``, it is asked once for each refresh that is to issue something,
-between two judgements of the token: the second one decides.
+between two judgements of the token: the second one decides. If the row's payload has a new version by then, and reads
+as before, somebody may have said that it is to stay, or the user has stepped up: the function is asked again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.changing import swapped
-from asgi_sessions.manager.claims_function import Claims
+from asgi_sessions.manager.claims_function import Claimed, Claims
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.issuing import Issuer
@@ -148,7 +148,7 @@ class Refresher:
         def refuses(row: SessionRow, verdict: Verdict) -> bool:
             return without_tokens(verdict) and self._service(row, verdict, arrived) is Service.REFUSED
 
-        claimed: dict[str, str] | None = None if self._claims.is_set else {}
+        claimed: Claimed | None = None
         reads = 0
         while reads < MAX_READS:
             row, verdict = await self._rotation.judge(
@@ -161,11 +161,13 @@ class Refresher:
                 return Refreshed(self._issuer.describe(row, row.gen, self._clock()), None, token, served=False)
             if without_tokens(verdict):
                 refreshed = await self._serve(row, verdict, token, arrived, extend)
-            elif claimed is None:
-                claimed = {row.jwt_payload: await self._claims.of(row, self._issuer)}
+            elif self._claims.is_set and (claimed is None or claimed.leaves_open(row)):
+                reads += claimed is not None
+                claimed = Claimed(row, await self._claims.of(row, self._issuer))
                 continue
             else:
-                refreshed = await self._rotate(row, verdict, token, carries_over, claimed, extend)
+                text = row.jwt_payload if claimed is None else claimed.payload_of(row)
+                refreshed = await self._rotate(row, verdict, token, carries_over, text, extend)
             if refreshed is not None:
                 return refreshed
             reads += 1
@@ -187,16 +189,15 @@ class Refresher:
         verdict: Verdict,
         token: RefreshToken,
         carries_over: AccessToken | None,
-        claimed: Mapping[str, str],
+        text: str,
         extend: bool,
     ) -> Refreshed | None:
-        """Issue what follows. None where the row has moved: read again."""
+        """Issue what follows, with this payload. None where the row has moved: read again."""
         if verdict is not Verdict.CHILD:
             if extend:
                 await self._idle_clock.touch(row)
         elif not await self._rotation.promote(token.handle, token.lineage, row.lifetime, extend=extend):
             return None
-        text = claimed.get(row.jwt_payload, row.jwt_payload)
         if text != row.jwt_payload:
             row = await self._with_payload(row, text)
         return await self._follow(row, token, carries_over, extend)

@@ -395,3 +395,69 @@ async def test_what_somebody_else_changes_while_it_is_at_work_stays(
         issued = await refreshed(sessions, issued)
         assert issued.session.jwt_payload == {"role": "guest"}
         assert issued.session._access.payload_version == (await stored(sessions, issued))[1] == 2
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["while it is asked", "just before it is stored"])
+async def test_what_it_has_said_before_a_role_was_taken_away_is_not_stored_where_the_row_said_so_already(
+    later: bool, sessions: SessionManager, roles: Roles, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role was given and taken away again within one refresh: the row has never had it."""
+    async with sessions:
+        roles.role = "user"
+        issued = await log_in(sessions)
+        clock.advance(LIFETIME)
+        roles.role = "admin"
+
+        async def taken_away() -> None:
+            roles.role = "user"
+            assert await sessions.change_jwt_payload_for_user("alice", lambda payload: {"role": "user"}) == 0
+
+        if later:
+            swap = SessionRepository.swap_payload
+
+            async def swaps_later(*arguments: Any, **options: Any) -> bool:
+                monkeypatch.setattr(SessionRepository, "swap_payload", swap)
+                await taken_away()
+                return await swap(*arguments, **options)
+
+            monkeypatch.setattr(SessionRepository, "swap_payload", swaps_later)
+        else:
+            said = roles.__call__
+
+            async def answers_late(user_id: UserId, payload: Any) -> Any:
+                answer = await said(user_id, payload)
+                if len(roles.asked) == 2:
+                    await taken_away()
+                return answer
+
+            sessions._claims._function = answers_late
+        issued = await refreshed(sessions, issued)
+        assert issued.session.jwt_payload == {"role": "user"}
+        assert await stored(sessions, issued) == ('{"role":"user"}', 1)
+        assert len(roles.asked) == 2 + (not later)
+
+
+async def test_a_step_up_while_it_is_at_work_does_not_keep_the_payload_of_before(
+    sessions: SessionManager, roles: Roles, clock: MovableClock
+) -> None:
+    async with sessions:
+        issued = await log_in(sessions)
+        clock.advance(LIFETIME)
+        roles.role = "user"
+        roles.meanwhile = lambda: issued.session.add_authentication_method("otp")
+        issued = await refreshed(sessions, issued)
+        assert issued.session.jwt_payload == {"role": "user"}
+        assert "otp" in issued.session.authentication_methods
+        assert await stored(sessions, issued) == ('{"role":"user"}', 2)
+
+
+async def test_a_change_that_changes_nothing_is_in_no_audit_log(
+    sessions: SessionManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with sessions:
+        handle = (await log_in(sessions)).session.session_handle
+        with caplog.at_level(logging.INFO, "asgi_sessions.audit"):
+            for role, written in (("admin", 0), ("user", 1), ("user", 1)):
+                await sessions.change_jwt_payload(handle, lambda _, role=role: {"role": role})  # type: ignore[misc]
+                events = [record for record in caplog.records if "payload_changed" in record.getMessage()]
+                assert len(events) == written
