@@ -25,6 +25,8 @@ from asgi_sessions.store.repository import ListedSession, SessionRepository, Ses
 
 LEAVING_SECONDS = 0.02
 """What logins that race for the last places give each other to leave."""
+MOST_COUNTED = 1_000_000_000
+"""A limit beyond it is none: no user has so many sessions, and databases cannot be asked for any number of rows."""
 MOST_AT_ONCE = 500
 """Sessions beyond the limit that one login ends."""
 FIRST_LOOK = 10
@@ -87,6 +89,8 @@ class SessionLimit:
         if row.actor is not None:
             return Allowed(None, False)  # it does not count among the user's own
         limit, by_user = await self._by_user.of(row, self._limit)
+        if limit is not None and limit > MOST_COUNTED:
+            limit = None
         return Allowed(limit, by_user or self._at_once)
 
     async def before(

@@ -1,5 +1,6 @@
 """How many sessions a user may have: where nobody has said it, and how many of them a call lists."""
 
+import sys
 import time
 from typing import Any
 
@@ -130,6 +131,24 @@ async def test_where_logins_are_to_be_refused_the_default_holds_at_once(new_mana
         await log_in(sessions, DEFAULT)
         with pytest.raises(SessionLimitReached):
             await sessions.create_new_session_without_request("alice")
+
+
+@pytest.mark.parametrize("count", [limiting.MOST_COUNTED, sys.maxsize, 10**30])
+@pytest.mark.parametrize("action", ["evict_oldest", "reject"])
+@pytest.mark.parametrize("said_by", ["setting", "function"])
+async def test_any_number_can_be_said_by_a_number_that_nobody_reaches(
+    said_by: str, action: str, count: int, new_manager: NewManager
+) -> None:
+    sessions = new_manager(max_sessions_action=action, max_sessions_per_user=count if said_by == "setting" else 1)
+    if said_by == "function":
+
+        @sessions.limit_sessions_per_user
+        async def limit(user_id: Any, jwt_payload: Any) -> int:
+            return count
+
+    async with sessions:
+        handles = await log_in(sessions, 2)
+        assert await live(sessions) == set(handles)
 
 
 # -- lists
