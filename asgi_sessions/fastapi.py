@@ -58,6 +58,7 @@ class SessionView(BaseModel):
     session_handle: str = Field(description="Names the session. Public: it opens nothing.")
     user_id: str | int
     jwt_payload: Any = None
+    persistent: bool = Field(description="Whether the session outlives the browser.")
     auth_time: datetime = Field(description="When the user last gave a credential.")
     expires_at: datetime = Field(description="When the session ends at the latest.")
     authentication_methods: dict[str, datetime] = Field(description=_METHODS)

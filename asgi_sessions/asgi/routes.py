@@ -102,6 +102,7 @@ def describe_session(session: Session[Any, Any]) -> dict[str, Any]:
         "session_handle": session.session_handle,
         "user_id": plain(session.user_id),
         "jwt_payload": session.jwt_payload,
+        "persistent": session.persistent,
         "auth_time": session.auth_time.isoformat(),
         "expires_at": session.expires_at.isoformat(),
         "authentication_methods": _shown(session.authentication_methods),

@@ -75,6 +75,17 @@ def test_the_code_of_a_page_works(page: Path, run: Callable[[Path], Namespace]) 
             assert client.get("/me", headers=headers).status_code == 401
 
 
+def test_an_open_page_hears_of_a_changed_role(run: Callable[[Path], Namespace]) -> None:
+    namespace = run(ROOT / "docs" / "fastapi.md")
+    namespace["EVERY"] = 0.05
+    with TestClient(namespace["app"], base_url="https://testserver") as client:
+        credentials(client)
+        with client.websocket_connect("wss://testserver/payload") as socket:
+            assert client.portal is not None
+            client.portal.call(namespace["sessions"].change_jwt_payload_for_user, "alice", namespace["as_a_reader"])
+            assert socket.receive_json() == {"role": "reader"}
+
+
 def test_the_readme_begins_with_a_whole_application(run: Callable[[Path], Namespace]) -> None:
     namespace: Namespace = {"__name__": "main"}
     exec(blocks_of(README)[0].code, namespace)

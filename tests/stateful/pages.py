@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.stateful.events import Event
 from tests.stateful.model import BY_HANDLE, Model, Pair, Refused, Rotated, TryRefresh
+from tests.stateful.profiles import persistent
 from tests.stateful.records import Access, Login, Token
 from tests.stateful.visit import NO_CONTENT, Missing, Visit
 
@@ -110,6 +111,7 @@ def described(access: Access) -> dict[str, Any]:
         "session_handle": access.login,
         "user_id": access.user,
         "jwt_payload": access.payload,
+        "persistent": persistent(access.user),
         "auth_time": iso(access.auth_time),
         "expires_at": iso(access.session_expires_at),
         **NOBODY_ELSE,

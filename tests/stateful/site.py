@@ -106,6 +106,7 @@ def described(session: Session[Any, Any]) -> Response:
             "session_handle": session.session_handle,
             "user_id": session.user_id,
             "jwt_payload": session.jwt_payload,
+            "persistent": session.persistent,
             "auth_time": session.auth_time.isoformat(),
             "expires_at": session.expires_at.isoformat(),
             "authentication_methods": dict(session.authentication_methods),
