@@ -50,7 +50,11 @@ class Exchange(Authentication):
             replaces = await self._handles_in(lifecycle, carried)
             await lifecycle.impersonator.require_the_user(login, replaces, self._access)
             device = device_of(self._scope, lifecycle.settings.ip_address)
-            tokens = await lifecycle.create(login, device=device, replaces=replaces)
+            try:
+                tokens = await lifecycle.create(login, device=device, replaces=replaces)
+            except Unauthorised as error:
+                self.answer.refused(error)
+                raise
             self.answer.issued(tokens, **self._now(lifecycle))
             self._renewal = Renewal.LOGIN
             if not self.answer.in_headers:

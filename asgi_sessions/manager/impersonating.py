@@ -5,17 +5,20 @@ nobody's to act from. Nor is it anybody's to become the user from: a login of th
 session says of authentication is the actor's, since the actor is the one who has given a credential.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from asgi_sessions.errors import ImpersonationRefused, Unauthorised
-from asgi_sessions.manager.liveness import LivenessCheck
+from asgi_sessions.manager.liveness import REPLACED, LivenessCheck
 from asgi_sessions.manager.records import Impersonation, Login
+from asgi_sessions.manager.revoking import Revoker
+from asgi_sessions.manager.unclaimed import UNCLAIMED
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
-from asgi_sessions.store.repository import SessionRow
+from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 __all__ = ["Impersonator", "in_which_acts"]
 
@@ -24,11 +27,15 @@ class Impersonator:
     """Says who may act, until when, and that nobody stops being an actor by a login.
 
     Args:
+        sessions: The store of sessions.
+        revoker: Ends sessions.
         liveness: Reads the rows of live sessions.
         clock: The time, ms.
     """
 
-    def __init__(self, liveness: LivenessCheck, clock: Clock) -> None:
+    def __init__(self, sessions: SessionRepository, revoker: Revoker, liveness: LivenessCheck, clock: Clock) -> None:
+        self._sessions = sessions
+        self._revoker = revoker
         self._liveness = liveness
         self._clock = clock
 
@@ -47,7 +54,34 @@ class Impersonator:
             auth_time=row.auth_time,
             methods=row.methods,
             until=min(self._clock() + lifetime, row.expires_at),
+            session_handle=row.handle,
+            require_live=partial(self._liveness.live_row, row.handle, fresh=True),
         )
+
+    async def require_actor(self, row: SessionRow, impersonation: Impersonation, replaced: Collection[str]) -> None:
+        """Raise where whoever is to act in a new session has been logged out since, and leave nothing of it.
+
+        The session is stored before this is asked, and the actor's own one ends no sooner than that, if it ends. So
+        whoever ends all sessions of the actor, or erases them, either has ended that one, or finds this one.
+
+        Args:
+            row: The new session.
+            impersonation: Who is to act in it.
+            replaced: The sessions that it replaces. The actor's own ends here if it is among them.
+
+        Raises:
+            Unauthorised: The actor's session has ended.
+        """
+        handle = impersonation.session_handle
+        try:
+            if handle not in replaced:
+                await impersonation.require_live()
+            elif not await self._revoker.revoke(handle, reason=REPLACED):
+                raise await self._liveness.gone(handle)
+        except Unauthorised:
+            await self._revoker.revoke(row.handle, reason=UNCLAIMED)
+            await self._sessions.erase(row.user_id, [row.handle], self._clock())
+            raise
 
     async def require_the_user(self, login: Login, held: Iterable[str], own: AccessToken | None) -> None:
         """Raise where a login is of the user for whom whoever logs in acts already.

@@ -24,7 +24,7 @@ from asgi_sessions.manager.login_lifetimes import LoginLifetimes
 from asgi_sessions.manager.payload_changing import PayloadChanger
 from asgi_sessions.manager.pending_termination import PendingTermination
 from asgi_sessions.manager.personal_data import PersonalData
-from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
+from asgi_sessions.manager.records import Device, Impersonation, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.rotating import Rotation
@@ -106,7 +106,7 @@ class Lifecycle:
         self._liveness = LivenessCheck(settings, sessions, feed, clock)
         self.lists = SessionLists(sessions, clock)
         self.data = SessionData(sessions, self.issuer, self._liveness, claims, clock)
-        self.impersonator = Impersonator(self._liveness, clock)
+        self.impersonator = Impersonator(sessions, self.revoker, self._liveness, clock)
         self.step_up = StepUp(sessions, self.issuer, self._liveness, self.data, events, clock)
         self.payloads = PayloadChanger(
             sessions, payload_changes, self.data, self.issuer, self._liveness, claims, feed, events, clock, announce
@@ -145,6 +145,7 @@ class Lifecycle:
             TypeError, ValueError: Something that cannot be kept exactly; nothing was stored.
             PayloadTooLarge: Likewise.
             SessionLimitReached: `max_sessions_per_user`, with the action ``reject``.
+            Unauthorised: Whoever is to act in the session has been logged out meanwhile.
             StoreUnavailable: Nothing was handed out.
         """
         now = self.clock()
@@ -181,7 +182,7 @@ class Lifecycle:
             row = replace(row, jwt_payload=claimed)
             tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []
-        await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted), row.handle)
+        await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted, login.impersonation), row.handle)
         more: dict[str, Any] = {"methods": login.methods} if login.methods else {}
         self._events.happened(
             Event.CREATED,
@@ -193,13 +194,22 @@ class Lifecycle:
         )
         return replace(tokens, evicted=tuple(evicted)) if evicted else tokens
 
-    async def _begin(self, row: SessionRow, replaced: frozenset[str], evicted: list[SessionRecord]) -> None:
+    async def _begin(
+        self,
+        row: SessionRow,
+        replaced: frozenset[str],
+        evicted: list[SessionRecord],
+        impersonation: Impersonation | None,
+    ) -> None:
         """Store a new session, within the limit, and end those that it replaces, or that are too many."""
         allowed = await self._limit.of(row)
         row = await self._limit.before(row, replaced, allowed, evicted)
         for handle in replaced:
-            await self.revoker.revoke(handle, reason=REPLACED)
+            if impersonation is None or handle != impersonation.session_handle:
+                await self.revoker.revoke(handle, reason=REPLACED)
         await self._sessions.insert(row)
+        if impersonation is not None:
+            await self.impersonator.require_actor(row, impersonation, replaced)
         await self._limit.after(row, allowed, evicted)
 
     def abandon(self, session_handle: str) -> None:

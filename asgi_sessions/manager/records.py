@@ -1,7 +1,7 @@
 """Values that the files of this package hand each other and the application. They know no store and no clock."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic
@@ -93,12 +93,16 @@ class Impersonation:
         auth_time: When that user last gave a credential, ms.
         methods: How that user was authenticated, in the stored form.
         until: When the session ends at the latest, ms.
+        session_handle: The session from which that user acts.
+        require_live: Asks once more, at the strongest consistency, whether that session lives; else `Unauthorised`.
     """
 
     actor: UserId
     auth_time: int
     methods: str
     until: int
+    session_handle: str
+    require_live: Callable[[], Awaitable[object]] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

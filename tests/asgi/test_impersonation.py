@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from asgi_sessions import SessionManager, SessionMiddleware, get_session, require_session, session_routes
 from asgi_sessions.fastapi import session_router
 from asgi_sessions.protocol.durations import from_ms
+from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.testing import second_client
 from tests.asgi.apps import (
     ACCESS,
@@ -297,3 +298,38 @@ def test_with_a_manager_of_their_own_administrators_keep_their_session(
     client.post("/logout")
     assert ACCESS not in client.cookies
     assert client.get("/who").status_code == 401
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["their own manager", "one manager"])
+def test_administrators_who_are_logged_out_meanwhile_are_answered_so(
+    own: bool, open_client: OpenClient, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = new_manager(clock)
+    staff = new_manager(clock, table_prefix="staff_", cookie_prefix="__Host-staff_") if own else users
+    insert = SessionRepository.insert
+
+    async def meanwhile(*arguments: Any) -> None:
+        await insert(*arguments)
+        await staff.revoke_all_sessions_for_user(7)
+
+    async def staff_login(request: Request) -> Response:
+        await staff.create_new_session(request, 7)
+        return JSONResponse({})
+
+    async def support(request: Request) -> Response:
+        actor = await staff.get_session(request)
+        monkeypatch.setattr(SessionRepository, "insert", meanwhile)
+        await users.impersonate(request, "alice", actor=actor)
+        return JSONResponse({})
+
+    app = application(
+        users, Route("/staff-login", staff_login, methods=["POST"]), Route("/support", support, methods=["POST"])
+    )
+    if own:
+        app.add_middleware(SessionMiddleware, manager=staff)
+    client = open_client(app)
+    client.post("/staff-login")
+    answer = client.post("/support")
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorised")
+    assert not any(cookies_set(answer).values())
+    assert client.get("/me").status_code == 401

@@ -1,6 +1,6 @@
 """Sessions in which somebody else acts: told by every token, bounded, and never able to change what they may do."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from asgi_sessions.manager.session import impersonation_by
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.store import personal_rows
 from asgi_sessions.store.engine import open_database
+from asgi_sessions.store.repository import SessionRepository
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
 from tests.revocation.polling import poll
@@ -33,11 +34,17 @@ async def logged_in(sessions: SessionManager, user: Any = "admin", *methods: str
 
 
 async def impersonated(
-    sessions: SessionManager, actor: Session, user: Any = "alice", *, lifetime: int = HOUR_MS
+    sessions: SessionManager,
+    actor: Session,
+    user: Any = "alice",
+    *,
+    lifetime: int = HOUR_MS,
+    replaces: Iterable[str] = (),
 ) -> TokenSet:
     """As `SessionManager.impersonate`, without a request."""
     by = await impersonation_by(actor, lifetime=lifetime)
-    return await sessions.lifecycle.create(Login(user_id=user, impersonation=by), device=DEVICE)
+    login = Login(user_id=user, impersonation=by)
+    return await sessions.lifecycle.create(login, device=DEVICE, replaces=replaces)
 
 
 async def session_of(sessions: SessionManager, tokens: TokenSet) -> Session:
@@ -104,6 +111,49 @@ FORBIDDEN: dict[str, Callable[[Session], Awaitable[Any]]] = {
     "others": lambda session: session.revoke_other_sessions(),
     "chain": lambda session: impersonation_by(session, lifetime=HOUR_MS),
 }
+
+
+LOCK_OUTS: dict[str, Callable[[SessionManager, Session], Awaitable[Any]]] = {
+    "logged out everywhere": lambda sessions, admin: sessions.revoke_all_sessions_for_user("admin"),
+    "logged out here": lambda sessions, admin: admin.revoke_session(),
+    "erased": lambda sessions, admin: sessions.erase_user("admin"),
+}
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["kept", "replaced"])
+@pytest.mark.parametrize("stored", [False, True], ids=["before it is stored", "after"])
+@pytest.mark.parametrize("lock_out", LOCK_OUTS)
+async def test_an_actor_who_is_locked_out_while_it_begins_gets_none(
+    lock_out: str, stored: bool, replaced: bool, running: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await logged_in(running)
+    insert = SessionRepository.insert
+
+    async def inserted(*arguments: Any) -> None:
+        if stored:
+            await insert(*arguments)
+        await LOCK_OUTS[lock_out](running, admin)
+        if not stored:
+            await insert(*arguments)
+
+    monkeypatch.setattr(SessionRepository, "insert", inserted)
+    with pytest.raises(Unauthorised):
+        await impersonated(running, admin, replaces=[admin.session_handle] if replaced else ())
+    assert await running.list_sessions_for_user("alice") == []
+    # Nor does anything say that somebody was about to act.
+    assert [each async for each in running.export_user("alice")] == []
+    acted = [each async for each in running.export_user("admin", acting=True) if each["actor"] is not None]
+    assert acted == []
+
+
+async def test_the_actors_own_session_ends_with_it_and_not_where_it_is_in_another_jar(running: SessionManager) -> None:
+    admin = await logged_in(running)
+    await impersonated(running, admin)
+    await admin.check()
+    await impersonated(running, admin, replaces=[admin.session_handle])
+    with pytest.raises(Unauthorised):
+        await admin.check()
+    assert len(await running.list_sessions_for_user("alice")) == 2
 
 
 @pytest.mark.parametrize("action", FORBIDDEN)
