@@ -9,10 +9,10 @@ _FROM_A_PROXY = frozenset(
     {b"forwarded", b"x-forwarded-proto", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"}
 )
 _MESSAGE = (
-    "A login came over plain http, to %s. Browsers and test clients do not send its Secure cookies back there, "
-    "so the next request will be 401. Use https; in tests `testing.client(app)` or "
-    'TestClient(app, base_url="https://testserver"); in development http://localhost (in Safari, and '
-    "with Python's clients: ASGI_SESSIONS_COOKIE_SECURE=false). Behind a proxy that speaks https all is well."
+    "A login came over plain http, to %s. Browsers (at localhost only Safari) and Python's clients do not send its "
+    "Secure cookies back there, so the next request will be 401. Use https; in tests `testing.client(app)` or "
+    'TestClient(app, base_url="https://testserver"); in development http://localhost, for Safari and Python\'s clients '
+    "with ASGI_SESSIONS_COOKIE_SECURE=false. Behind a proxy that speaks https all is well."
 )
 
 
