@@ -10,9 +10,8 @@ from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository
+from asgi_sessions.store.session_row import ERASURE
 
-ERASED: Final = "erased"
-"""The reason in the tombstone of an erased session."""
 MOST_ROUNDS: Final = 100
 """Of an erasure whose user goes on logging in: somebody who does so for that long does so afterwards too."""
 
@@ -52,7 +51,7 @@ class PersonalData:
             return 0
         count = 0
         for _ in range(MOST_ROUNDS):
-            ended = await self._revoker.revoke_all(owner, reason=ERASED)
+            ended = await self._revoker.revoke_all(owner, reason=ERASURE)
             count += await self._sessions.erase_of(stored, self._over_before())
             if not ended:  # nobody has logged in meanwhile
                 break
@@ -70,7 +69,7 @@ class PersonalData:
 
     async def _erase_acting(self, owner: user_id.UserId, stored: bytes) -> int:
         count = 0
-        async for handles, _ in self._revoker.revoke_acting(owner, reason=ERASED):
+        async for handles, _ in self._revoker.revoke_acting(owner, reason=ERASURE):
             count += await self._sessions.erase(stored, handles, self._over_before())
         return count
 

@@ -76,7 +76,8 @@ class PersonalRows(SessionEnding):
     async def erase(self, user_id: bytes, handles: Sequence[str], now: int) -> int:
         """Take away what is personal from these sessions, as far as they are this user's and over; return how many.
 
-        What a tombstone is for stays: that the session has ended, when and why.
+        What a tombstone is for stays: that the session has ended, when and why. One that has merely expired becomes
+        one: no worker whose clock is behind may take it for live.
         """
         count = 0
         for start in range(0, len(handles), REVOKE_BATCH):

@@ -11,6 +11,7 @@ from asgi_sessions.protocol.timeouts import Lifetime, is_expired
 __all__ = [
     "COLUMNS",
     "ERASED",
+    "ERASURE",
     "EXPORTED_COLUMNS",
     "NOBODY",
     "READ_COLUMNS",
@@ -135,6 +136,8 @@ ERASED: Mapping[str, bytes | str | None] = {
 }
 """What is personal in a row, and what stands there once it is erased. The rest, random or a time, is what the tombstone
 is kept for."""
+ERASURE = "erased"
+"""The reason in the tombstone of a session that had none before it was erased."""
 
 
 def is_storable(handle: str) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
-from asgi_sessions.store.session_row import COLUMNS, ERASED, EXPORTED_COLUMNS, READ_COLUMNS, ListedSession
+from asgi_sessions.store.session_row import COLUMNS, ERASED, ERASURE, EXPORTED_COLUMNS, READ_COLUMNS, ListedSession
 from asgi_sessions.store.tombstones import revocation_clock
 
 __all__ = ["ChangeStatements", "EndingStatements", "PersonalStatements", "ReadStatements", "RotationStatements"]
@@ -54,6 +54,12 @@ class _Conditions:
 
 def _integer(name: str) -> BindParameter[int]:
     return bindparam(name, type_=BigInteger)
+
+
+def _end_of_now(tables: Tables) -> ColumnElement[int]:
+    """``revoked_at`` of what ends now."""
+    # A consistent read takes no lock on the clock's row (READ COMMITTED): no revocation waits for another one.
+    return greatest(database_now(), revocation_clock(tables))
 
 
 class ReadStatements:
@@ -193,7 +199,13 @@ class PersonalStatements:
         # Whose they are is asked again: meanwhile a session may have been erased.
         self.export = select(*(s[name] for name in EXPORTED_COLUMNS)).where(which.of_handles, or_(which.of_user, acted))
         self.over_of = prepared(select(s.handle).where(which.of_user, over).limit(_integer("size")))
-        self.erase = update(sessions).where(which.of_handles, over, or_(which.of_user, acted)).values(ERASED)
+        # What has merely expired is over for ever too: another worker's clock may be behind.
+        buried = {
+            "revoked_at": func.coalesce(s.revoked_at, _end_of_now(tables)),
+            "revoked_reason": func.coalesce(s.revoked_reason, ERASURE),
+        }
+        erased = {**ERASED, **buried}
+        self.erase = update(sessions).where(which.of_handles, over, or_(which.of_user, acted)).values(erased)
         self.forget_addresses = prepared(forget.where(before_beyond)), prepared(forget)
 
 
@@ -207,10 +219,7 @@ class EndingStatements:
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
         s, which = sessions.c, _Conditions(sessions)
-        # A consistent read takes no lock on the clock's row (READ COMMITTED): no revocation waits for another one.
-        end = update(sessions).values(
-            revoked_at=greatest(database_now(), revocation_clock(tables)), revoked_reason=bindparam("reason")
-        )
+        end = update(sessions).values(revoked_at=_end_of_now(tables), revoked_reason=bindparam("reason"))
         rows = sessions.alias("of_user")  # the ended ones too: an index alone tells their number
         number = select(func.count().label("number")).where(rows.c.user_id == bindparam("p_user_id"))
         # MySQL lets a statement read the table that it changes where it has put the outcome aside.

@@ -225,16 +225,31 @@ async def test_an_erased_session_is_over_on_every_worker(new_manager: NewManager
 
 
 async def test_tombstones_stay_and_say_what_they_said(running: SessionManager) -> None:
-    ended, live = await kept(running, row_of(revoked_at=NOW, revoked_reason="theft"), row_of())
+    ended, live, expired = await kept(
+        running, row_of(revoked_at=NOW, revoked_reason="theft"), row_of(), row_of(idle_expires_at=NOW - 24 * HOUR)
+    )
     before = {row[0]: row for row in (await tables(running))["asgi_sessions_sessions"]}
-    assert await running.erase_user(USER) == 2
+    assert await running.erase_user(USER) == 3
     names = list(sessions_metadata().tables["asgi_sessions_sessions"].c.keys())
     for row in (await tables(running))["asgi_sessions_sessions"]:
         now, then = dict(zip(names, row, strict=True)), dict(zip(names, before[row[0]], strict=True))
         assert {name: now[name] for name in ERASED} == ERASED
         changed = {name for name in names if now[name] != then[name]}
-        assert changed - set(ERASED) == ({"revoked_at", "revoked_reason"} if row[0] == live else set())
-        assert now["revoked_reason"] == {ended: "theft", live: "erased"}[row[0]]
+        assert changed - set(ERASED) == (set() if row[0] == ended else {"revoked_at", "revoked_reason"})
+        assert now["revoked_reason"] == {ended: "theft", live: "erased", expired: "erased"}[row[0]]
+
+
+async def test_what_had_expired_is_over_for_a_worker_whose_clock_is_behind_too(
+    running: SessionManager, clock: MovableClock
+) -> None:
+    (handle,) = await kept(running, row_of(idle_expires_at=NOW - HOUR))
+    assert await running.erase_user(USER) == 1
+    clock.advance(-2 * HOUR // 1000)
+    with pytest.raises(Unauthorised):
+        await running.get_session_info(handle)
+    with pytest.raises(Unauthorised):
+        await running.change_jwt_payload(handle, lambda payload: {"role": "user"})
+    assert not await running.revoke_session_using_session_handle(handle)
 
 
 def test_of_every_column_somebody_has_decided_whether_it_is_personal() -> None:
