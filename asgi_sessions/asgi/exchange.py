@@ -23,6 +23,7 @@ from asgi_sessions.errors import (
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.records import Login
 from asgi_sessions.manager.session import Session, after_login
+from asgi_sessions.protocol.access_token import AccessToken
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Exchange(Authentication):
         if not (carried.bearer or self.answer.in_headers):
             self._guard.check_login(carried, allowed)
         async with self._one_at_a_time:
-            replaces = await self._handles_in(lifecycle, carried)
+            replaces = await self._held(lifecycle, carried)
             await lifecycle.impersonator.require_the_user(login, replaces, self._access)
             device = device_of(self._scope, lifecycle.settings.ip_address)
             try:
@@ -93,18 +94,21 @@ class Exchange(Authentication):
         if not carried.bearer:
             self._guard.check_origin(carried, method="POST")
         async with self._one_at_a_time:
-            revoked = [await lifecycle.revoker.revoke(handle) for handle in await self._handles_in(lifecycle, carried)]
+            revoked = [
+                await lifecycle.revoker.revoke(handle, actor=await lifecycle.impersonator.actor_in(handle, access))
+                for handle, access in (await self._held(lifecycle, carried)).items()
+            ]
             self.answer.session_ended(by_user=True)
         return any(revoked)
 
     def _needs_tokens(self, method: str) -> None:
         """Raise where the answer can never carry what this method of the manager makes."""
 
-    async def _handles_in(self, lifecycle: Lifecycle, carried: Credentials) -> list[str]:
+    async def _held(self, lifecycle: Lifecycle, carried: Credentials) -> dict[str, AccessToken | None]:
         """Every session that the request proves to hold, and that of a login on this very connection."""
-        own = [self._access.handle] if self._renewal is Renewal.LOGIN and self._access is not None else []
+        own = self._access if self._renewal is Renewal.LOGIN else None
         try:
-            return list(dict.fromkeys([*own, *await presented.handles(lifecycle, carried)]))
+            return {**({} if own is None else {own.handle: own}), **await presented.held(lifecycle, carried)}
         except TooManyCookies:
             self.answer.forget_older()
             raise

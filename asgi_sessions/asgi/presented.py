@@ -105,15 +105,18 @@ async def _matching_refresh(lifecycle: Lifecycle, carried: Credentials, access: 
     return max(found, key=lambda token: (token.generation, token.issued_at))
 
 
-async def handles(lifecycle: Lifecycle, carried: Credentials) -> list[str]:
+async def held(lifecycle: Lifecycle, carried: Credentials) -> dict[str, AccessToken | None]:
     """Every session that the request proves to hold, by tokens that may have expired; leftovers of earlier cookies too.
+
+    Returns:
+        By its handle an access token of the session, None where the request carries none.
 
     Raises:
         TooManyCookies: There may be more, so that a logout must not say that it has ended all.
     """
     access = await _authentic_access(lifecycle, [*carried.access, *carried.left_access], TooManyCookies)
     refresh = await _authentic_refresh(lifecycle, [*carried.refresh, *carried.left_refresh], TooManyCookies)
-    return list(dict.fromkeys([*(token.handle for token in access), *(token.handle for token in refresh)]))
+    return {**dict.fromkeys(token.handle for token in refresh), **{token.handle: token for token in access}}
 
 
 # Variables that hold tokens are called `token` or `credentials`, here and in the verifiers: error reports leave out

@@ -6,10 +6,9 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from asgi_sessions.errors import ImpersonationRefused
 from asgi_sessions.manager.connection import innermost
 from asgi_sessions.manager.records import SessionRecord
-from asgi_sessions.manager.session import Session
+from asgi_sessions.manager.session import Session, require_alone
 from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.protocol.user_id import UserId
 
@@ -72,13 +71,13 @@ async def revoke_mine(session: Session[Any, Any], request: Request, session_hand
 
     Raises:
         HTTPException: 404 for a session that is not this user's, or has ended.
+        Unauthorised: The caller's session has ended.
         ImpersonationRefused: Somebody acts as the user, whose other sessions are not to be touched.
     """
     if session_handle == session.session_handle:
         await session.revoke_session()
         return
-    if session.actor is not None:
-        raise ImpersonationRefused
+    await require_alone(session)
     manager = innermost(request.scope).manager
     if not await manager.revoke_session_using_session_handle(session_handle, user_id=session.user_id):
         raise HTTPException(404, "No such session.")

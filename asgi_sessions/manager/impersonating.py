@@ -58,6 +58,23 @@ class Impersonator:
             require_live=partial(self._liveness.live_row, row.handle, fresh=True),
         )
 
+    async def require_alone(self, access: AccessToken) -> None:
+        """Raise unless a session lives, by the strongest read, and nobody but its user acts in it.
+
+        Raises:
+            Unauthorised: It has ended.
+            ImpersonationRefused: Somebody else acts.
+        """
+        if access.actor is not None or (await self._liveness.live_row(access.handle, fresh=True)).actor is not None:
+            raise ImpersonationRefused
+
+    async def actor_in(self, handle: str, access: AccessToken | None) -> user_id.UserId | None:
+        """Who acts in a session, live or not, as an access token of it says, or else its row."""
+        if access is not None:
+            return access.actor
+        row = await self._sessions.find(handle)
+        return None if row is None or row.actor is None else user_id.decode(row.actor)
+
     async def require_actor(self, row: SessionRow, impersonation: Impersonation, replaced: Collection[str]) -> None:
         """Raise where whoever is to act in a new session has been logged out since, and leave nothing of it.
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from asgi_sessions.errors import Unauthorised
@@ -128,18 +129,14 @@ class Lifecycle:
         return self
 
     async def create(
-        self,
-        login: Login,
-        *,
-        device: Device,
-        replaces: Iterable[str] = (),
+        self, login: Login, *, device: Device, replaces: Mapping[str, AccessToken | None] = MappingProxyType({})
     ) -> TokenSet:
         """Begin a session.
 
         Args:
             login: What the application says of it.
             device: The device of the login.
-            replaces: Handles of sessions that the same jar held until now; they end.
+            replaces: The sessions that the same jar held until now, by their handles; they end.
 
         Raises:
             TypeError, ValueError: Something that cannot be kept exactly; nothing was stored.
@@ -182,7 +179,7 @@ class Lifecycle:
             row = replace(row, jwt_payload=claimed)
             tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []
-        await self._unclaimed.whole(self._begin(row, frozenset(replaces), evicted, login.impersonation), row.handle)
+        await self._unclaimed.whole(self._begin(row, replaces, evicted, login.impersonation), row.handle)
         more: dict[str, Any] = {"methods": login.methods} if login.methods else {}
         self._events.happened(
             Event.CREATED,
@@ -197,16 +194,16 @@ class Lifecycle:
     async def _begin(
         self,
         row: SessionRow,
-        replaced: frozenset[str],
+        replaced: Mapping[str, AccessToken | None],
         evicted: list[SessionRecord],
         impersonation: Impersonation | None,
     ) -> None:
         """Store a new session, within the limit, and end those that it replaces, or that are too many."""
         allowed = await self._limit.of(row)
         row = await self._limit.before(row, replaced, allowed, evicted)
-        for handle in replaced:
+        for handle, access in replaced.items():
             if impersonation is None or handle != impersonation.session_handle:
-                await self.revoker.revoke(handle, reason=REPLACED)
+                await self.revoker.revoke(handle, reason=REPLACED, actor=None if access is None else access.actor)
         await self._sessions.insert(row)
         if impersonation is not None:
             await self.impersonator.require_actor(row, impersonation, replaced)

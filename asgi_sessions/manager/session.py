@@ -146,11 +146,12 @@ class Session(Generic[UserIdT, PayloadT]):
             How many other sessions were revoked.
 
         Raises:
+            Unauthorised: The session is gone, its cookies are cleared. Nothing was revoked.
             ImpersonationRefused: Somebody acts as the user. Nothing was revoked.
             StoreUnavailable: Some sessions may have been revoked all the same, and stay revoked: call again for the
                 rest.
         """
-        self._for_the_user_alone()
+        await require_alone(self)
         return await self._lifecycle.here().revoker.revoke_all(self.user_id, except_handle=self.session_handle)
 
     async def get_session_info(self) -> Any:
@@ -388,6 +389,14 @@ async def impersonation_by(session: Session[Any, Any], *, lifetime: int) -> Impe
     """The user of this session acts as another one, for so long at most, ms; see `Impersonator.by`."""
     try:
         return await session._lifecycle.here().impersonator.by(session._access, lifetime=lifetime)
+    except Unauthorised as error:
+        session._refuse(error)
+
+
+async def require_alone(session: Session[Any, Any]) -> None:
+    """Raise unless a session lives and is its user's alone: before it ends others of that user."""
+    try:
+        await session._lifecycle.here().impersonator.require_alone(session._access)
     except Unauthorised as error:
         session._refuse(error)
 

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
 from asgi_sessions.asgi.error_responses import install_default_handler
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.errors import ImpersonationRefused, Unauthorised
 from asgi_sessions.manager.changing import new_value
 from asgi_sessions.manager.records import IssuedToken
 from asgi_sessions.manager.session import Session
@@ -141,7 +141,7 @@ class _Memory:
     def __init__(self, owner: Any, jwt_payload: Any, session_handle: str | None) -> None:
         now = system_clock()
         self.answer = _Response()
-        self.revoker = self.data = self.step_up = self
+        self.revoker = self.data = self.step_up = self.impersonator = self
         self.revoked = False
         self._waiting: list[asyncio.Future[None]] = []  # each on the event loop of its waiter
         self._info = json_value.dumps(None, "session_info")
@@ -173,6 +173,11 @@ class _Memory:
             waiting.get_loop().call_soon_threadsafe(waiting.cancel)
         self._waiting.clear()
         return revoked
+
+    async def require_alone(self, access: AccessToken) -> None:
+        self.stands()
+        if access.actor is not None:
+            raise ImpersonationRefused
 
     async def revoke_all(self, owner: UserId, *, except_handle: str) -> int:
         return 0

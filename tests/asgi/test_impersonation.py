@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session, require_session, session_routes
 from asgi_sessions.fastapi import session_router
+from asgi_sessions.manager.liveness import LivenessCheck
 from asgi_sessions.protocol.durations import from_ms
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.testing import second_client
@@ -333,3 +334,39 @@ def test_administrators_who_are_logged_out_meanwhile_are_answered_so(
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorised")
     assert not any(cookies_set(answer).values())
     assert client.get("/me").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [("POST", "/auth/signout", "logout"), ("POST", "/logout", "logout"), ("POST", "/login?user=bob", "replaced")],
+)
+@pytest.mark.parametrize("lost", [None, ACCESS])
+def test_the_audit_log_tells_who_has_ended_it(
+    lost: str | None, method: str, path: str, reason: str, client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    handle = acting(client)["handle"]
+    cookies = Jar(dict(client.cookies)).without(*filter(None, [lost])).header
+    with caplog.at_level("INFO", "asgi_sessions.audit"):
+        second_client(client).request(method, path, headers=cookies)
+    (told,) = [vars(record) for record in caplog.records if vars(record).get("event") == "session.revoked"]
+    assert (told["session_handle"], told["reason"]) == (handle, reason)
+    assert told.get("actor") == (None if lost and reason == "replaced" else "admin")
+
+
+def test_a_session_that_has_ended_ends_no_other_device(
+    client: TestClient, sessions: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = client.post("/login?user=alice").json()["handle"]
+    phone = second_client(client)
+    other = phone.post("/login?user=alice").json()["handle"]
+    live_row = LivenessCheck.live_row
+
+    async def ends_first(self: LivenessCheck, *arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(LivenessCheck, "live_row", live_row)
+        await sessions.revoke_session_using_session_handle(handle)
+        return await live_row(self, *arguments, **options)
+
+    monkeypatch.setattr(LivenessCheck, "live_row", ends_first)
+    answer = client.delete(f"/auth/sessions/{other}")
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorised")
+    assert phone.get("/me").status_code == 200

@@ -435,3 +435,18 @@ async def test_a_session_to_keep_that_is_no_handle_ends_nothing(running: Session
     with pytest.raises(ValueError, match="except_handle"):
         await running.revoke_all_sessions_for_user("alice", except_handle="this one")
     assert await running.get_all_session_handles_for_user("alice") == [issued.session.session_handle]
+
+
+@pytest.mark.parametrize("end", ["revoke_session_using_session_handle", "erase_user"])
+async def test_a_session_that_has_ended_ends_no_others(new_manager: NewManager, end: str) -> None:
+    """Neither on the worker that has ended it, nor on one that has not heard of it."""
+    async with new_manager() as here, new_manager() as there:
+        await stop_polling(there)
+        ended = await here.create_new_session_without_request("alice")
+        held = [await each.get_session_without_request(ended.access_token.value) for each in (here, there)]
+        await getattr(here, end)("alice" if end == "erase_user" else ended.session.session_handle)
+        other = await here.create_new_session_without_request("alice")
+        for session in held:
+            with pytest.raises(Unauthorised):
+                await session.revoke_other_sessions()
+        await other.session.check()

@@ -136,9 +136,19 @@ async def test_revoking_all_is_one_update_for_any_ordinary_number(running: Sessi
 async def test_where_there_is_nothing_to_revoke_one_select_makes_sure(
     running: SessionManager, issued: Any, log: ServerLog
 ) -> None:
+    handle = issued.session.session_handle
     log.clear()
-    assert await issued.session.revoke_other_sessions() == 0
-    assert log.verbs() == ["UPDATE", "SELECT"]
+    assert await running.revoke_all_sessions_for_user("alice", except_handle=handle) == 0
+    assert log.verbs()[:2] == ["UPDATE", "SELECT"]
+
+
+async def test_revoking_the_others_looks_at_the_own_one_first(
+    running: SessionManager, issued: Any, log: ServerLog
+) -> None:
+    await running.create_new_session_without_request("alice")
+    log.clear()
+    assert await issued.session.revoke_other_sessions() == 1
+    assert log.verbs() == ["SELECT", "UPDATE"]
 
 
 async def test_revoking_very_many_is_one_update_more_for_each_so_many(

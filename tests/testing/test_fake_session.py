@@ -7,7 +7,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from starlette.testclient import TestClient
 
-from asgi_sessions import Session, Unauthorised, get_session, require_session
+from asgi_sessions import ImpersonationRefused, Session, Unauthorised, get_session, require_session
 from asgi_sessions.fastapi import CurrentSession
 from asgi_sessions.protocol.user_id import UserId
 from asgi_sessions.testing import FakeSession, fake_session
@@ -133,7 +133,13 @@ async def test_the_info_can_be_changed_by_a_function() -> None:
 
 
 async def test_it_has_no_other_sessions() -> None:
-    assert await fake_session("42").revoke_other_sessions() == 0
+    fake = fake_session("42")
+    assert await fake.revoke_other_sessions() == 0
+    with pytest.raises(ImpersonationRefused):
+        await fake_session("42", actor="admin").revoke_other_sessions()
+    await fake.revoke_session()
+    with pytest.raises(Unauthorised):
+        await fake.revoke_other_sessions()
 
 
 async def test_a_revoked_one_refuses_everything() -> None:
