@@ -5,7 +5,7 @@ from tests.races.crashes import REQUESTS, crash_everywhere, open_mortals
 
 STATEMENTS = {
     "login": ["insert"],
-    "login that replaces": ["revoke", "insert"],
+    "login that replaces": ["read", "revoke", "insert"],
     "refresh of the head": ["read", "touch"],
     "refresh of a child": ["read", "promote"],
     "logout": ["revoke"],
