@@ -72,6 +72,7 @@ def end_device(visit: Visit, login: Login) -> Any:
     if login is access.login:
         visit.revoke(access)
         return NO_CONTENT
+    visit.require_live(access)
     if login not in [row.login for row in visit.model.devices(visit.worker, access.user)]:
         visit.model.note(Event.NO_SUCH_DEVICE)
         raise Missing
@@ -81,6 +82,7 @@ def end_device(visit: Visit, login: Login) -> Any:
 
 def end_others(visit: Visit) -> Any:
     access = visit.session()
+    visit.require_live(access)
     return {"revoked": visit.model.end_all(visit.worker, access.user, but=access.login)}
 
 

@@ -146,6 +146,14 @@ class Visit:
             self._access = changed
         return changed
 
+    def require_live(self, access: Access) -> None:
+        """The row is read, whatever the access token is good for."""
+        try:
+            self.model.standing(self.worker, access.login)
+        except Refused as error:
+            self._refuse(error)
+            raise
+
     def info(self, access: Access) -> Any:
         try:
             return self.model.info(self.worker, access.login)
