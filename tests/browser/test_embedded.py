@@ -32,7 +32,11 @@ THIRD_PARTY: dict[str, dict[str, Any]] = {
     "chromium": {"profile.cookie_controls_mode": 0},
     "firefox": {"network.cookie.cookieBehavior": 0},
 }
-COOKIES_OF_FIREFOX = "return Services.cookies.cookies.map(cookie => cookie.originAttributes.partitionKey)"
+COOKIES_OF_FIREFOX = """
+return Services.cookies.cookies.filter(cookie => cookie.isSession || cookie.expiry > Date.now())
+  .map(cookie => cookie.originAttributes.partitionKey);
+"""
+"""It lists those that are over too: one that is cleared where there was none is kept, empty, and over."""
 FETCH = """
 const done = arguments[arguments.length - 1];
 fetch(arguments[0], {method: arguments[1], headers: {"Content-Type": "application/json"},
