@@ -5,7 +5,7 @@ from typing import Any
 
 from asgi_sessions.protocol.session_handle import HANDLE_DIGITS, is_handle
 from asgi_sessions.store.engine import Database
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import is_storable
 from asgi_sessions.store.session_statements import EndingStatements
 
@@ -34,7 +34,7 @@ class SessionEnding:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self._run = database.run
-        self._ending = EndingStatements(tables)
+        self._ending = of_tables(EndingStatements, tables)
         self.at_once = AT_ONCE_SQLITE if database.dialect == "sqlite" else AT_ONCE
 
     async def revoke(self, handle: str, reason: str, now: int, *, user_id: bytes | None = None) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import Executable
 from asgi_sessions.store.ending import PURGE_BATCH, REVOKE_BATCH, SessionEnding, boundary
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.prepared import Outcome
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import EXPORTED_COLUMNS
 from asgi_sessions.store.session_statements import PersonalStatements
 
@@ -26,7 +26,7 @@ class PersonalRows(SessionEnding):
 
     def __init__(self, database: Database, tables: Tables) -> None:
         super().__init__(database, tables)
-        self._personal = PersonalStatements(tables)
+        self._personal = of_tables(PersonalStatements, tables)
 
     async def export(self, user_id: bytes, *, acting: bool) -> AsyncIterator[Mapping[str, Any]]:
         """Give each of a user's sessions, ended ones too, by the names of the columns, without hashes of tokens.

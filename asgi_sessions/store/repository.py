@@ -38,7 +38,7 @@ from asgi_sessions.protocol.rotation import Lineage
 from asgi_sessions.store.ending import REVOKE_BATCH
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.failures import DatabaseFailure
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import COLUMNS, ListedSession, SessionRow, is_storable
 from asgi_sessions.store.session_statements import RotationStatements
 from asgi_sessions.store.session_values import SessionValues
@@ -55,7 +55,7 @@ class SessionRepository(SessionValues):
 
     def __init__(self, database: Database, tables: Tables) -> None:
         super().__init__(database, tables)
-        self._rotation = RotationStatements(tables)
+        self._rotation = of_tables(RotationStatements, tables)
 
     async def insert(self, row: SessionRow) -> None:
         """Store a new session.

@@ -1,7 +1,9 @@
 """The tables. All times are signed milliseconds: on MySQL an unsigned difference below zero is an error."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy.dialects import mysql
@@ -9,11 +11,13 @@ from sqlalchemy.types import TypeEngine
 
 from asgi_sessions.protocol.authentication_methods import MAX_LENGTH as METHODS_LENGTH
 
-__all__ = ["DEFAULT_TABLE_PREFIX", "Tables", "build_tables", "sessions_metadata"]
+__all__ = ["DEFAULT_TABLE_PREFIX", "Tables", "build_tables", "of_tables", "sessions_metadata"]
 
 DEFAULT_TABLE_PREFIX = "asgi_sessions_"
 HANDLE_LENGTH = 32
 USER_ID_LENGTH = 260
+
+_T = TypeVar("_T")
 
 
 def _ascii(length: int) -> TypeEngine[str]:
@@ -43,14 +47,28 @@ class Tables:
     payload_changes: Table
 
 
-def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX, metadata: MetaData | None = None) -> Tables:
-    """Describe the tables.
+@cache
+def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX) -> Tables:
+    """Describe the tables, once in a process.
 
     Args:
         table_prefix: What all names of tables and indexes begin with.
-        metadata: The metadata that gets the tables; a new one if left out.
     """
-    metadata = MetaData() if metadata is None else metadata
+    return _describe(table_prefix, MetaData())
+
+
+@cache
+def of_tables(make: Callable[[Tables], _T], tables: Tables) -> _T:
+    """Give what is made of the tables alone, such as their statements: once in a process, since it takes long.
+
+    Args:
+        make: Makes it. What it makes is never changed.
+        tables: Of `build_tables`.
+    """
+    return make(tables)
+
+
+def _describe(table_prefix: str, metadata: MetaData) -> Tables:
     options: dict[str, Any] = {
         f"{dialect}_{name}": value
         for dialect in ("mysql", "mariadb")
@@ -148,5 +166,5 @@ def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:
     if not isinstance(table_prefix, str):
         raise TypeError(f"table_prefix must be str, not {type(table_prefix).__name__}")
     metadata = MetaData()
-    build_tables(table_prefix, metadata)
+    _describe(table_prefix, metadata)
     return metadata

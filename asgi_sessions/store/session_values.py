@@ -5,7 +5,7 @@ The contract stands in ``repository``.
 
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.personal_rows import PersonalRows
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import SessionRow, is_storable
 from asgi_sessions.store.session_statements import ChangeStatements, ReadStatements
 
@@ -17,8 +17,8 @@ class SessionValues(PersonalRows):
 
     def __init__(self, database: Database, tables: Tables) -> None:
         super().__init__(database, tables)
-        self._read = ReadStatements(tables)
-        self._change = ChangeStatements(tables)
+        self._read = of_tables(ReadStatements, tables)
+        self._change = of_tables(ChangeStatements, tables)
 
     async def get_info(self, handle: str, now: int, *, fresh: bool = False) -> str | None:
         """Return a live session's info as it was stored; None if there is no such session.
