@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, bindparam, insert, or_, select, update
 
 from asgi_sessions.store.database_clock import database_now
 from asgi_sessions.store.engine import Database, DuplicateKey
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 
 __all__ = ["LeaseStore"]
 
@@ -15,14 +15,8 @@ BELIEVED_TIMES = 2
 """Of the caller's own duration: workers' settings, and nodes' clocks, may differ by so much."""
 
 
-class LeaseStore:
-    """Leases by name. A lease ends by time only, so a worker that dies blocks nobody for longer.
-
-    The time is the database's, within the statement: no worker's wrong clock makes a lease longer.
-    """
-
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self._run = database.run
+class _Statements:
+    def __init__(self, tables: Tables) -> None:
         leases = tables.leases
         of_name = leases.c.name == bindparam("p_name")
         duration = bindparam("duration", type_=BigInteger)
@@ -33,9 +27,20 @@ class LeaseStore:
             # Older versions took leases by the worker's clock: one that is days ahead must not hold it for days.
             leases.c.expires_at > database_now() + duration * BELIEVED_TIMES,
         )
-        self._take = update(leases).where(of_name, free).values(holder=bindparam("p_holder"), expires_at=until)
-        self._exists = select(leases.c.name).where(of_name)
-        self._insert = insert(leases).values(name=bindparam("p_name"), holder=bindparam("p_holder"), expires_at=until)
+        self.take = update(leases).where(of_name, free).values(holder=bindparam("p_holder"), expires_at=until)
+        self.exists = select(leases.c.name).where(of_name)
+        self.insert = insert(leases).values(name=bindparam("p_name"), holder=bindparam("p_holder"), expires_at=until)
+
+
+class LeaseStore:
+    """Leases by name. A lease ends by time only, so a worker that dies blocks nobody for longer.
+
+    The time is the database's, within the statement: no worker's wrong clock makes a lease longer.
+    """
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._run = database.run
+        self._statements = of_tables(_Statements, tables)
 
     async def acquire(self, name: str, holder: str, duration: int) -> bool:
         """Take a lease that is free, has run out, or is the caller's own.
@@ -48,12 +53,12 @@ class LeaseStore:
             duration: For how long from now, ms. What another worker holds for more than twice as long is not believed.
         """
         values = {"p_name": name, "p_holder": holder, "duration": duration}
-        if (await self._run(self._take, values)).rowcount == 1:
+        if (await self._run(self._statements.take, values)).rowcount == 1:
             return True
-        if (await self._run(self._exists, {"p_name": name})).rows:
+        if (await self._run(self._statements.exists, {"p_name": name})).rows:
             return False
         try:
-            await self._run(self._insert, values)
+            await self._run(self._statements.insert, values)
         except DuplicateKey:
-            return (await self._run(self._take, values)).rowcount == 1
+            return (await self._run(self._statements.take, values)).rowcount == 1
         return True

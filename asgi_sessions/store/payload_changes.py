@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, inser
 from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.prepared import prepared
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.tombstones import revocation_clock
 
 __all__ = ["PayloadChangeStore"]
@@ -26,24 +26,29 @@ __all__ = ["PayloadChangeStore"]
 PURGE_BATCH = 1000
 
 
-class PayloadChangeStore:
-    """Writes changes, and deletes what nobody needs. Each is safe to repeat; failures as in ``SessionRepository``."""
-
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self._run = database.run
+class _Statements:
+    def __init__(self, tables: Tables) -> None:
         changes = tables.payload_changes
         c = changes.c
         version = bindparam("version", type_=BigInteger)
         of_handle, now = c.handle == bindparam("p_handle"), greatest(database_now(), revocation_clock(tables))
         newest = case((c.payload_version > version, c.payload_version), else_=version)
-        self._again = prepared(update(changes).where(of_handle).values(changed_at=now, payload_version=newest))
-        self._insert = prepared(
+        self.again = prepared(update(changes).where(of_handle).values(changed_at=now, payload_version=newest))
+        self.insert = prepared(
             insert(changes).values(handle=bindparam("p_handle"), changed_at=now, payload_version=version)
         )
         forgotten: ColumnElement[bool] = c.changed_at < bindparam("before", type_=BigInteger)
         size = bindparam("batch", type_=BigInteger)
-        self._forgotten = prepared(select(c.handle).where(forgotten).order_by(c.changed_at).limit(size))
-        self._forget = delete(changes).where(c.handle.in_(bindparam("handles", expanding=True)), forgotten)
+        self.forgotten = prepared(select(c.handle).where(forgotten).order_by(c.changed_at).limit(size))
+        self.forget = delete(changes).where(c.handle.in_(bindparam("handles", expanding=True)), forgotten)
+
+
+class PayloadChangeStore:
+    """Writes changes, and deletes what nobody needs. Each is safe to repeat; failures as in ``SessionRepository``."""
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._run = database.run
+        self._statements = of_tables(_Statements, tables)
 
     async def note(self, handle: str, version: int) -> None:
         """Let all workers know that a session's payload is, or is about to be, of this version or a later one.
@@ -56,19 +61,21 @@ class PayloadChangeStore:
             StoreUnavailable: They may or may not get to know.
         """
         values: dict[str, Any] = {"p_handle": handle, "version": version}
-        if (await self._run(self._again, values)).rowcount:
+        if (await self._run(self._statements.again, values)).rowcount:
             return
         try:
-            await self._run(self._insert, values)
+            await self._run(self._statements.insert, values)
         except DuplicateKey:  # another worker's, or our own before the connection was lost
-            await self._run(self._again, values)
+            await self._run(self._statements.again, values)
 
     async def purge(self, before: int) -> None:
         """Delete the changes that were made before this, ms; in batches, as ``SessionRepository.purge``."""
         while True:
             values = {"before": before, "batch": PURGE_BATCH}
-            handles: Sequence[str] = [handle for (handle,) in (await self._run(self._forgotten, values)).rows]
+            handles: Sequence[str] = [
+                handle for (handle,) in (await self._run(self._statements.forgotten, values)).rows
+            ]
             if handles:
-                await self._run(self._forget, {"before": before, "handles": handles})
+                await self._run(self._statements.forget, {"before": before, "handles": handles})
             if len(handles) < PURGE_BATCH:
                 return

@@ -1,6 +1,6 @@
 """The tables. All times are signed milliseconds: on MySQL an unsigned difference below zero is an error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -58,14 +58,15 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX) -> Tables:
 
 
 @cache
-def of_tables(make: Callable[[Tables], _T], tables: Tables) -> _T:
-    """Give what is made of the tables alone, such as their statements: once in a process, since it takes long.
+def of_tables(make: Callable[..., _T], tables: Tables, *arguments: Hashable) -> _T:
+    """Give what is made of the tables, such as statements about them: once in a process, since it takes long.
 
     Args:
         make: Makes it. What it makes is never changed.
         tables: Of `build_tables`.
+        arguments: What else it is made of.
     """
-    return make(tables)
+    return make(tables, *arguments)
 
 
 def _describe(table_prefix: str, metadata: MetaData) -> Tables:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from asgi_sessions.store.engine import Database, DuplicateKey
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 
 __all__ = ["KeyRow", "SigningKeyStore"]
 
@@ -64,35 +64,40 @@ class _Unlogged(TypeDecorator[bytes]):
         return None if value is None else _Hidden(value)
 
 
-class SigningKeyStore:
-    """Every statement about signing keys, built once. Failures as in ``SessionRepository``."""
-
-    def __init__(self, database: Database, tables: Tables) -> None:
-        self._run = database.run
+class _Statements:
+    def __init__(self, tables: Tables) -> None:
         keys = tables.signing_keys
         k = keys.c
         of_purpose = k.purpose == bindparam("p_purpose")
         serial = bindparam("p_serial", type_=Integer)
         shown = (k[name] if name != "material" else type_coerce(k.material, _Unlogged) for name in _COLUMNS)
-        self._load = select(*shown).where(of_purpose).order_by(k.serial)
-        self._key_id = select(k.key_id).where(of_purpose, k.serial == serial)
-        self._insert = insert(keys).values({name: bindparam(name) for name in _COLUMNS})
-        self._reseal = (
+        self.load = select(*shown).where(of_purpose).order_by(k.serial)
+        self.key_id = select(k.key_id).where(of_purpose, k.serial == serial)
+        self.insert = insert(keys).values({name: bindparam(name) for name in _COLUMNS})
+        self.reseal = (
             update(keys)
             .where(of_purpose, k.serial == serial, k.material == bindparam("old", type_=LargeBinary))
             .values(material=bindparam("material"), seal_id=bindparam("seal_id"))
         )
-        self._remove = delete(keys).where(of_purpose, k.serial < serial)
+        self.remove = delete(keys).where(of_purpose, k.serial < serial)
+
+
+class SigningKeyStore:
+    """Every statement about signing keys, built once. Failures as in ``SessionRepository``."""
+
+    def __init__(self, database: Database, tables: Tables) -> None:
+        self._run = database.run
+        self._statements = of_tables(_Statements, tables)
 
     async def load(self, purpose: str) -> list[KeyRow]:
         """Return the keys of a purpose, oldest first, with what any other worker has added just now."""
-        outcome = await self._run(self._load, {"p_purpose": purpose}, strong=True)
+        outcome = await self._run(self._statements.load, {"p_purpose": purpose}, strong=True)
         return [replace(row, material=bytes(row.material)) for row in (KeyRow(*found) for found in outcome.rows)]
 
     async def add(self, row: KeyRow) -> bool:
         """Add a key. False if another worker was first with this serial: load again."""
         try:
-            await self._run(self._insert, {name: getattr(row, name) for name in _COLUMNS})
+            await self._run(self._statements.insert, {name: getattr(row, name) for name in _COLUMNS})
         except DuplicateKey as taken:
             if not taken.after_interruption:
                 return False
@@ -100,7 +105,7 @@ class SigningKeyStore:
             return True
         # The connection was lost under the first try: whose row is it?
         place = {"p_purpose": row.purpose, "p_serial": row.serial}
-        return (await self._run(self._key_id, place, strong=True)).rows == [(row.key_id,)]
+        return (await self._run(self._statements.key_id, place, strong=True)).rows == [(row.key_id,)]
 
     async def reseal(self, row: KeyRow, sealed: bytes, seal_id: str | None) -> bool:
         """Replace the sealed form of a key. False if it is no longer what ``row`` says."""
@@ -111,8 +116,8 @@ class SigningKeyStore:
             "material": sealed,
             "seal_id": seal_id,
         }
-        return (await self._run(self._reseal, values)).rowcount == 1
+        return (await self._run(self._statements.reseal, values)).rowcount == 1
 
     async def remove_before(self, purpose: str, serial: int) -> int:
         """Delete the keys of a purpose with a smaller serial number; return how many."""
-        return (await self._run(self._remove, {"p_purpose": purpose, "p_serial": serial})).rowcount
+        return (await self._run(self._statements.remove, {"p_purpose": purpose, "p_serial": serial})).rowcount

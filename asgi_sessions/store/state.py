@@ -3,9 +3,19 @@
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
 from asgi_sessions.store.engine import Database, DuplicateKey
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 
 __all__ = ["StateStore"]
+
+
+class _Statements:
+    def __init__(self, tables: Tables) -> None:
+        state = tables.state
+        named = state.c.name == bindparam("p_name")
+        value = bindparam("p_value", type_=BigInteger)
+        self.all = select(state.c.name, state.c.value)
+        self.insert = insert(state).values(name=bindparam("p_name"), value=value)
+        self.lift = update(state).where(named, state.c.value < value).values(value=value)
 
 
 class StateStore:
@@ -16,16 +26,11 @@ class StateStore:
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self._run = database.run
-        state = tables.state
-        named = state.c.name == bindparam("p_name")
-        value = bindparam("p_value", type_=BigInteger)
-        self._all = select(state.c.name, state.c.value)
-        self._insert = insert(state).values(name=bindparam("p_name"), value=value)
-        self._raise = update(state).where(named, state.c.value < value).values(value=value)
+        self._statements = of_tables(_Statements, tables)
 
     async def all(self) -> dict[str, int]:
         """Return every number by its name, with what any other worker has written just now."""
-        return {str(name): int(value) for name, value in (await self._run(self._all, strong=True)).rows}
+        return {str(name): int(value) for name, value in (await self._run(self._statements.all, strong=True)).rows}
 
     async def settle(self, name: str, value: int) -> int:
         """Write a number unless there is one of that name, and return the one that counts from now on."""
@@ -33,7 +38,7 @@ class StateStore:
         if known is not None:
             return known
         try:
-            await self._run(self._insert, {"p_name": name, "p_value": value})
+            await self._run(self._statements.insert, {"p_name": name, "p_value": value})
         except DuplicateKey:
             return (await self.all()).get(name, value)
         return value
@@ -48,4 +53,4 @@ class StateStore:
 
     async def lift(self, name: str, value: int) -> None:
         """Make a number that is there at least as high, with one statement."""
-        await self._run(self._raise, {"p_name": name, "p_value": value})
+        await self._run(self._statements.lift, {"p_name": name, "p_value": value})

@@ -40,7 +40,7 @@ from sqlalchemy import (
 from asgi_sessions.store.database_clock import database_node, database_now
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.prepared import prepared
-from asgi_sessions.store.schema import Tables
+from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.state import StateStore
 
 __all__ = [
@@ -131,13 +131,7 @@ class TombstoneStore:
     def __init__(self, database: Database, tables: Tables) -> None:
         self._run = database.run
         self._state = StateStore(database, tables)
-        s, c = tables.sessions.c, tables.payload_changes.c
-        none = cast(null(), BigInteger)
-        ended = _newest(database.dialect, (s.revoked_at, s.idle_expires_at, s.handle), none)
-        changed = _newest(database.dialect, (c.changed_at, literal(0, BigInteger), c.handle), c.payload_version)
-        # The time comes along in a row of its own, for there may be no other.
-        time = select(database_now(), revocation_clock(tables), null(), none)
-        self._page = prepared(time.union_all(select(*ended.c), select(*changed.c)))
+        self._page = of_tables(_page_of, tables, database.dialect)
         self._now = select(database_now(), database_node())
 
     async def now(self) -> int:
@@ -234,6 +228,17 @@ class TombstoneStore:
             sum(time >= clock for time in times),
             [(row[2], row[3]) for row in changed],
         )
+
+
+def _page_of(tables: Tables, dialect: str) -> Any:
+    """The statement that reads the time and a page of what has changed."""
+    s, c = tables.sessions.c, tables.payload_changes.c
+    none = cast(null(), BigInteger)
+    ended = _newest(dialect, (s.revoked_at, s.idle_expires_at, s.handle), none)
+    changed = _newest(dialect, (c.changed_at, literal(0, BigInteger), c.handle), c.payload_version)
+    # The time comes along in a row of its own, for there may be no other.
+    time = select(database_now(), revocation_clock(tables), null(), none)
+    return prepared(time.union_all(select(*ended.c), select(*changed.c)))
 
 
 def _newest(dialect: str, place: tuple[Any, Any, Any], version: Any) -> Subquery:
