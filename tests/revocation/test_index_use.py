@@ -19,6 +19,8 @@ CHANGES_INDEX = "ix_asgi_sessions_payload_changes_changed_at"
 CHANGES = 20_000
 TOMBSTONES = 20_000
 LIVE = 20_000
+FEW = 1_000
+"""Of which the statistics know."""
 SIZE = 500
 """Of a page. A planner that is asked for a quarter of all that there is may rightly prefer to sort it."""
 
@@ -142,6 +144,7 @@ async def test_postgresql_ends_a_part_of_everybodys_sessions_along_the_primary_k
 ) -> None:
     cemetery, sessions = Cemetery(on_postgresql), SessionRepository(on_postgresql, build_tables())
     now = await cemetery.now()
+    await cemetery.let_statistics_know(FEW)
     await cemetery.fill(LIVE, ending_at=now, live=True, analysed=analysed)
     for values, statement in _part_of_all(sessions, now):
         compiled = statement.compile(dialect=on_postgresql.engine.dialect)
@@ -173,6 +176,7 @@ def nodes_in(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 async def test_postgresql_reads_a_range_of_the_index_in_its_order(
     on_postgresql: Database, mode: str, analysed: bool
 ) -> None:
+    await Cemetery(on_postgresql).let_statistics_know(FEW)
     now = await _fill(on_postgresql, analysed=analysed)
     everything = now - 630_000
     page = await TombstoneStore(on_postgresql, build_tables()).page(TOP, everything)

@@ -86,6 +86,19 @@ class Cemetery:
             values = [{name: getattr(row, name) for name in _NAMES} for row in rows]
             await connection.execute(insert(self._sessions), values)
 
+    async def let_statistics_know(self, count: int) -> None:
+        """Let PostgreSQL know of so many live sessions and changes alone, whatever is added until the next ANALYZE.
+
+        Else it knows what some test before wrote, or what its autovacuum saw meanwhile.
+        """
+        now = await self.now()
+        async with self._database.engine.connect() as connection:
+            for name in (self._sessions.name, self._changes.name):
+                await connection.execute(text(f"ALTER TABLE {name} SET (autovacuum_enabled = false)"))
+                await connection.execute(text(f"TRUNCATE {name}"))
+        await self.fill(count, ending_at=now, live=True)
+        await self.fill_with_changes(count, ending_at=now, apart_ms=1)
+
     async def fill(
         self,
         count: int,
