@@ -16,6 +16,8 @@ BELIEVED_TIMES = 2
 
 
 class _Statements:
+    """Those about leases."""
+
     def __init__(self, tables: Tables) -> None:
         leases = tables.leases
         of_name = leases.c.name == bindparam("p_name")

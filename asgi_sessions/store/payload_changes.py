@@ -27,6 +27,8 @@ PURGE_BATCH = 1000
 
 
 class _Statements:
+    """Those about changes of payloads."""
+
     def __init__(self, tables: Tables) -> None:
         changes = tables.payload_changes
         c = changes.c

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
@@ -16,6 +16,9 @@ __all__ = ["DEFAULT_TABLE_PREFIX", "Tables", "build_tables", "of_tables", "sessi
 DEFAULT_TABLE_PREFIX = "asgi_sessions_"
 HANDLE_LENGTH = 32
 USER_ID_LENGTH = 260
+
+PREFIXES = 16
+"""For so many a process keeps the tables, and what is made of them: a third of a megabyte each."""
 
 _T = TypeVar("_T")
 
@@ -47,9 +50,9 @@ class Tables:
     payload_changes: Table
 
 
-@cache
+@lru_cache(PREFIXES)
 def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX) -> Tables:
-    """Describe the tables, once in a process.
+    """Describe the tables, once in a process (see `PREFIXES`).
 
     Args:
         table_prefix: What all names of tables and indexes begin with.
@@ -57,7 +60,7 @@ def build_tables(table_prefix: str = DEFAULT_TABLE_PREFIX) -> Tables:
     return _describe(table_prefix, MetaData())
 
 
-@cache
+@lru_cache(PREFIXES * 16)
 def of_tables(make: Callable[..., _T], tables: Tables, *arguments: Hashable) -> _T:
     """Give what is made of the tables, such as statements about them: once in a process, since it takes long.
 

@@ -65,6 +65,8 @@ class _Unlogged(TypeDecorator[bytes]):
 
 
 class _Statements:
+    """Those about signing keys, built once."""
+
     def __init__(self, tables: Tables) -> None:
         keys = tables.signing_keys
         k = keys.c
@@ -83,7 +85,7 @@ class _Statements:
 
 
 class SigningKeyStore:
-    """Every statement about signing keys, built once. Failures as in ``SessionRepository``."""
+    """Reads, adds and removes signing keys. Failures as in ``SessionRepository``."""
 
     def __init__(self, database: Database, tables: Tables) -> None:
         self._run = database.run

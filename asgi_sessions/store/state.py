@@ -9,6 +9,8 @@ __all__ = ["StateStore"]
 
 
 class _Statements:
+    """Those about the state table."""
+
     def __init__(self, tables: Tables) -> None:
         state = tables.state
         named = state.c.name == bindparam("p_name")
