@@ -26,7 +26,7 @@ from tests.security.statements import counted
 USERS = ("alice", "bob", "42")
 LITTLE_MEMORY = 64_000
 MORE_THAN_IT_HOLDS = 10_000
-"""Ten times as many: of the sessions that a test logs in, some have no room, in whichever order they ended."""
+"""They end in five or six parts, by their handles, and the memory holds some hundreds of the last one on PostgreSQL."""
 
 
 @pytest.fixture
