@@ -633,6 +633,8 @@ class SessionManager(StartedOnLoops):
 
         Raises:
             TypeError: The token is no `str`; for example an `IssuedToken` was given instead of its `value`.
+            PayloadTooLarge: The session's payload was accepted by other settings, and its tokens fit into no cookie by
+                these. The refresh token stays good.
         """
         token = arguments.text(refresh_token, "refresh_token")
         del refresh_token  # a name that error reports do not leave out
@@ -642,6 +644,8 @@ class SessionManager(StartedOnLoops):
         if found is None:
             raise Unauthorised
         refreshed = await refresher.refresh(found, extend=extend)
+        if refreshed.no_room is not None:
+            raise refreshed.no_room
         if refreshed.tokens is None:
             raise already_rotated(found)
         return self._issued(refreshed.tokens)

@@ -8,6 +8,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from asgi_sessions.errors import PayloadTooLarge
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
@@ -20,6 +21,7 @@ __all__ = [
     "Impersonation",
     "IssuedToken",
     "Login",
+    "Refreshed",
     "SessionRecord",
     "TokenSet",
     "UserIdT",
@@ -69,6 +71,25 @@ class TokenSet:
     def with_access(self, token: IssuedToken, access: AccessToken) -> "TokenSet":
         """The same pair with another access token."""
         return replace(self, access_token=token, access=access)
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What came of a refresh.
+
+    Attributes:
+        access: The access token that authenticates the request.
+        tokens: What to hand out; None for a late parent (and where nothing may be issued).
+        late: The refresh token that came too late, for its retry marker; else None.
+        served: Whether the request is to be served. False only for a late parent.
+        no_room: Why there is nothing to hand out, where the session's payload no longer fits into a cookie.
+    """
+
+    access: AccessToken
+    tokens: TokenSet | None
+    late: RefreshToken | None
+    served: bool = True
+    no_room: PayloadTooLarge | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,25 @@
 """Refresh: judge the token by its session's row, promote it once, issue what follows.
 
-Where nothing can be issued the request is served, once per generation, and the row remembers it.
+Where nothing can be issued the request is served, once per generation, and the row remembers it. A session whose
+payload does not fit into a cookie by the settings of now is served as well, for as long as its refresh token lasts.
 
 Where the application has a function of ``claims``, it is asked once for each refresh that is to issue something,
 between two judgements of the token: the second one decides. If the row's payload has a new version by then, and reads
 as before, somebody may have said that it is to stay, or the user has stepped up: the function is asked again.
 """
 
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import replace
 
-from asgi_sessions.errors import AlreadyRotated, StoreUnavailable, TryRefreshToken, Unauthorised
+from asgi_sessions.errors import AlreadyRotated, PayloadTooLarge, StoreUnavailable, TryRefreshToken, Unauthorised
 from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.changing import swapped
 from asgi_sessions.manager.claims_function import Claimed, Claims
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.issuing import Issuer
-from asgi_sessions.manager.records import TokenSet
+from asgi_sessions.manager.once_per_minute import OncePerMinute
+from asgi_sessions.manager.records import Refreshed
 from asgi_sessions.manager.rotating import MAX_READS, Rotation
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol import user_id
@@ -32,25 +35,13 @@ from asgi_sessions.protocol.rotation import (
     is_young,
     serve,
 )
-from asgi_sessions.settings import SessionSettings
+from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What came of a refresh.
-
-    Attributes:
-        access: The access token that authenticates the request.
-        tokens: What to hand out; None for a late parent (and where nothing may be issued).
-        late: The refresh token that came too late, for its retry marker; else None.
-        served: Whether the request is to be served. False only for a late parent.
-    """
-
-    access: AccessToken
-    tokens: TokenSet | None
-    late: RefreshToken | None
-    served: bool = True
+_NO_ROOM = (
+    "session %s gets no new tokens: its payload was accepted by other settings, and no longer fits into a cookie. Its "
+    "requests are served, each after a look at the database, until its refresh token expires. %s"
+)
 
 
 class Refresher:
@@ -89,6 +80,7 @@ class Refresher:
         self._claims = claims
         self._events = events
         self._clock = clock
+        self._no_room = OncePerMinute(manager_log(__name__, settings), logging.ERROR, clock)
 
     def looks_authentic(self, token: str) -> bool:
         """Whether it takes a look at the MAC to tell that `token` is no refresh token of ours."""
@@ -281,7 +273,12 @@ class Refresher:
         now = self._clock()
         twin = is_young(token.lineage, now, self._settings.min_refresh_age_ms)
         following = token.twin() if twin else token.child(now)
-        tokens = await self._issuer.issue(row, following, carries_over=carries_over, extend=extend)
+        try:
+            tokens = await self._issuer.issue(row, following, carries_over=carries_over, extend=extend)
+        except PayloadTooLarge as error:
+            self._no_room.say(_NO_ROOM, row.handle, error.detail)
+            access = self._issuer.describe(row, following.generation, now, extend=extend)
+            return Refreshed(access, None, None, no_room=error)
         self._events.happened(
             Event.REFRESHED,
             session_handle=row.handle,
