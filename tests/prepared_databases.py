@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 
 import pytest
-from sqlalchemy import delete, make_url
+from sqlalchemy import make_url, text
 
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.schema import sessions_metadata
 from tests.servers import Server
+
+_DELETIONS = [text(f"DELETE FROM {table.name}") for table in sessions_metadata().sorted_tables]
 
 
 class PreparedDatabases:
@@ -29,8 +31,8 @@ class PreparedDatabases:
         database = await open_database(self._url(engine, request))
         await upgrade(database)
         yield database
-        for table in sessions_metadata().sorted_tables:
-            await database.run(delete(table))
+        for deletion in _DELETIONS:
+            await database.run(deletion)
         await database.close()
 
     @contextmanager
@@ -44,7 +46,7 @@ class PreparedDatabases:
         server: Server | None = None if engine == "sqlite" else request.getfixturevalue(engine)
         yield url
         database = make_url(url).database or ""
-        deletion = "; ".join(f"DELETE FROM {table.name}" for table in sessions_metadata().sorted_tables)
+        deletion = "; ".join(map(str, _DELETIONS))
         if server is None:
             with closing(sqlite3.connect(database)) as connection:
                 connection.executescript(deletion)

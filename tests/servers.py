@@ -95,6 +95,7 @@ class Server:
                     return
             time.sleep(0.05)
         tail = (self.folder / "server.log").read_text(errors="replace")[-2000:]
+        self._end(signal.SIGKILL)
         raise RuntimeError(f"{self.name} did not start:\n{tail}")
 
     def stop(self) -> None:

@@ -5,8 +5,9 @@ object with a name for each column. A prepared statement goes to the driver as t
 of cursors, logging, and all that happens when it fails stay SQLAlchemy's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable, Select
 from sqlalchemy.sql import CompoundSelect
@@ -47,10 +48,26 @@ class PreparedStatements:
         if compiled is None:
             if not statement.get_execution_options().get(_PREPARED):
                 return _outcome(connection.execute(statement, parameters))
-            compiled = self._compiled[statement] = _Compiled(statement, self._dialect)
+            compiled = self._compiled[statement] = _compiled_once(statement, self._dialect)
         result: Any = connection.exec_driver_sql(compiled.text, compiled.values(parameters or {}))
         outcome = result if isinstance(result, Outcome) else _outcome(result)
         return compiled.processed(outcome)
+
+
+def _compiled_once(statement: Executable, dialect: Dialect) -> "_Compiled":
+    """Compile a statement once in a process, for all engines whose dialects have the same settings."""
+    for_dialects = _compiled_in_process.setdefault(statement, {})
+    key = _settings_of(dialect)
+    compiled = for_dialects.get(key)
+    if compiled is None:
+        compiled = for_dialects[key] = _Compiled(statement, dialect)
+    return compiled
+
+
+def _settings_of(dialect: Dialect) -> Hashable:
+    """All that an engine's dialect has of its own and that is plain: flags, names, the server's version."""
+    plain = {name: value for name, value in vars(dialect).items() if isinstance(value, _PLAIN)}
+    return type(dialect), tuple(sorted(plain.items()))
 
 
 def _outcome(result: CursorResult[Any]) -> Outcome:
@@ -95,3 +112,7 @@ class _Compiled:
                 values[place] = process(values[place])
             rows.append(tuple(values))
         return Outcome(rows, outcome.rowcount)
+
+
+_PLAIN = (bool, int, str, tuple, type(None))
+_compiled_in_process: WeakKeyDictionary[Executable, dict[Hashable, _Compiled]] = WeakKeyDictionary()

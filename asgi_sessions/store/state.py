@@ -3,6 +3,7 @@
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
 from asgi_sessions.store.engine import Database, DuplicateKey
+from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables, of_tables
 
 __all__ = ["StateStore"]
@@ -15,7 +16,7 @@ class _Statements:
         state = tables.state
         named = state.c.name == bindparam("p_name")
         value = bindparam("p_value", type_=BigInteger)
-        self.all = select(state.c.name, state.c.value)
+        self.all = prepared(select(state.c.name, state.c.value))
         self.insert = insert(state).values(name=bindparam("p_name"), value=value)
         self.lift = update(state).where(named, state.c.value < value).values(value=value)
 

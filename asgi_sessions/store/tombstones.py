@@ -55,6 +55,8 @@ __all__ = [
     "tombstone_lifetime",
 ]
 
+_NOW = prepared(select(database_now(), database_node()))
+
 PAGE_SIZE = 1_000
 """Few enough to be read in some milliseconds, so that a worker goes on serving in between. Rows of larger pages also
 grow old in Python's garbage collector, which then goes through all objects of the process again and again."""
@@ -132,7 +134,6 @@ class TombstoneStore:
         self._run = database.run
         self._state = StateStore(database, tables)
         self._page = of_tables(_page_of, tables, database.dialect)
-        self._now = select(database_now(), database_node())
 
     async def now(self) -> int:
         """The database's time, ms."""
@@ -140,7 +141,7 @@ class TombstoneStore:
 
     async def node(self) -> tuple[int, str]:
         """The time, ms, on one of the database's nodes, and how that node is called."""
-        ((now, name),) = (await self._run(self._now)).rows
+        ((now, name),) = (await self._run(_NOW)).rows
         return int(now), str(name)
 
     async def floor(self, lifetime_ms: int) -> int:

@@ -9,19 +9,10 @@ from starlette.testclient import TestClient
 from asgi_sessions import SessionManager
 from asgi_sessions.protocol import access_token
 from asgi_sessions.protocol.access_token import AccessToken
-from tests import prepared_memory
 from tests.asgi.apps import BASE_URL, new_manager
 from tests.clocks import MovableClock
 
 OpenClient = Callable[..., TestClient]
-
-
-@pytest.fixture(scope="package", autouse=True)
-def tables_by_a_script() -> Iterator[None]:
-    """Hundreds of managers start here, each on a new database in memory."""
-    with pytest.MonkeyPatch.context() as patching:
-        prepared_memory.use(patching)
-        yield
 
 
 @pytest.fixture

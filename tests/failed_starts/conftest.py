@@ -36,7 +36,7 @@ class MariaDBWithoutTLS(MariaDB):
         return [*super()._command(), "--skip-ssl"]
 
     def _client_options(self) -> list[str]:
-        return ["--protocol=socket", f"--socket={self.folder / 'server.sock'}"]  # over TCP it would insist on TLS
+        return ["--skip-ssl", *super()._client_options()]  # else it insists on TLS from 11.4 on
 
 
 class PostgreSQLWithTLS(PostgreSQL):

@@ -31,8 +31,10 @@ from tests.revocation.polling import poll
 from tests.store.rows import HOUR, NOW, session_row
 
 USER = "the-user-4711"
+OTHER = "another-user"
+"""No short name: three letters are found in random bytes now and then."""
 DEVICE = Device("Safari on iPad", "203.0.113.77")
-TRACES = (USER, "Safari", "203.0.113.77", "role-of-the-user", "cart-of-the-user", "otp")
+TRACES = (USER, "Safari", "203.0.113.77", "role-of-the-user", "cart-of-the-user", "one-time-code")
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def row_of(user: UserId = USER, **changes: Any) -> SessionRow:
         "late_at": NOW,
         "idle_timeout": HOUR,
         "persistent": 0,
-        "methods": f'{{"otp":{NOW}}}',
+        "methods": f'{{"one-time-code":{NOW}}}',
     }
     return session_row(secrets.token_hex(16), **values | changes)
 
@@ -106,7 +108,7 @@ async def test_an_export_has_every_column_but_the_hashes_of_tokens(running: Sess
     assert (session["jwt_payload"], session["session_info"]) == ({"role": "role-of-the-user"}, ["cart-of-the-user"])
     assert (session["device_label"], session["ip_address"]) == (DEVICE.label, DEVICE.ip_address)
     assert (session["persistent"], session["idle_timeout"], session["revoked_at"]) == (False, HOUR, None)
-    assert session["authentication_methods"] == {"otp": from_ms(NOW).isoformat()}
+    assert session["authentication_methods"] == {"one-time-code": from_ms(NOW).isoformat()}
     assert json.loads(json.dumps(session)) == session
 
 
@@ -138,7 +140,7 @@ async def test_an_export_has_the_sessions_that_have_ended_too_and_nobody_elses(r
         running, row_of(created_at=NOW), row_of(created_at=NOW - 1), row_of(created_at=NOW - 2, idle_expires_at=NOW - 1)
     )
     await running.revoke_session_using_session_handle(revoked)
-    await kept(running, row_of("the-user-4711 "), row_of("THE-USER-4711"), row_of("bob"), row_of(4711))
+    await kept(running, row_of("the-user-4711 "), row_of("THE-USER-4711"), row_of(OTHER), row_of(4711))
     found = await exported(running)
     assert [session["session_handle"] for session in found] == [live, revoked, over]
     assert [session["revoked_reason"] for session in found] == [None, "logout", None]
@@ -158,8 +160,8 @@ async def test_sessions_in_which_the_user_acts_as_another_come_where_they_are_as
     running: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(personal_rows, "PURGE_BATCH", 4)
-    acting = await kept(running, *(row_of("bob", actor=user_id.encode(USER)) for _ in range(9)))
-    await kept(running, *(row_of("bob") for _ in range(30)))
+    acting = await kept(running, *(row_of(OTHER, actor=user_id.encode(USER)) for _ in range(9)))
+    await kept(running, *(row_of(OTHER) for _ in range(30)))
     (own,) = await kept(running, row_of())
     found = [session["session_handle"] for session in await exported(running, acting=True)]
     assert (found[0], sorted(found[1:])) == (own, sorted(acting))
@@ -184,16 +186,16 @@ async def test_few_sessions_are_read_at_a_time_and_each_comes_once(
 
 async def test_nothing_of_the_user_is_left_and_others_keep_theirs(new_manager: NewManager, clock: MovableClock) -> None:
     async with new_manager(idle_timeout="1h") as sessions:
-        handles = await kept(sessions, row_of(), row_of(revoked_at=1, revoked_reason="theft"), row_of("bob"))
+        handles = await kept(sessions, row_of(), row_of(revoked_at=1, revoked_reason="theft"), row_of(OTHER))
         handles += await kept(sessions, row_of(idle_expires_at=NOW - 24 * HOUR), row_of(USER, actor=b"s:bob"))
         issued = await log_in(sessions)
-        bobs = await exported(sessions, "bob")
+        bobs = await exported(sessions, OTHER)
         assert await sessions.erase_user(USER) == 5
         assert await exported(sessions) == []
-        assert await exported(sessions, "bob") == [session for session in bobs if session["user_id"] == "bob"]
-        await sessions.revoke_all_sessions_for_user("bob")
-        await sessions.erase_user("bob")
-        await assert_no_trace(sessions, *TRACES, "bob")
+        assert await exported(sessions, OTHER) == [session for session in bobs if session["user_id"] == OTHER]
+        await sessions.revoke_all_sessions_for_user(OTHER)
+        await sessions.erase_user(OTHER)
+        await assert_no_trace(sessions, *TRACES, OTHER)
         written = {row[0]: row for row in (await tables(sessions))["asgi_sessions_sessions"]}
         assert set(written) == {*handles, issued.session.session_handle}
         clock.advance(days=1)
@@ -275,35 +277,35 @@ async def test_an_erased_user_has_no_name_that_another_one_could_have(running: S
 
 async def test_an_administrator_who_is_erased_acts_as_nobody_any_more(running: SessionManager) -> None:
     staff = await log_in(running, 4711)
-    acting = await log_in(running, "bob", impersonation=await impersonation_by(staff.session, lifetime=HOUR))
+    acting = await log_in(running, OTHER, impersonation=await impersonation_by(staff.session, lifetime=HOUR))
     assert (await running.get_session_without_request(acting.access_token.value)).actor == 4711
     assert await running.erase_user(4711) == 2
     with pytest.raises(Unauthorised):
         await running.get_session_without_request(acting.access_token.value)
     with pytest.raises(Unauthorised):
         await running.refresh_session_without_request(acting.refresh_token.value)
-    await assert_no_trace(running, *TRACES, "i:4711", "bob")
+    await assert_no_trace(running, *TRACES, "i:4711", OTHER)
 
 
 async def test_sessions_in_which_the_user_acts_as_another_end_and_are_erased(
     running: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(personal_rows, "PURGE_BATCH", 4)
-    acting = await kept(running, *(row_of("bob", actor=user_id.encode(USER)) for _ in range(9)))
-    bobs = await kept(running, *(row_of("bob", session_info="1", methods="{}") for _ in range(30)))
+    acting = await kept(running, *(row_of(OTHER, actor=user_id.encode(USER)) for _ in range(9)))
+    bobs = await kept(running, *(row_of(OTHER, session_info="1", methods="{}") for _ in range(30)))
     assert await running.erase_user(USER) == 9
-    assert sorted(await running.get_all_session_handles_for_user("bob")) == sorted(bobs)
+    assert sorted(await running.get_all_session_handles_for_user(OTHER)) == sorted(bobs)
     written = {row[0]: row for row in (await tables(running))["asgi_sessions_sessions"]}
     assert USER not in repr(written)
-    assert not any("bob" in repr(written[handle]) for handle in acting)
+    assert not any(OTHER in repr(written[handle]) for handle in acting)
 
 
 async def test_many_end_and_are_erased_in_parts(running: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(personal_rows, "REVOKE_BATCH", 3)
     running.lifecycle._sessions.at_once = 4
-    await kept(running, *(row_of() for _ in range(20)), *(row_of("bob", actor=user_id.encode(USER)) for _ in range(8)))
+    await kept(running, *(row_of() for _ in range(20)), *(row_of(OTHER, actor=user_id.encode(USER)) for _ in range(8)))
     assert await running.erase_user(USER) == 28
-    await assert_no_trace(running, *TRACES, "bob")
+    await assert_no_trace(running, *TRACES, OTHER)
 
 
 async def test_who_logs_in_meanwhile_is_erased_too(running: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,30 +316,30 @@ async def test_who_logs_in_meanwhile_is_erased_too(running: SessionManager, monk
         if left[0]:
             left[0] -= 1
             await log_in(running)
-            await kept(running, row_of("bob", actor=user_id.encode(USER)))
+            await kept(running, row_of(OTHER, actor=user_id.encode(USER)))
         return await erase_of(self, owner, now)
 
     monkeypatch.setattr(PersonalRows, "erase_of", later)
     assert await running.erase_user(USER) == 7
-    await assert_no_trace(running, *TRACES, "bob")
+    await assert_no_trace(running, *TRACES, OTHER)
 
 
 async def test_who_begins_to_act_as_another_meanwhile_is_found_in_the_next_round(
     running: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(personal_rows, "PURGE_BATCH", 2)
-    await kept(running, *(row_of("bob", actor=user_id.encode(USER)) for _ in range(6)))
+    await kept(running, *(row_of(OTHER, actor=user_id.encode(USER)) for _ in range(6)))
     erase, once = PersonalRows.erase, [True]
 
     async def later(self: PersonalRows, owner: bytes, handles: Any, now: int) -> int:
         if handles and once:  # its part has been gone through
             once.clear()
-            await kept(running, replace(row_of("bob", actor=user_id.encode(USER)), handle="0" * 32))
+            await kept(running, replace(row_of(OTHER, actor=user_id.encode(USER)), handle="0" * 32))
         return await erase(self, owner, handles, now)
 
     monkeypatch.setattr(PersonalRows, "erase", later)
     assert await running.erase_user(USER) == 7
-    await assert_no_trace(running, *TRACES, "bob")
+    await assert_no_trace(running, *TRACES, OTHER)
 
 
 async def test_who_never_stops_logging_in_does_not_hold_the_call_up(
@@ -361,7 +363,7 @@ async def test_a_live_session_is_never_blanked(running: SessionManager) -> None:
     owner = user_id.encode(USER)
     assert await running.lifecycle._sessions.erase_of(owner, NOW) == 0
     assert await running.lifecycle._sessions.erase(owner, [handle], NOW) == 0
-    assert await running.lifecycle._sessions.erase(user_id.encode("bob"), [handle], NOW + 100 * HOUR) == 0
+    assert await running.lifecycle._sessions.erase(user_id.encode(OTHER), [handle], NOW + 100 * HOUR) == 0
     assert await running.get_session_info(handle) == ["cart-of-the-user"]
 
 

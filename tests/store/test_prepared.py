@@ -1,6 +1,9 @@
 """Prepared statements: compiled once, plain rows, and everything else as with any other statement."""
 
+import gc
+from copy import copy
 from typing import Any, cast
+from weakref import ref
 
 import pytest
 from sqlalchemy import (
@@ -20,6 +23,7 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.store import plain_rows
+from asgi_sessions.store import prepared as prepared_module
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.failures import DatabaseFailure
 from asgi_sessions.store.prepared import prepared
@@ -122,6 +126,47 @@ async def test_every_frequent_statement_is_prepared(on_sqlite: Database) -> None
     frequent.append(TombstoneStore(on_sqlite, tables)._page)
     for statement in frequent:
         assert statement.get_execution_options() == NUMBERS.get_execution_options()
+
+
+async def test_the_next_engine_with_the_same_settings_compiles_nothing_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await database.run(NUMBERS, {"number": 5})
+
+    def refused(*arguments: object) -> None:
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr(prepared_module._Compiled, "__init__", refused)
+    second = await open_database(database.url)
+    assert (await second.run(NUMBERS, {"number": 6})).rows == [(6, 7)]
+    await second.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("server_version_info", (3, 7, 11)), ("paramstyle", "format"), ("a_flag_of_its_own", True)]
+)
+async def test_one_whose_dialect_is_set_up_otherwise_compiles_for_itself(
+    name: str, value: object, on_sqlite: Database
+) -> None:
+    await on_sqlite.run(NUMBERS, {"number": 5})
+    known = len(prepared_module._compiled_in_process[NUMBERS])
+    dialect = copy(on_sqlite.engine.dialect)
+    assert prepared_module._compiled_once(NUMBERS, copy(dialect)) is prepared_module._compiled_once(NUMBERS, dialect)
+    setattr(dialect, name, value)
+    compiled = prepared_module._compiled_once(NUMBERS, dialect)
+    assert len(prepared_module._compiled_in_process[NUMBERS]) == known + 1
+    assert ("?" in compiled.text) == (name != "paramstyle")
+
+
+async def test_a_statement_that_is_gone_leaves_nothing_behind(on_sqlite: Database) -> None:
+    statement = prepared(select(bindparam("number", type_=BigInteger)))
+    prepared_module._compiled_once(statement, on_sqlite.engine.dialect)
+    known = len(prepared_module._compiled_in_process)
+    gone = ref(statement)
+    del statement
+    gc.collect()
+    assert gone() is None
+    assert len(prepared_module._compiled_in_process) < known
 
 
 async def test_a_missing_value_is_an_error(on_sqlite: Database) -> None:

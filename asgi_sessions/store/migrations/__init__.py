@@ -6,15 +6,17 @@ The usual start reads one row and does not even import Alembic.
 import asyncio
 import random
 import threading
+from functools import lru_cache
 
-from sqlalchemy import Column, MetaData, String, Table, select
+from sqlalchemy import Column, MetaData, Select, String, Table, select
 from sqlalchemy.exc import DBAPIError
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.store.causes import Cause, phrase
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.failures import DatabaseFailure
-from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX, build_tables
+from asgi_sessions.store.prepared import prepared
+from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX, PREFIXES, build_tables
 
 __all__ = ["REVISIONS", "has_tables", "is_missing_table", "upgrade", "version_table"]
 
@@ -33,6 +35,11 @@ _alembic_is_global = threading.Lock()
 def version_table(table_prefix: str) -> Table:
     """Describe the table that holds the schema's revision, as Alembic wants it."""
     return Table(f"{table_prefix}alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+
+
+@lru_cache(PREFIXES)
+def _version(table_prefix: str) -> Select[tuple[str]]:
+    return prepared(select(version_table(table_prefix).c.version_num))
 
 
 async def upgrade(database: Database, table_prefix: str = DEFAULT_TABLE_PREFIX) -> None:
@@ -60,9 +67,8 @@ async def upgrade(database: Database, table_prefix: str = DEFAULT_TABLE_PREFIX) 
 
 
 async def _is_current(database: Database, table_prefix: str) -> bool:
-    table = version_table(table_prefix)
     try:
-        versions = [version for (version,) in (await database.run(select(table.c.version_num))).rows]
+        versions = [version for (version,) in (await database.run(_version(table_prefix))).rows]
     except StoreUnavailable as error:
         if is_missing_table(error):
             return False

@@ -1,6 +1,7 @@
 """Runs Alembic under the database's own lock. Imported only where there is something to do."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from alembic import command
@@ -12,11 +13,15 @@ from sqlalchemy.pool import NullPool
 from asgi_sessions.store.address import engine_arguments
 from asgi_sessions.store.connection_setup import set_up_connections
 from asgi_sessions.store.engine import Database
-from asgi_sessions.store.migrations import version_table
+from asgi_sessions.store.migrations import REVISIONS, version_table
+from asgi_sessions.store.schema import PREFIXES
 
 __all__ = ["migrate"]
 
 LOCK_WAIT_SECONDS = 60
+
+_made: dict[str, Sequence[str]] = {}
+"""What makes the tables of a new SQLite database, by their prefix."""
 
 
 async def migrate(database: Database, table_prefix: str, revision: str = "head") -> None:
@@ -60,12 +65,36 @@ def _under_advisory_lock(connection: Connection, table_prefix: str, revision: st
 def _in_one_transaction(connection: Connection, table_prefix: str, revision: str) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
-        _upgrade(connection, table_prefix, revision)
+        if revision == "head" and not _has_tables(connection):
+            _make(connection, table_prefix)
+        else:
+            _upgrade(connection, table_prefix, revision)
     except BaseException:
         if not connection.invalidated:  # a cancellation costs the connection, and the transaction with it
             connection.exec_driver_sql("ROLLBACK")
         raise
     connection.exec_driver_sql("COMMIT")
+
+
+def _make(connection: Connection, table_prefix: str) -> None:
+    """Upgrade an SQLite database without tables: by Alembic the first time in a process, then by what that has made.
+
+    Alembic takes most of a start, and tests start on a new database each.
+    """
+    definitions = _made.get(table_prefix)
+    if definitions is not None:
+        for definition in definitions:
+            connection.exec_driver_sql(definition)
+        connection.execute(version_table(table_prefix).insert().values(version_num=REVISIONS[-1]))
+        return
+    _upgrade(connection, table_prefix, "head")
+    if len(_made) < PREFIXES:
+        made = text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        _made[table_prefix] = connection.scalars(made).all()
+
+
+def _has_tables(connection: Connection) -> bool:
+    return connection.scalar(text("SELECT 1 FROM sqlite_master LIMIT 1")) is not None
 
 
 def _upgrade(connection: Connection, table_prefix: str, revision: str) -> None:
