@@ -127,7 +127,7 @@ def mariadb_url(mariadb: MariaDB) -> Iterator[str]:
 
 def empty_database(server: Server) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
-    server.sql(f"CREATE DATABASE {name}")
+    server.create(name)
     yield server.url(name)
     # A test that killed the server may have left it down; the data goes with the server then.
     if server.is_running:

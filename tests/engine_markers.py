@@ -54,10 +54,10 @@ def mark(item: pytest.Item) -> None:
 
 
 def engines_of(item: pytest.Item) -> list[str]:
-    """Engines are asked for by fixtures of their names, or `on_` them, and by parameters that are such a name."""
+    """Fixtures with an engine in their name (``on_``, ``odd_``) ask for it, and parameters that are such a name do."""
     if "protocol" in item.path.parts:
         return []  # pure rules: a name among the parameters is that of a browser or a program
     asked = {name.removeprefix("on_") for name in getattr(item, "fixturenames", ())}
     if (parameters := getattr(item, "callspec", None)) is not None:
-        asked.update(value for value in parameters.params.values() if isinstance(value, str))
+        asked.update(v.removeprefix("odd_") for v in parameters.params.values() if isinstance(v, str))
     return [engine.name for engine in ENGINES if engine.name in asked]

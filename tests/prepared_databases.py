@@ -63,7 +63,7 @@ class PreparedDatabases:
         if engine == "sqlite":
             return f"sqlite+aiosqlite:///{self._factory.mktemp(folder) / 'sessions.db'}"
         server: Server = request.getfixturevalue(engine)
-        server.sql(f"CREATE DATABASE prepared_{folder}")
+        server.create(f"prepared_{folder}")
         return server.url(f"prepared_{folder}")
 
 

@@ -58,6 +58,10 @@ class Server:
         """Run a statement as the administrator, with the server's own client; rows of texts."""
         raise NotImplementedError
 
+    def create(self, database: str) -> None:
+        """Make an empty database."""
+        self.sql(f"CREATE DATABASE {database}")
+
     def _data_folder(self) -> str:
         raise NotImplementedError
 

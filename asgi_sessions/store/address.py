@@ -123,6 +123,7 @@ def engine_arguments(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "mysql":
         # Without it bytes go as text: the server warns, and asyncmy fetches the warnings and logs values.
         connect["binary_prefix"] = True
+        connect["autocommit"] = True  # else asyncmy switches it off, and SQLAlchemy on again
         if url.password is not None:
             # asyncmy would encode as Latin-1, and fail on what that lacks; servers hash UTF-8.
             connect["password"] = url.password.encode()

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Executable
 
 from asgi_sessions.store.causes import Cause
-from asgi_sessions.store.connection_setup import STRONG_READ
 from asgi_sessions.store.kept_connections import KeptConnections
+from asgi_sessions.store.mysql_session import STRONG_READ
 from asgi_sessions.store.prepared import Outcome, PreparedStatements
 
 __all__ = ["Attempt"]

@@ -21,7 +21,7 @@ Statement = tuple[str, Sequence[Any]]
 """As asyncmy takes it: text with placeholders, and their values."""
 
 OWN_VARIABLES = ("innodb_lock_wait_timeout", "max_statement_time", "sql_mode", "tx_isolation")
-"""What the package sets on its connections; see ``connection_setup``."""
+"""What the package sets on its connections; see ``mysql_session``."""
 
 
 class Stores:

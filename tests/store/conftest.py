@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -7,6 +7,33 @@ from asgi_sessions.store.leases import LeaseStore
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.signing_keys import SigningKeyStore
+from tests.conftest import DATABASES
+from tests.engines_used import require
+from tests.prepared_databases import PreparedDatabases
+from tests.store.odd_servers import OddMariaDB, OddPostgreSQL
+
+
+@pytest.fixture(params=[*DATABASES, "odd_mariadb", "odd_postgresql"])
+async def database(request: pytest.FixtureRequest, prepared_databases: PreparedDatabases) -> AsyncIterator[Database]:
+    """An open database with empty tables, on each engine in turn, as installed and as the oddest hosters offer it."""
+    async with prepared_databases.opened(request.param, request) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def odd_mariadb() -> Iterator[OddMariaDB]:
+    require("mariadb")
+    server = OddMariaDB()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def odd_postgresql() -> Iterator[OddPostgreSQL]:
+    require("postgresql")
+    server = OddPostgreSQL()
+    yield server
+    server.close()
 
 
 @pytest.fixture

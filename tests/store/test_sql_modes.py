@@ -12,7 +12,7 @@ from asgi_sessions import SessionManager, SessionSettings
 from asgi_sessions.cli import main
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.protocol import user_id
-from asgi_sessions.store import connection_setup
+from asgi_sessions.store import mysql_session
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.prepared import prepared
@@ -107,12 +107,12 @@ def test_the_first_start_and_the_command_line_work(moded_url: str, monkeypatch: 
 async def test_a_mode_that_stays_is_refused_before_any_value_is_sent(
     moded_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    real = connection_setup._run
+    real = mysql_session.run
 
     def as_through_a_proxy_that_drops_it(connection: Any, statement: str) -> Any:
         return () if statement.startswith("SET SESSION sql_mode") else real(connection, statement)
 
-    monkeypatch.setattr(connection_setup, "_run", as_through_a_proxy_that_drops_it)
+    monkeypatch.setattr(mysql_session, "run", as_through_a_proxy_that_drops_it)
     manager = SessionManager(SessionSettings(database_url=moded_url, secret_key=SECRET))
     with pytest.raises(ConfigurationError, match="NO_BACKSLASH_ESCAPES"):
         await manager.start()

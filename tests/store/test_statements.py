@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import text
 
-from asgi_sessions.store import connection_setup
+from asgi_sessions.store import mysql_session
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.leases import LeaseStore
 from asgi_sessions.store.repository import SessionRepository
@@ -181,7 +181,7 @@ def indexes_used(recording: Recording, database: Database, server: MariaDB) -> l
 async def test_a_strong_read_is_framed_and_leaves_the_connection_as_it_was(
     on_mariadb: Database, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_setup, "strong_read", lambda _: ("SET @strong = 1", "SET @strong = 0"))
+    monkeypatch.setattr(mysql_session, "strong_read", lambda _: ("SET @strong = 1", "SET @strong = 0"))
     database = await open_database(on_mariadb.url)
     async with recording.of(database):
         await SessionRepository(database, build_tables()).find("h1", fresh=True)
@@ -194,7 +194,7 @@ async def test_a_strong_read_is_framed_and_leaves_the_connection_as_it_was(
 async def test_a_connection_that_stays_strong_is_thrown_away(
     on_mariadb: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_setup, "strong_read", lambda _: ("SET @strong = 1", "no statement at all"))
+    monkeypatch.setattr(mysql_session, "strong_read", lambda _: ("SET @strong = 1", "no statement at all"))
     database = await open_database(on_mariadb.url)
     connection = text("SELECT CONNECTION_ID()")
     first = (await database.run(connection)).rows
@@ -226,7 +226,7 @@ def test_clusters_are_asked_for_reads_that_are_up_to_date(
     variables: dict[str, str], statements: tuple[str, str] | None
 ) -> None:
     expected = statements and tuple(f"SET SESSION {statement}" for statement in statements)
-    assert connection_setup.strong_read(variables) == expected
+    assert mysql_session.strong_read(variables) == expected
 
 
 async def test_the_session_is_set_up_for_short_exact_statements(on_mariadb: Database) -> None:
