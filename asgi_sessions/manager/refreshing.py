@@ -20,7 +20,7 @@ from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.records import Refreshed
-from asgi_sessions.manager.rotating import MAX_READS, Rotation
+from asgi_sessions.manager.rotating import MAX_READS, MOVED, Rotation
 from asgi_sessions.manager.signing import SigningKeys
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.access_token import AccessToken
@@ -163,7 +163,7 @@ class Refresher:
             if refreshed is not None:
                 return refreshed
             reads += 1
-        raise StoreUnavailable
+        raise StoreUnavailable(MOVED)
 
     async def _refuse_what_is_not_the_sessions(
         self, row: SessionRow, verdict: Verdict, token: RefreshToken, *, accuse: bool

@@ -22,6 +22,8 @@ from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 MAX_READS = 4
+MOVED = f"The session's row has changed at each of {MAX_READS} tries."
+"""What is said when those are used up."""
 """The first decision and three more after a lost promotion; each loss means that another request has won."""
 
 

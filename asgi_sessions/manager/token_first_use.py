@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from asgi_sessions.errors import StoreUnavailable, TryRefreshToken
 from asgi_sessions.manager.once_per_minute import OncePerMinute
-from asgi_sessions.manager.rotating import MAX_READS, Rotation
+from asgi_sessions.manager.rotating import MAX_READS, MOVED, Rotation
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.rotation import Lineage, Verdict
@@ -99,4 +99,4 @@ class FirstUses:
             row, verdict = await self._rotation.judge(access.handle, lineage, fresh=reads > 0)
             if verdict is not Verdict.CHILD:
                 return row, verdict
-        raise StoreUnavailable
+        raise StoreUnavailable(MOVED)

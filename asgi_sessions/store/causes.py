@@ -44,6 +44,7 @@ class Cause(Enum):
     TLS_FILE = "a file that TLS needs can no longer be read"
     TLS_FAILED = "the TLS handshake with {where} failed: {detail}"
     READ_ONLY = "{where} is read-only"
+    NO_MAJORITY = "{where} has lost the majority of its cluster, or leaves it"
     FULL = "{where} has no room left"
     STATEMENT_TIMEOUT = "a statement took too long, or waited for a lock"
     MIGRATION = "another worker's migration does not end, or this one"
@@ -58,6 +59,7 @@ _BY_CODE: Mapping[int | str | None, Cause] = {
     1040: Cause.TOO_MANY,
     1044: Cause.NO_ACCESS,
     1045: Cause.ACCESS_DENIED,
+    1047: Cause.NO_MAJORITY,
     1049: Cause.UNKNOWN_DATABASE,
     1053: Cause.NOT_READY,
     1114: Cause.FULL,
@@ -77,8 +79,11 @@ _BY_CODE: Mapping[int | str | None, Cause] = {
     1862: Cause.ACCOUNT_CLOSED,
     1969: Cause.STATEMENT_TIMEOUT,
     3024: Cause.STATEMENT_TIMEOUT,
+    3100: Cause.NO_MAJORITY,
     3118: Cause.ACCOUNT_CLOSED,
     3159: Cause.TLS_REQUIRED,
+    3796: Cause.NO_MAJORITY,
+    3797: Cause.NO_MAJORITY,
     4151: Cause.ACCOUNT_CLOSED,
     # PostgreSQL
     "25006": Cause.READ_ONLY,

@@ -5,8 +5,9 @@ event                                       seen as                             
 ==========================================  ==============================================  ==================
 lock wait, deadlock, certification          1205, 1213; 1020, 1180, 1317, 3101; 40001,      ``ROLLED_BACK``
 conflict, query killed, SQLite busy         40P01, 55P03; SQLITE_BUSY…, SQLITE_LOCKED…
-connection cut, node leaves or turns        2006, 2013, …; 1047, 1053, 1290, 1792, 1836,    ``DISCONNECTED``
-read-only                                   3100; class 08, 57P01-57P03, 25006; OSError
+connection cut, node leaves, loses the      2006, 2013, …; 1047, 1053, 1290, 1792, 1836,    ``DISCONNECTED``
+majority or turns read-only                 3100, 3796, 3797; class 08, 57P01-57P03,
+                                            25006; OSError
 the key is there already                    ``IntegrityError``                              ``DUPLICATE``
 everything else, and all at connect         2003, 1040, pool exhausted, tables missing, …   ``UNAVAILABLE``
 ==========================================  ==============================================  ==================
@@ -31,7 +32,7 @@ __all__ = [
     "is_lost_node",
 ]
 
-LOST_NODE_CODES = frozenset({1047, 1053, 1290, 1792, 1836, 3100})
+LOST_NODE_CODES = frozenset({1047, 1053, 1290, 1792, 1836, 3100, 3796, 3797})
 """The server answers, but it is no longer the one to ask; the drivers take these for ordinary errors."""
 
 _MYSQL_ROLLED_BACK = frozenset({1020, 1180, 1205, 1213, 1317, 3101})
@@ -141,6 +142,6 @@ def in_full(error: StoreUnavailable) -> str:
         return error.detail
     cause = error.__cause__
     if cause is None:
-        return f"{error.detail.rstrip('.')}: gave up after retries."
+        return error.detail
     # The text of any other error than ours may hold values, or be empty.
     return f"{error.detail.rstrip('.')}: {cause if isinstance(cause, DatabaseFailure) else describe(cause)}."

@@ -72,6 +72,8 @@ def tls(reason: str) -> ssl.SSLError:
         (mysql(3159), MYSQL, "db:3307 requires TLS"),
         (postgresql("28000"), POSTGRESQL, "db:5433 does not admit user app to database shop from here with TLS"),
         (postgresql("55000"), POSTGRESQL, "user app may not use database shop"),
+        (mysql(1047), MYSQL, "db:3307 has lost the majority of its cluster, or leaves it"),
+        (mysql(3797), MYSQL, "db:3307 has lost the majority of its cluster, or leaves it"),
         (mysql(1114), MYSQL, "db:3307 has no room left"),
         (postgresql("53100"), POSTGRESQL, "db:5433 has no room left"),
         (sqlite("SQLITE_FULL"), SQLITE, "/data/sessions.db has no room left"),
@@ -152,7 +154,7 @@ def test_a_sentence_has_the_cause_if_it_is_the_databases_own() -> None:
         return error
 
     unavailable = "The session store is unavailable: "
-    assert in_full(failing(None)) == f"{unavailable}gave up after retries."
+    assert in_full(failing(None)) == "The session store is unavailable."
     assert in_full(failing(DatabaseFailure("x.Error", 5, "it rains"))) == f"{unavailable}it rains (x.Error 5)."
     assert in_full(failing(RuntimeError("canary"))) == f"{unavailable}builtins.RuntimeError."
     assert in_full(failing(RuntimeError("canary"), "The key is lost.")) == "The key is lost."

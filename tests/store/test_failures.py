@@ -55,7 +55,7 @@ def test_a_statement_that_was_rolled_back_may_be_repeated(error: Exception) -> N
     "error",
     [
         *(failed(mysql(code), lost=True) for code in (2006, 2013)),
-        *(failed(mysql(code)) for code in (1047, 1053, 1290, 1792, 1836, 3100)),
+        *(failed(mysql(code)) for code in (1047, 1053, 1290, 1792, 1836, 3100, 3796, 3797)),
         *(failed(WithSqlState(state)) for state in ("08006", "25006", "57P01", "57P02", "57P03")),
         ConnectionResetError(104, "canary"),
         BrokenPipeError(32, "canary"),

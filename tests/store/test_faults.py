@@ -196,7 +196,7 @@ async def test_a_conflict_that_stays_is_unavailable(
     assert not isinstance(caught.value, StatementInterrupted)
 
 
-@pytest.mark.parametrize("code", [1047, 1053, 1290, 1792, 1836, 3100])
+@pytest.mark.parametrize("code", [1047, 1053, 1290, 1792, 1836, 3100, 3796, 3797])
 async def test_a_node_that_has_left_is_asked_again_over_a_new_connection(
     code: int, faulty: Callable[[int, int], None], on_mariadb: Database, sessions: SessionRepository
 ) -> None:
