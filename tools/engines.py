@@ -87,6 +87,13 @@ ENGINES = (
         "sessions on PostgreSQL",
     ),
     Engine(
+        "pgbouncer",
+        "PgBouncer",
+        ("pgbouncer",),
+        ("pgbouncer",),
+        "sessions on PostgreSQL through a pooler",
+    ),
+    Engine(
         "redis",
         "Redis",
         ("redis-server", "redis-cli"),

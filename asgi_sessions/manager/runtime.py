@@ -253,4 +253,4 @@ def _channel(settings: SessionSettings, database: Database) -> Channel | None:
         from asgi_sessions.revocation.redis_channel import RedisChannel  # noqa: PLC0415 - an extra
 
         return RedisChannel(settings.revocation_channel_url.get_secret_value(), name)
-    return PostgreSQLChannel(database, name) if database.dialect == "postgresql" else None
+    return PostgreSQLChannel(database, name) if database.dialect == "postgresql" and not database.is_pooled else None

@@ -17,7 +17,7 @@ from asgi_sessions.store.failures import describe
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["ANSWER_SECONDS", "FAREWELL_SECONDS", "QUIET_SECONDS", "Channel", "WakeUps", "channel_name"]
+__all__ = ["ANSWER_SECONDS", "FAREWELL_SECONDS", "QUIET_SECONDS", "Channel", "ChannelSilent", "WakeUps", "channel_name"]
 
 SHORTEST_GAP_SECONDS = 0.05
 """Between two wake-ups: many logouts, or a flood of messages, become at most twenty polls per second."""
@@ -31,6 +31,10 @@ LONGEST_PAUSE_SECONDS = 30.0
 PUBLISH_SECONDS = 2.0
 SETTLE_SECONDS = 3.0
 """For so long a stop waits for what has still to be said."""
+
+
+class ChannelSilent(Exception):
+    """Messages do not arrive, though nothing has failed. The text says why, and holds no value."""
 
 
 class Channel(Protocol):
@@ -154,7 +158,8 @@ class WakeUps:
             self._log.warning(
                 "The revocation channel (%s) is not heard: %s. Until it is, revocations are found by polling alone.",
                 self._channel.kind,
-                describe(error),  # the texts of drivers may hold addresses and names
+                # The texts of drivers may hold addresses and names.
+                error if isinstance(error, ChannelSilent) else describe(error),
             )
 
     # -- publishing

@@ -1,13 +1,14 @@
 """PostgreSQL's own channel, LISTEN and NOTIFY, for installations whose sessions are in PostgreSQL."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import Select, func, literal, select
 
-from asgi_sessions.revocation.channel import ANSWER_SECONDS, FAREWELL_SECONDS, QUIET_SECONDS
+from asgi_sessions.revocation.channel import ANSWER_SECONDS, FAREWELL_SECONDS, QUIET_SECONDS, ChannelSilent
 from asgi_sessions.store.address import engine_arguments
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.opening import open_postgresql
@@ -20,8 +21,18 @@ _DIALECT_ARGUMENTS = ("async_creator_fn", "prepared_statement_cache_size", "prep
 """SQLAlchemy takes these for itself."""
 
 
+_SILENT = (
+    "a message to itself does not arrive, so there may be a pooler on the way; name a Redis in revocation_channel_url, "
+    "or an address of the server itself in database_url"
+)
+
+
 class ConnectionLost(Exception):
     """The server, or something on the way to it, has closed the connection."""
+
+
+def _notification(name: str) -> Select[Any]:
+    return select(func.pg_notify(literal(name), literal("")))
 
 
 class PostgreSQLChannel:
@@ -37,7 +48,7 @@ class PostgreSQLChannel:
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
         self._name = name
-        self._notify = select(func.pg_notify(literal(name), literal("")))
+        self._notify = _notification(name)
 
     async def listen(self, heard: Callable[[], None]) -> None:
         lost = asyncio.Event()
@@ -45,6 +56,7 @@ class PostgreSQLChannel:
             connection = await open_postgresql(**self._arguments())
         try:
             connection.add_termination_listener(lambda _: lost.set())
+            await self._prove(connection)
             async with asyncio.timeout(ANSWER_SECONDS):
                 await connection.add_listener(self._name, lambda *_: heard())
             heard()
@@ -59,6 +71,26 @@ class PostgreSQLChannel:
         finally:
             with suppress(Exception):
                 await connection.close(timeout=FAREWELL_SECONDS)
+
+    async def _prove(self, connection: Any) -> None:
+        """Listen to a message of one's own, on a channel that nobody else hears.
+
+        Raises:
+            ChannelSilent: It does not come. Poolers take LISTEN, and keep what comes of it to themselves.
+        """
+        name, heard = f"{self._name}_{secrets.token_hex(4)}", asyncio.Event()
+
+        def hear(*_: object) -> None:
+            heard.set()
+
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await connection.add_listener(name, hear)
+                await self._database.run(_notification(name))
+                await heard.wait()
+                await connection.remove_listener(name, hear)
+        except TimeoutError:
+            raise ChannelSilent(_SILENT) from None
 
     async def publish(self) -> None:
         await self._database.run(self._notify)

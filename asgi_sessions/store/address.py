@@ -15,7 +15,14 @@ from asgi_sessions.settings.database_url import DRIVERS
 from asgi_sessions.store.opening import open_postgresql, open_sqlite
 from asgi_sessions.store.tls_files import tls_files_problem
 
-__all__ = ["engine_arguments", "parse_database_url"]
+__all__ = ["engine_arguments", "is_pooled", "parse_database_url"]
+
+PGBOUNCER = "pgbouncer"
+"""A parameter of our own: whether a pooler lends PostgreSQL's connections for one transaction each, as PgBouncer does
+in its transaction mode. A statement that was prepared in one is missing in the next, or is another client's."""
+_NOTHING_PREPARED = {"statement_cache_size": "0", "prepared_statement_cache_size": "0"}
+"""The driver's parameter and SQLAlchemy's. With both a statement has no name, and is sent and executed in one go."""
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 _OPENERS = {"sqlite": open_sqlite, "postgresql": open_postgresql}
 
@@ -47,9 +54,26 @@ def parse_database_url(database_url: str | URL) -> URL:
         url.get_backend_name(), lambda _: None
     )(url):
         raise ConfigurationError(f"database_url: {problem}")
+    url = _without_prepared_statements(url)
     if problem := _parameter_problem(url) or tls_files_problem(url):
         raise ConfigurationError(f"database_url: {problem}")
     return url
+
+
+def _without_prepared_statements(url: URL) -> URL:
+    """What `PGBOUNCER` means, in the words of those who take the address."""
+    if url.get_backend_name() != "postgresql" or PGBOUNCER not in url.query:
+        return url
+    given = url.query[PGBOUNCER]
+    if not isinstance(given, str) or given.lower() not in _SWITCH:
+        raise ConfigurationError(f"database_url: {PGBOUNCER} must be true or false")
+    plain = url.difference_update_query([PGBOUNCER])
+    return plain.update_query_dict(_NOTHING_PREPARED) if _SWITCH[given.lower()] else plain
+
+
+def is_pooled(url: URL) -> bool:
+    """Whether an address, as `parse_database_url` returns it, leads to a pooler that lends connections."""
+    return url.get_backend_name() == "postgresql" and _NOTHING_PREPARED.items() <= url.query.items()
 
 
 def _parameter_problem(url: URL) -> str | None:
@@ -115,11 +139,20 @@ def _postgresql_url_problem(url: URL) -> str | None:
     return None
 
 
+def _number(url: URL, name: str) -> int:
+    try:
+        return int(str(url.query[name]))
+    except ValueError:
+        raise ConfigurationError(f"database_url: {name} must be a whole number") from None
+
+
 def engine_arguments(url: URL) -> dict[str, Any]:
     """Return what every engine on this address needs, pooled or not."""
     connect: dict[str, Any] = {}
     if (opener := _OPENERS.get(url.get_backend_name())) is not None:
         connect["async_creator_fn"] = opener
+    if "statement_cache_size" in url.query:  # asyncpg takes no text
+        connect["statement_cache_size"] = _number(url, "statement_cache_size")
     if url.get_backend_name() == "mysql":
         # Without it bytes go as text: the server warns, and asyncmy fetches the warnings and logs values.
         connect["binary_prefix"] = True

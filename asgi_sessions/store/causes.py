@@ -43,6 +43,7 @@ class Cause(Enum):
     TLS_UNTRUSTED = "the certificate of {where} is not trusted: {detail}"
     TLS_FILE = "a file that TLS needs can no longer be read"
     TLS_FAILED = "the TLS handshake with {where} failed: {detail}"
+    POOLED = "{where} is a pooler that lends connections: add pgbouncer=true to database_url's parameters"
     READ_ONLY = "{where} is read-only"
     NO_MAJORITY = "{where} has lost the majority of its cluster, or leaves it"
     FULL = "{where} has no room left"
@@ -87,11 +88,13 @@ _BY_CODE: Mapping[int | str | None, Cause] = {
     4151: Cause.ACCOUNT_CLOSED,
     # PostgreSQL
     "25006": Cause.READ_ONLY,
+    "26000": Cause.POOLED,  # a statement that was prepared on another connection
     "28000": Cause.NOT_ADMITTED,
     "28P01": Cause.ACCESS_DENIED,
     "3D000": Cause.UNKNOWN_DATABASE,
     "3F000": Cause.NO_RIGHT,  # no schema in which it may make tables
     "42501": Cause.NO_RIGHT,
+    "42P05": Cause.POOLED,  # likewise, by another client
     "53100": Cause.FULL,
     "53300": Cause.TOO_MANY,
     "55P03": Cause.LOCKED,

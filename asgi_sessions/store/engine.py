@@ -13,7 +13,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.settings.database_url import DRIVERS
-from asgi_sessions.store.address import engine_arguments, parse_database_url
+from asgi_sessions.store.address import engine_arguments, is_pooled, parse_database_url
 from asgi_sessions.store.attempt import Attempt
 from asgi_sessions.store.cancellation import Deadline, to_the_end
 from asgi_sessions.store.causes import explain, phrase
@@ -54,6 +54,7 @@ class Database:
         place: What of it may be shown.
         engine: SQLAlchemy's engine. Autocommit.
         dialect: ``"mysql"`` (MariaDB too), ``"postgresql"`` or ``"sqlite"``.
+        is_pooled: Whether the address says that a pooler lends the connections: nothing can be listened to.
         statement_timeout: Seconds for one operation, retries included.
     """
 
@@ -61,6 +62,7 @@ class Database:
         self.url = url
         self.place = Place.of(url)
         self.dialect = url.get_backend_name()
+        self.is_pooled = is_pooled(url)
         self.statement_timeout = STATEMENT_TIMEOUT_SECONDS if statement_timeout is None else statement_timeout
         self._loop = running_loop()
         in_memory = is_in_memory(url)
