@@ -1,6 +1,6 @@
 """One try of one statement, on one connection."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Executable
@@ -20,9 +20,12 @@ class Attempt:
 
     Attributes:
         waits_for: Why it would be late if its time were over now.
+        renew: Lets its time begin anew.
     """
 
-    __slots__ = ("connections", "parameters", "statement", "statements", "strong", "waits_for")
+    __slots__ = ("connections", "parameters", "renew", "statement", "statements", "strong", "waits_for")
+
+    renew: Callable[[], None]
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class Attempt:
 
     def __call__(self) -> Outcome:
         self.waits_for = Cause.NO_ANSWER
-        connection = self.connections.take()
+        connection = self.connections.take(self.renew)
         self.waits_for = Cause.STATEMENT_TIMEOUT
         try:
             if self.strong and (settings := connection.info.get(STRONG_READ)) is not None:

@@ -30,7 +30,7 @@ class Deadline:
         self._seconds = seconds
         self._cancelled = 0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "Deadline":
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a deadline needs a task that can be cancelled")
@@ -38,6 +38,13 @@ class Deadline:
         self._before = task.cancelling()
         self._loop = task.get_loop()
         self._timer = self._loop.call_later(self._seconds, self._cancel)
+        return self
+
+    def renew(self) -> None:
+        """Let the time begin anew, if it is not over: something has come of the waiting."""
+        if not self._cancelled:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._seconds, self._cancel)
 
     def _cancel(self) -> None:
         self._cancelled += 1

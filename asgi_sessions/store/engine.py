@@ -55,7 +55,8 @@ class Database:
         engine: SQLAlchemy's engine. Autocommit.
         dialect: ``"mysql"`` (MariaDB too), ``"postgresql"`` or ``"sqlite"``.
         is_pooled: Whether the address says that a pooler lends the connections: nothing can be listened to.
-        statement_timeout: Seconds for one operation, retries included.
+        statement_timeout: Seconds for one operation, retries included; a new connection begins them anew twice, when
+            the driver has connected, and when all is set up.
     """
 
     def __init__(self, url: URL, *, statement_timeout: float | None = None) -> None:
@@ -145,7 +146,8 @@ class Database:
         require_loop(self._loop)
         attempt = Attempt(self._connections, self._statements, statement, parameters, strong=strong)
         try:
-            with Deadline(self.statement_timeout):
+            with Deadline(self.statement_timeout) as deadline:
+                attempt.renew = deadline.renew
                 result = await self._retries.run(attempt, swap=swap)
         except TimeoutError:
             result = StoreUnavailable(), DatabaseFailure("timeout", phrase=phrase(attempt.waits_for, self.place))

@@ -5,8 +5,10 @@ a statement.
 """
 
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 
 from asgi_sessions.store.plain_rows import with_plain_rows
 
@@ -15,6 +17,10 @@ __all__ = ["KEEP_SECONDS", "KeptConnections"]
 KEEP_SECONDS = 30.0
 """How long a connection is used before the pool sees it again: it recycles connections by age, and what is said to
 SQLAlchemy's loggers counts from a check-out."""
+
+
+_progress: ContextVar[Callable[[], None]] = ContextVar("progress of opening a connection")
+"""Where an opening that is under way tells of each step. The pool's listeners get nothing of who asked for it."""
 
 
 class DatabaseClosed(Exception):
@@ -31,12 +37,17 @@ class KeptConnections:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        event.listen(engine, "connect", _told, insert=True)
         self._idle: list[Connection] = []
         self._until: dict[Connection, float] = {}
         self._closed = False
 
-    def take(self) -> Connection:
+    def take(self, progress: Callable[[], None]) -> Connection:
         """Return a connection, to be given to `keep` or to `give_up`. Autocommit: it is in no transaction.
+
+        Args:
+            progress: Called after each step of opening a new one, of which each takes some round trips: the driver has
+                connected; SQLAlchemy has looked at the server.
 
         Raises:
             DatabaseClosed: After `close`.
@@ -49,7 +60,12 @@ class KeptConnections:
             connection.close()
         if self._closed:
             raise DatabaseClosed
-        connection = with_plain_rows(self._engine.connect())
+        before = _progress.set(progress)
+        try:
+            connection = with_plain_rows(self._engine.connect())
+        finally:
+            _progress.reset(before)
+        progress()
         if not self._closed:
             self._until[connection] = time.monotonic() + KEEP_SECONDS
         return connection
@@ -84,3 +100,9 @@ class KeptConnections:
         if self._closed:
             connection.invalidate()  # the pool would keep it, and nobody closes that a second time
         connection.close()
+
+
+def _told(*_: object) -> None:
+    progress = _progress.get(None)
+    if progress is not None:
+        progress()

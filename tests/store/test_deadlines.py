@@ -39,6 +39,30 @@ async def test_what_does_not_end_is_timed_out_and_the_task_goes_on() -> None:
     await asyncio.sleep(0)
 
 
+async def test_what_comes_on_has_its_time_anew() -> None:
+    loop = asyncio.get_running_loop()
+    with Deadline(60) as deadline:
+        first = deadline._timer
+        deadline.renew()
+        assert first.cancelled()
+        assert first.when() <= deadline._timer.when() <= loop.time() + 60
+    assert deadline._timer.cancelled()
+
+
+async def test_a_time_that_is_over_does_not_begin_anew() -> None:
+    async def too_late() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            deadline.renew()
+            assert deadline._cancelled == 1
+
+    deadline = Deadline(SOON)
+    with pytest.raises(TimeoutError), deadline:
+        await too_late()
+    assert cancellations() == 0
+
+
 async def test_what_loses_the_cancellation_is_cancelled_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cancellation, "SECOND_CANCELLATION_SECONDS", SOON)
     with pytest.raises(TimeoutError), Deadline(SOON):

@@ -12,6 +12,7 @@ from sqlalchemy import make_url, text
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.store import connection_setup, engine
 from asgi_sessions.store.address import engine_arguments, parse_database_url
+from asgi_sessions.store.cancellation import Deadline
 from asgi_sessions.store.engine import open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.repository import SessionRepository
@@ -162,3 +163,17 @@ def test_use_on_another_event_loop_is_a_clear_error(tmp_path: Path) -> None:
     database = asyncio.run(open_here())
     with pytest.raises(ConfigurationError, match="event loop"):
         asyncio.run(database.run(text("SELECT 1")))
+
+
+async def test_opening_a_connection_has_its_time_apart_from_the_statement(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From far away the driver's round trips, SQLAlchemy's and ours would use up the time of one statement."""
+    renewed: list[int] = []
+    monkeypatch.setattr(Deadline, "renew", lambda _: renewed.append(1))
+    database = await open_database(database_url)
+    await database.run(text("SELECT 1"))
+    assert len(renewed) == 2
+    await database.run(text("SELECT 1"))
+    assert len(renewed) == 2
+    await database.close()

@@ -29,6 +29,10 @@ def engine() -> Iterator[Engine]:
     engine.dispose()
 
 
+def nothing() -> None:
+    """For those who do not look at the progress."""
+
+
 def checked_out(engine: Engine) -> int:
     pool = engine.pool
     assert isinstance(pool, QueuePool)
@@ -37,13 +41,27 @@ def checked_out(engine: Engine) -> int:
 
 def test_a_connection_that_worked_is_taken_again_and_the_last_one_first(engine: Engine) -> None:
     connections = KeptConnections(engine)
-    first, second = connections.take(), connections.take()
+    first, second = connections.take(nothing), connections.take(nothing)
     connections.keep(second)
     connections.keep(first)
-    assert connections.take() is first
-    assert connections.take() is second
+    assert connections.take(nothing) is first
+    assert connections.take(nothing) is second
     connections.give_up(first)
     connections.give_up(second)
+
+
+def test_each_step_of_opening_is_told_and_nothing_of_taking_again(engine: Engine) -> None:
+    told: list[str] = []
+    connections = KeptConnections(engine)
+    event.listen(engine, "connect", lambda *_: told.append("driver connected"), insert=True)
+    event.listen(engine, "connect", lambda *_: told.append("set up"))
+    connections.keep(connections.take(lambda: told.append("progress")))
+    assert told == ["driver connected", "progress", "set up", "progress"]
+    connections.keep(connections.take(lambda: told.append("progress")))
+    assert len(told) == 4
+    with engine.connect():  # by nobody who waits
+        assert told[4:] == ["driver connected", "set up"]
+    connections.close()
 
 
 def test_a_connection_that_was_kept_for_long_goes_back_to_the_pool(
@@ -51,9 +69,9 @@ def test_a_connection_that_was_kept_for_long_goes_back_to_the_pool(
 ) -> None:
     monkeypatch.setattr(kept_connections, "KEEP_SECONDS", 0)
     connections = KeptConnections(engine)
-    first = connections.take()
+    first = connections.take(nothing)
     connections.keep(first)
-    second = connections.take()
+    second = connections.take(nothing)
     assert first.closed
     assert second is not first
     assert checked_out(engine) == 1
@@ -62,7 +80,7 @@ def test_a_connection_that_was_kept_for_long_goes_back_to_the_pool(
 
 def test_after_a_failure_nothing_is_kept_that_was_there_before(engine: Engine) -> None:
     connections = KeptConnections(engine)
-    failing, working, idle = (connections.take() for _ in range(3))
+    failing, working, idle = (connections.take(nothing) for _ in range(3))
     connections.keep(idle)
     connections.give_up(failing)
     assert failing.closed
@@ -70,14 +88,14 @@ def test_after_a_failure_nothing_is_kept_that_was_there_before(engine: Engine) -
     connections.keep(working)
     assert working.closed
     assert checked_out(engine) == 0
-    connections.keep(later := connections.take())
-    assert connections.take() is later
+    connections.keep(later := connections.take(nothing))
+    assert connections.take(nothing) is later
     connections.give_up(later)
 
 
 def test_an_invalidated_connection_is_not_kept(engine: Engine) -> None:
     connections = KeptConnections(engine)
-    connection = connections.take()
+    connection = connections.take(nothing)
     connection.invalidate()
     connections.keep(connection)
     assert connection.closed
@@ -86,7 +104,7 @@ def test_an_invalidated_connection_is_not_kept(engine: Engine) -> None:
 
 def test_closing_waits_for_nobody_and_keeps_nothing_that_ends_later(engine: Engine) -> None:
     connections = KeptConnections(engine)
-    idle, in_use = connections.take(), connections.take()
+    idle, in_use = connections.take(nothing), connections.take(nothing)
     connections.keep(idle)
     connections.close()
     assert [idle.closed, in_use.closed] == [True, False]
@@ -98,7 +116,7 @@ def test_closing_waits_for_nobody_and_keeps_nothing_that_ends_later(engine: Engi
         driver_connection.execute("SELECT 1")
     assert checked_out(engine) == 0
     with pytest.raises(DatabaseClosed):
-        connections.take()
+        connections.take(nothing)
 
 
 async def test_operations_one_after_the_other_check_out_once(database: Database) -> None:
