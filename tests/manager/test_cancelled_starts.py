@@ -65,7 +65,7 @@ async def _cut_off(new_manager: NewManager, url: str, *, once_more: bool, steps:
             await have_ended(sqlite_threads())
             _is_unlocked(url.removeprefix("sqlite+aiosqlite:///"))
     await manager.stop()
-    assert place > 20
+    assert place > 15
 
 
 def _is_unlocked(file: str) -> None:
