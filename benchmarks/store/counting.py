@@ -27,7 +27,7 @@ BUDGETS: dict[str, tuple[str, ...]] = {
 }
 """What each operation may send: these verbs, each at most once. From the issue and its design."""
 
-NOT_OF_THE_OPERATION = re.compile(r"UNION ALL|pg_notify|@@SESSION|^(?:LISTEN|SET|SHOW) ", re.IGNORECASE)
+NOT_OF_THE_OPERATION = re.compile(r"UNION ALL|pg_notify|@@SESSION|^(?:LISTEN|UNLISTEN|SET|SHOW) ", re.IGNORECASE)
 """The feed's poll, at its own pace whatever is done; PostgreSQL's wake-up call to the other workers; and what a new
 connection is told once: the pool opens one when the poll and an operation come together."""
 

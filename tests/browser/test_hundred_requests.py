@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as condition
@@ -131,7 +132,7 @@ def crowded(running: Crowded) -> Crowded:
 def test_in_chromium_none_of_a_hundred_fails(crowded: Crowded, new_browser: Callable[..., Chrome]) -> None:
     browser = new_browser()
     browser.set_script_timeout(PATIENCE)
-    wait = WebDriverWait(browser, PATIENCE)
+    wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=(WebDriverException,))
     address = f"http://localhost:{crowded.workers.port}/"
     browser.get(address)
     wait.until(condition.text_to_be_present_in_element((By.TAG_NAME, "h1"), "Nobody"))

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from selenium.common import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as condition
@@ -90,7 +91,8 @@ class Visit:
         return int(self._browser.execute_script(ANSWERS, self._routes))
 
     def _wait(self, until: Callable[[Chrome], object]) -> None:
-        WebDriverWait(self._browser, PATIENCE).until(until)
+        # Between two documents chromedriver fails with errors of no class of their own.
+        WebDriverWait(self._browser, PATIENCE, ignored_exceptions=(WebDriverException,)).until(until)
 
 
 @contextmanager
