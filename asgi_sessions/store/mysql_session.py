@@ -1,7 +1,8 @@
 """What a new connection's session on MySQL or MariaDB must be like, whatever the server or ``init_connect`` says.
 
-Two round trips: one asks, one sets what is not as wanted. Variables that a server does not have it does not name. The
-character sets are SQLAlchemy's: it sends ``SET NAMES`` with the one in which the driver writes texts.
+Two round trips: one asks, one sets what is not as wanted (two more under a very small ``sql_select_limit``). Variables
+that a server does not have it does not name. The character sets are SQLAlchemy's: it sends ``SET NAMES`` with the one
+in which the driver writes texts.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +65,7 @@ def mysql_set_up(statement_timeout: float | None) -> Callable[[Any, ConnectionPo
     """
 
     def set_up(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        variables = {name.lower(): value for name, value in run(dbapi_connection, _QUESTION)}
+        variables = _ask(dbapi_connection)
         changes = dict(_changes(variables, statement_timeout))
         if changes:
             run(dbapi_connection, "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in changes.items()))
@@ -83,6 +84,18 @@ def run(dbapi_connection: Any, statement: str) -> Sequence[Any]:
         return cursor.fetchall() if cursor.description else ()
     finally:
         cursor.close()
+
+
+def _ask(dbapi_connection: Any) -> Mapping[str, str]:
+    variables = _variables(dbapi_connection)
+    if int(variables.get("sql_select_limit", 0)) < len(_ASKED):  # it cuts this answer off too
+        run(dbapi_connection, f"SET SESSION sql_select_limit = {_ALWAYS['sql_select_limit']}")
+        variables = _variables(dbapi_connection)
+    return variables
+
+
+def _variables(dbapi_connection: Any) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in run(dbapi_connection, _QUESTION)}
 
 
 def _changes(variables: Mapping[str, str], statement_timeout: float | None) -> Iterator[tuple[str, str]]:
