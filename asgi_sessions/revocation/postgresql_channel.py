@@ -56,7 +56,7 @@ class PostgreSQLChannel:
             connection = await open_postgresql(**self._arguments())
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await self._prove(connection)
+            await self._prove(connection, lost)
             async with asyncio.timeout(ANSWER_SECONDS):
                 await connection.add_listener(self._name, lambda *_: heard())
             heard()
@@ -72,23 +72,31 @@ class PostgreSQLChannel:
             with suppress(Exception):
                 await connection.close(timeout=FAREWELL_SECONDS)
 
-    async def _prove(self, connection: Any) -> None:
+    async def _prove(self, connection: Any, lost: asyncio.Event) -> None:
         """Listen to a message of one's own, on a channel that nobody else hears.
+
+        Args:
+            connection: Listens.
+            lost: Set when it is gone.
 
         Raises:
             ChannelSilent: It does not come. Poolers take LISTEN, and keep what comes of it to themselves.
+            ConnectionLost: Meanwhile.
         """
-        name, heard = f"{self._name}_{secrets.token_hex(4)}", asyncio.Event()
+        name, decided = f"{self._name}_{secrets.token_hex(4)}", asyncio.Event()
 
-        def hear(*_: object) -> None:
-            heard.set()
+        def decide(*_: object) -> None:
+            decided.set()
 
+        connection.add_termination_listener(decide)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await connection.add_listener(name, hear)
+                await connection.add_listener(name, decide)
                 await self._database.run(_notification(name))
-                await heard.wait()
-                await connection.remove_listener(name, hear)
+                await decided.wait()
+                if lost.is_set():
+                    raise ConnectionLost
+                await connection.remove_listener(name, decide)
         except TimeoutError:
             raise ChannelSilent(_SILENT) from None
 

@@ -62,8 +62,8 @@ class PostgreSQLWire:
         self.settings = {"database_url": url}
 
     def _of_listeners(self, what: str) -> list[list[str]]:
-        # A listener's last statement is LISTEN, or the one that asks whether the server is there.
-        asked = f"datname = '{self._database}' AND (query LIKE 'LISTEN %' OR query = 'SELECT 1')"
+        # A listener's last statement is LISTEN, not of a channel to prove it by, or asks whether the server is there.
+        asked = f"""datname = '{self._database}' AND query IN ('LISTEN "{NAME}"', 'SELECT 1')"""
         return self._server.sql(f"SELECT {what} FROM pg_stat_activity WHERE {asked}")
 
     def listeners(self) -> int:

@@ -8,9 +8,12 @@ import pytest
 
 from asgi_sessions import SessionManager
 from asgi_sessions.revocation import channel, postgresql_channel, redis_channel
+from asgi_sessions.store.engine import open_database
 from tests.channels.conftest import RedisWire, Wire, new_worker, times, until, warnings
 from tests.channels.test_wake_up import Client
-from tests.servers import Redis
+from tests.conftest import empty_database
+from tests.patience import PATIENCE
+from tests.servers import PostgreSQL, Redis
 
 LOST = "is not heard"
 BACK = "is heard again"
@@ -190,3 +193,22 @@ def test_pauses_grow_by_chance_from_half_a_second_to_half_a_minute() -> None:
 
 def messages_under_way() -> int:
     return sum(task.get_name() == "asgi_sessions revocation message" for task in asyncio.all_tasks())
+
+
+async def test_a_connection_that_is_lost_while_it_is_proved_is_noticed_at_once(
+    postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_channel, "ANSWER_SECONDS", 2 * PATIENCE)
+    for url in empty_database(postgresql):
+        database = await open_database(url)
+
+        async def cut(*_: object) -> None:
+            """In place of the message to itself."""
+            postgresql.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'")
+
+        monkeypatch.setattr(database, "run", cut)
+        channel = postgresql_channel.PostgreSQLChannel(database, "ours")
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(postgresql_channel.ConnectionLost):
+                await channel.listen(lambda: None)
+        await database.close()
