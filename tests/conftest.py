@@ -19,7 +19,7 @@ from tests.prepared_databases import PreparedDatabases
 from tests.servers import MariaDB, PostgreSQL, Redis, Server
 from tools.engines import find_program
 
-__all__ = ["DATABASES", "empty_database", "pytest_addoption"]
+__all__ = ["DATABASES", "empty_database", "pytest_addoption", "running"]
 
 DATABASES = ("sqlite", "mariadb", "postgresql")
 AnyServer = TypeVar("AnyServer", bound=Server)
@@ -73,21 +73,21 @@ def anyio_backend() -> str:
 def mariadb() -> Iterator[MariaDB]:
     """A MariaDB server."""
     require("mariadb")
-    yield from _running(MariaDB)
+    yield from running(MariaDB)
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server."""
     require("postgresql")
-    yield from _running(PostgreSQL)
+    yield from running(PostgreSQL)
 
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[Redis]:
     """A Redis server."""
     require("redis")
-    yield from _running(Redis)
+    yield from running(Redis)
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +104,8 @@ def curl() -> str:
     return find_program("curl")
 
 
-def _running(kind: type[AnyServer]) -> Iterator[AnyServer]:
+def running(kind: type[AnyServer]) -> Iterator[AnyServer]:
+    """A server, until the fixture that yields from this ends."""
     server = kind()
     yield server
     server.close()

@@ -22,9 +22,9 @@ from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 MAX_READS = 4
+"""The first decision and three more after a lost promotion; each loss means that another request has won."""
 MOVED = f"The session's row has changed at each of {MAX_READS} tries."
 """What is said when those are used up."""
-"""The first decision and three more after a lost promotion; each loss means that another request has won."""
 
 
 def _serves(_: SessionRow, __: Verdict) -> bool:

@@ -56,7 +56,7 @@ class PostgreSQLChannel:
             connection = await open_postgresql(**self._arguments())
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await self._prove(connection, lost)
+            await self._prove(connection)
             async with asyncio.timeout(ANSWER_SECONDS):
                 await connection.add_listener(self._name, lambda *_: heard())
             heard()
@@ -72,12 +72,8 @@ class PostgreSQLChannel:
             with suppress(Exception):
                 await connection.close(timeout=FAREWELL_SECONDS)
 
-    async def _prove(self, connection: Any, lost: asyncio.Event) -> None:
+    async def _prove(self, connection: Any) -> None:
         """Listen to a message of one's own, on a channel that nobody else hears.
-
-        Args:
-            connection: Listens.
-            lost: Set when it is gone.
 
         Raises:
             ChannelSilent: It does not come. Poolers take LISTEN, and keep what comes of it to themselves.
@@ -94,7 +90,7 @@ class PostgreSQLChannel:
                 await connection.add_listener(name, decide)
                 await self._database.run(_notification(name))
                 await decided.wait()
-                if lost.is_set():
+                if connection.is_closed():
                     raise ConnectionLost
                 await connection.remove_listener(name, decide)
         except TimeoutError:

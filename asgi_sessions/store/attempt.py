@@ -25,8 +25,6 @@ class Attempt:
 
     __slots__ = ("connections", "parameters", "renew", "statement", "statements", "strong", "waits_for")
 
-    renew: Callable[[], None]
-
     def __init__(
         self,
         connections: KeptConnections,
@@ -35,12 +33,14 @@ class Attempt:
         parameters: Mapping[str, Any] | None,
         *,
         strong: bool,
+        renew: Callable[[], None],
     ) -> None:
         self.connections = connections
         self.statements = statements
         self.statement = statement
         self.parameters = parameters
         self.strong = strong
+        self.renew = renew
         self.waits_for = Cause.ALL_IN_USE
 
     def __call__(self) -> Outcome:

@@ -30,7 +30,7 @@ class Deadline:
         self._seconds = seconds
         self._cancelled = 0
 
-    def __enter__(self) -> "Deadline":
+    def __enter__(self) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a deadline needs a task that can be cancelled")
@@ -38,7 +38,6 @@ class Deadline:
         self._before = task.cancelling()
         self._loop = task.get_loop()
         self._timer = self._loop.call_later(self._seconds, self._cancel)
-        return self
 
     def renew(self) -> None:
         """Let the time begin anew, if it is not over: something has come of the waiting."""

@@ -144,10 +144,12 @@ class Database:
             ConfigurationError: The server is set up so that no value may be sent to it.
         """
         require_loop(self._loop)
-        attempt = Attempt(self._connections, self._statements, statement, parameters, strong=strong)
+        deadline = Deadline(self.statement_timeout)
+        attempt = Attempt(
+            self._connections, self._statements, statement, parameters, strong=strong, renew=deadline.renew
+        )
         try:
-            with Deadline(self.statement_timeout) as deadline:
-                attempt.renew = deadline.renew
+            with deadline:
                 result = await self._retries.run(attempt, swap=swap)
         except TimeoutError:
             result = StoreUnavailable(), DatabaseFailure("timeout", phrase=phrase(attempt.waits_for, self.place))

@@ -7,7 +7,7 @@ from asgi_sessions.store.leases import LeaseStore
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.signing_keys import SigningKeyStore
-from tests.conftest import DATABASES
+from tests.conftest import DATABASES, running
 from tests.engines_used import require
 from tests.prepared_databases import PreparedDatabases
 from tests.store.odd_servers import OddMariaDB, OddPostgreSQL
@@ -23,17 +23,13 @@ async def database(request: pytest.FixtureRequest, prepared_databases: PreparedD
 @pytest.fixture(scope="session")
 def odd_mariadb() -> Iterator[OddMariaDB]:
     require("mariadb")
-    server = OddMariaDB()
-    yield server
-    server.close()
+    yield from running(OddMariaDB)
 
 
 @pytest.fixture(scope="session")
 def odd_postgresql() -> Iterator[OddPostgreSQL]:
     require("postgresql")
-    server = OddPostgreSQL()
-    yield server
-    server.close()
+    yield from running(OddPostgreSQL)
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ async def test_what_does_not_end_is_timed_out_and_the_task_goes_on() -> None:
 
 async def test_what_comes_on_has_its_time_anew() -> None:
     loop = asyncio.get_running_loop()
-    with Deadline(60) as deadline:
+    deadline = Deadline(60)
+    with deadline:
         first = deadline._timer
         deadline.renew()
         assert first.cancelled()

@@ -65,7 +65,7 @@ def _under_advisory_lock(connection: Connection, table_prefix: str, revision: st
 def _in_one_transaction(connection: Connection, table_prefix: str, revision: str) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
-        if revision == "head" and not _has_tables(connection):
+        if revision == "head" and _is_empty(connection):
             _make(connection, table_prefix)
         else:
             _upgrade(connection, table_prefix, revision)
@@ -93,8 +93,8 @@ def _make(connection: Connection, table_prefix: str) -> None:
         _made[table_prefix] = connection.scalars(made).all()
 
 
-def _has_tables(connection: Connection) -> bool:
-    return connection.scalar(text("SELECT 1 FROM sqlite_master LIMIT 1")) is not None
+def _is_empty(connection: Connection) -> bool:
+    return connection.scalar(text("SELECT 1 FROM sqlite_master LIMIT 1")) is None
 
 
 def _upgrade(connection: Connection, table_prefix: str, revision: str) -> None:
