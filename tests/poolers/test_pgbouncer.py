@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+from sqlalchemy import make_url
 
 from asgi_sessions import ConfigurationError, SessionManager, SessionSettings, StoreUnavailable, Unauthorised
 from asgi_sessions.store.address import engine_arguments, is_pooled, parse_database_url
 from tests.conftest import empty_database
 from tests.engines_used import require
 from tests.patience import PATIENCE
-from tests.poolers.pgbouncer import pgbouncer as running_pgbouncer
+from tests.poolers.pgbouncer import PgBouncer
 from tests.servers import PostgreSQL
 
 SECRET = "0123456789abcdef0123456789abcdef-first"
@@ -20,10 +21,11 @@ WORKERS, USERS = 3, 8
 
 
 @pytest.fixture(scope="module")
-def pgbouncer(postgresql: PostgreSQL) -> Iterator[int]:
+def pgbouncer(postgresql: PostgreSQL) -> Iterator[PgBouncer]:
     require("pgbouncer")
-    with running_pgbouncer(postgresql) as port:
-        yield port
+    server = PgBouncer(postgresql)
+    yield server
+    server.close()
 
 
 @pytest.fixture
@@ -32,8 +34,8 @@ def direct_url(postgresql: PostgreSQL) -> Iterator[str]:
 
 
 @pytest.fixture
-def pooled_url(postgresql: PostgreSQL, pgbouncer: int, direct_url: str) -> str:
-    return direct_url.replace(f":{postgresql.port}/", f":{pgbouncer}/")
+def pooled_url(pgbouncer: PgBouncer, direct_url: str) -> str:
+    return pgbouncer.url(make_url(direct_url).database or "")
 
 
 def manager(url: str) -> SessionManager:
