@@ -11,13 +11,12 @@ from sqlalchemy import Select, func, literal, select
 from asgi_sessions.revocation.channel import ANSWER_SECONDS, FAREWELL_SECONDS, QUIET_SECONDS, ChannelSilent
 from asgi_sessions.store.address import engine_arguments
 from asgi_sessions.store.engine import Database
-from asgi_sessions.store.opening import open_postgresql
 
 __all__ = ["PostgreSQLChannel"]
 
 CONNECT_SECONDS = 10.0
 
-_DIALECT_ARGUMENTS = ("async_creator_fn", "prepared_statement_cache_size", "prepared_statement_name_func")
+_DIALECT_ARGUMENTS = ("prepared_statement_cache_size", "prepared_statement_name_func")
 """SQLAlchemy takes these for itself."""
 
 
@@ -53,7 +52,7 @@ class PostgreSQLChannel:
     async def listen(self, heard: Callable[[], None]) -> None:
         lost = asyncio.Event()
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await open_postgresql(**self._arguments())
+            connection = await self._open()
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await self._prove(connection)
@@ -102,9 +101,10 @@ class PostgreSQLChannel:
     async def close(self) -> None:
         """Nothing: what it publishes by is the engine's."""
 
-    def _arguments(self) -> dict[str, Any]:
-        """What the engine connects with: TLS, several hosts, and whatever else the address says."""
+    async def _open(self) -> Any:
+        """Connect as the engine does: with TLS, to one of several hosts, and whatever else the address says."""
         url = self._database.url
         _, arguments = self._database.engine.dialect.create_connect_args(url)
         arguments = {**arguments, **engine_arguments(url)["connect_args"]}
-        return {name: value for name, value in arguments.items() if name not in _DIALECT_ARGUMENTS}
+        open_one = arguments.pop("async_creator_fn")
+        return await open_one(**{name: given for name, given in arguments.items() if name not in _DIALECT_ARGUMENTS})

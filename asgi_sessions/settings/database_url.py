@@ -7,8 +7,10 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from pydantic import SecretStr
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
+
+from asgi_sessions.settings.several_hosts import HostsProblem, parse_url
 
 __all__ = ["DRIVERS", "Driver", "names_sqlite", "read_database_url"]
 
@@ -51,8 +53,10 @@ def read_database_url(value: object) -> SecretStr:
     text = value if isinstance(value, str) else getattr(value, "render_as_string", lambda **_: "")(hide_password=False)
     drivers = ", ".join(f"{driver.name}://" for driver in DRIVERS.values())
     try:
-        url = make_url(text.strip())
+        url = parse_url(text.strip())
         backend = _BACKEND_ALIASES.get(url.get_backend_name(), url.get_backend_name())
+    except HostsProblem as hosts_problem:
+        raise ValueError(str(hosts_problem)) from None
     except (ArgumentError, ValueError):
         raise ValueError(f"must be a database URL that begins with one of {drivers}") from None
     if backend not in DRIVERS:

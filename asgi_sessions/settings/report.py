@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from pydantic import SecretStr
-from sqlalchemy.engine import make_url
 
 from asgi_sessions.protocol.access_token import LEGACY_AUDIENCE
 from asgi_sessions.protocol.durations import format_duration
@@ -12,6 +11,7 @@ from asgi_sessions.settings.cookie_values import HOST_PREFIX, SECURE_PREFIXES, b
 from asgi_sessions.settings.database_url import names_sqlite
 from asgi_sessions.settings.model import SessionSettings
 from asgi_sessions.settings.secret_key import HOW_TO_MAKE_ONE
+from asgi_sessions.settings.several_hosts import hosts_of, parse_url
 
 __all__ = ["development_only", "policy_summary", "weakened_defaults"]
 
@@ -26,8 +26,9 @@ def policy_summary(settings: SessionSettings) -> dict[str, str]:
         older ones are.
     """
     summary = {name: _written(getattr(settings, name)) for name in type(settings).model_fields}
-    url = make_url(settings.database_url_text)
-    host = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
+    url = parse_url(settings.database_url_text)
+    several = ",".join(map(str, hosts_of(url)))
+    host = several or f"{url.host or ''}{f':{url.port}' if url.port else ''}"
     summary["database_url"] = f"{url.drivername}://{host}/{url.database or ''}"
     older = len(settings.secret_key) - 1
     summary["secret_key"] = "none" if older < 0 else f"set, and {older} older" if older else "set"

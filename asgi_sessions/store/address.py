@@ -2,16 +2,19 @@
 
 import inspect
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 from sqlalchemy.exc import ArgumentError
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.settings.database_url import DRIVERS
+from asgi_sessions.settings.several_hosts import HostsProblem, hosts_of, parse_url
+from asgi_sessions.store.hosts import Hosts, Opener
+from asgi_sessions.store.members import MySQLMembers, PostgreSQLMembers
 from asgi_sessions.store.opening import open_postgresql, open_sqlite
 from asgi_sessions.store.tls_files import tls_files_problem
 
@@ -25,6 +28,7 @@ _NOTHING_PREPARED = {"statement_cache_size": "0", "prepared_statement_cache_size
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 _OPENERS = {"sqlite": open_sqlite, "postgresql": open_postgresql}
+_MEMBERS: dict[str, Callable[[], Opener]] = {"mysql": MySQLMembers, "postgresql": PostgreSQLMembers}
 
 
 def parse_database_url(database_url: str | URL) -> URL:
@@ -39,10 +43,13 @@ def parse_database_url(database_url: str | URL) -> URL:
             or names a file that cannot be read.
     """
     try:
-        url = make_url(database_url)
+        text = database_url if isinstance(database_url, str) else database_url.render_as_string(hide_password=False)
+        url = parse_url(text)
+    except HostsProblem as hosts_problem:
+        raise ConfigurationError(f"database_url: {hosts_problem}") from None
     except (ArgumentError, ValueError):
         raise ConfigurationError("database_url: not an SQLAlchemy URL such as mysql+asyncmy://user@host/db") from None
-    if blank := _blank_tls_options(str(database_url)):
+    if blank := _blank_tls_options(text):
         # SQLAlchemy drops them without a word, and the connection would be plain text.
         raise ConfigurationError(f"database_url: {', '.join(blank)} without a value")
     known = [driver.name for driver in DRIVERS.values()]
@@ -149,11 +156,14 @@ def _number(url: URL, name: str) -> int:
 def engine_arguments(url: URL) -> dict[str, Any]:
     """Return what every engine on this address needs, pooled or not."""
     connect: dict[str, Any] = {}
-    if (opener := _OPENERS.get(url.get_backend_name())) is not None:
+    backend = url.get_backend_name()
+    if hosts := hosts_of(url):
+        connect["async_creator_fn"] = Hosts(hosts, _MEMBERS[backend]()).open
+    elif (opener := _OPENERS.get(backend)) is not None:
         connect["async_creator_fn"] = opener
     if "statement_cache_size" in url.query:  # asyncpg takes no text
         connect["statement_cache_size"] = _number(url, "statement_cache_size")
-    if url.get_backend_name() == "mysql":
+    if backend == "mysql":
         # Without it bytes go as text: the server warns, and asyncmy fetches the warnings and logs values.
         connect["binary_prefix"] = True
         connect["autocommit"] = True  # else asyncmy switches it off, and SQLAlchemy on again

@@ -1,6 +1,7 @@
-"""The database's own time as an SQL expression, and the name of the node that gives it.
+"""What a database says of itself, as SQL expressions: its time, which node gives it, and whether it takes no writes.
 
-It is the one clock that all workers share, where the database is one node. The clocks of several nodes may differ.
+Its time is the one clock that all workers share, where the database is one node. The clocks of several nodes may
+differ.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-__all__ = ["database_node", "database_now", "greatest"]
+__all__ = ["database_node", "database_now", "database_read_only", "greatest"]
 
 
 class database_now(GenericFunction[int]):  # noqa: N801 - an SQL function, named as they are
@@ -65,6 +66,30 @@ def _postgresql_node(element: database_node, compiler: SQLCompiler, **_: Any) ->
 @compiles(database_node, "sqlite")
 def _sqlite_node(element: database_node, compiler: SQLCompiler, **_: Any) -> str:
     return "'localhost'"
+
+
+class database_read_only(GenericFunction[int]):  # noqa: N801 - likewise
+    """1 on a replica, or on a server that was turned read-only as those are; 0 on all others."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(database_read_only, "mysql")
+@compiles(database_read_only, "mariadb")
+def _mysql_read_only(element: database_read_only, compiler: SQLCompiler, **_: Any) -> str:
+    # A number on MySQL and older versions of MariaDB, a word on newer ones.
+    return "(CAST(@@GLOBAL.read_only AS CHAR) NOT IN ('0', 'OFF'))"
+
+
+@compiles(database_read_only, "postgresql")
+def _postgresql_read_only(element: database_read_only, compiler: SQLCompiler, **_: Any) -> str:
+    return "CAST(CAST(PG_IS_IN_RECOVERY() AS INTEGER) AS BIGINT)"
+
+
+@compiles(database_read_only, "sqlite")
+def _sqlite_read_only(element: database_read_only, compiler: SQLCompiler, **_: Any) -> str:
+    return "0"
 
 
 class greatest(GenericFunction[int]):  # noqa: N801 - likewise

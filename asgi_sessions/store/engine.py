@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import URL, Executable, event
 from sqlalchemy.engine import ExceptionContext
@@ -13,10 +13,11 @@ from sqlalchemy.util import greenlet_spawn
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.settings.database_url import DRIVERS
+from asgi_sessions.settings.several_hosts import hosts_of
 from asgi_sessions.store.address import engine_arguments, is_pooled, parse_database_url
 from asgi_sessions.store.attempt import Attempt
 from asgi_sessions.store.cancellation import Deadline, to_the_end
-from asgi_sessions.store.causes import explain, phrase
+from asgi_sessions.store.causes import Cause, explain, phrase
 from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS, set_up_connections
 from asgi_sessions.store.event_loop import require_loop, running_loop
 from asgi_sessions.store.failures import DatabaseFailure, is_lost_node
@@ -64,6 +65,7 @@ class Database:
         self.place = Place.of(url)
         self.dialect = url.get_backend_name()
         self.is_pooled = is_pooled(url)
+        self._has_others = len(hosts_of(url)) > 1
         self.statement_timeout = STATEMENT_TIMEOUT_SECONDS if statement_timeout is None else statement_timeout
         self._loop = running_loop()
         in_memory = is_in_memory(url)
@@ -153,11 +155,23 @@ class Database:
                 result = await self._retries.run(attempt, swap=swap)
         except TimeoutError:
             result = StoreUnavailable(), DatabaseFailure("timeout", phrase=phrase(attempt.waits_for, self.place))
+            if self._has_others and attempt.waits_for is Cause.STATEMENT_TIMEOUT:
+                # It may be frozen or cut off: each connection would be waited for as long.
+                await greenlet_spawn(self._connections.distrust)
         if isinstance(result, Outcome):
             return result
         # Raised here and not in an except block: __context__ would carry the driver's text along.
         error, cause = result
         raise error from cause
+
+    async def leave(self, cause: Cause) -> NoReturn:
+        """Use none of the connections any more that are open now: what has answered is not the server to ask.
+
+        Raises:
+            StoreUnavailable: In any case, by this cause.
+        """
+        await greenlet_spawn(self._connections.distrust)
+        raise StoreUnavailable from DatabaseFailure("refused", phrase=phrase(cause, self.place))
 
     def _try_file(self) -> None:
         """Open the file once: where that fails aiosqlite leaves a thread that stumbles when the loop ends before it."""

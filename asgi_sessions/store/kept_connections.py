@@ -4,11 +4,13 @@ SQLAlchemy's check-out and check-in, with its Connection, its begin and a rollba
 a statement.
 """
 
+import itertools
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from asgi_sessions.store.plain_rows import with_plain_rows
 
@@ -38,8 +40,10 @@ class KeptConnections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         event.listen(engine, "connect", _told, insert=True)
+        event.listen(engine, "connect", _number)
         self._idle: list[Connection] = []
         self._until: dict[Connection, float] = {}
+        self._opened_after = 0
         self._closed = False
 
     def take(self, progress: Callable[[], None]) -> Connection:
@@ -62,9 +66,14 @@ class KeptConnections:
             raise DatabaseClosed
         before = _progress.set(progress)
         try:
-            connection = with_plain_rows(self._engine.connect())
+            connection = self._engine.connect()
+            while connection.info[_OPENED] < self._opened_after:
+                connection.invalidate()
+                connection.close()
+                connection = self._engine.connect()
         finally:
             _progress.reset(before)
+        connection = with_plain_rows(connection)
         progress()
         if not self._closed:
             self._until[connection] = time.monotonic() + KEEP_SECONDS
@@ -84,6 +93,11 @@ class KeptConnections:
         finally:
             self._give_back(connection)
 
+    def distrust(self) -> None:
+        """Use no connection any more that is open now: its server is not the one to ask."""
+        self._opened_after = next(_numbers)
+        self._give_all_back()
+
     def close(self) -> None:
         """Give all connections to the pool, which is to be closed then; those in use are closed when they come back."""
         self._closed = True
@@ -102,7 +116,16 @@ class KeptConnections:
         connection.close()
 
 
+_OPENED = "asgi_sessions.opened"
+"""Where a connection's ``info`` keeps its number: of two the later one has the higher."""
+_numbers = itertools.count(1)
+
+
 def _told(*_: object) -> None:
     progress = _progress.get(None)
     if progress is not None:
         progress()
+
+
+def _number(_: object, record: ConnectionPoolEntry) -> None:
+    record.info[_OPENED] = next(_numbers)

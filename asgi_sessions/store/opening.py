@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["open_postgresql", "open_sqlite"]
+__all__ = ["drop_postgresql", "open_postgresql", "open_sqlite"]
 
 ABANDON_SECONDS = 1.0
 """For so long a cancellation waits for asyncpg to have finished."""
@@ -86,4 +86,9 @@ async def open_postgresql(*args: Any, **kwargs: Any) -> Any:
 
 def _abandon(opening: "asyncio.Future[Any]") -> None:
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().terminate()
+        drop_postgresql(opening.result())
+
+
+def drop_postgresql(connection: Any) -> None:
+    """Close a connection at once, without a farewell."""
+    connection.terminate()

@@ -14,6 +14,12 @@ time: once a worker has read the number V, every revocation that begins later, o
 The *revocation floor* is what the clock was when the oldest tombstone that is still needed was written: a worker that
 starts reads down to it.
 
+No news comes from a server that takes no writes
+================================================
+
+A replica, or a primary that was demoted, shows what was true some time ago. Each page says whether it was read on such
+a one. Then it counts for nothing, and its connections are used no more.
+
 Source: L. Lamport, Time, Clocks and the Ordering of Events in a Distributed System (1978).
 """
 
@@ -37,7 +43,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from asgi_sessions.store.database_clock import database_node, database_now
+from asgi_sessions.store.causes import Cause
+from asgi_sessions.store.database_clock import database_node, database_now, database_read_only
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables, of_tables
@@ -131,6 +138,7 @@ class TombstoneStore:
     """Reads tombstones in pages. Each page is one statement, along the indexes, however many there are in all."""
 
     def __init__(self, database: Database, tables: Tables) -> None:
+        self._database = database
         self._run = database.run
         self._state = StateStore(database, tables)
         self._page = of_tables(_page_of, tables, database.dialect)
@@ -195,7 +203,7 @@ class TombstoneStore:
             strong: See `Database.run`.
 
         Raises:
-            StoreUnavailable: The database did not answer.
+            StoreUnavailable: The database did not answer, or has turned read-only.
         """
         outcome = await self._run(
             self._page,
@@ -209,9 +217,11 @@ class TombstoneStore:
             strong=strong,
         )
         # Up to a million of these are read at a start: nothing is made of a row that is not needed.
-        now, clock = next((int(row[0]), int(row[1])) for row in outcome.rows if row[2] is None)
-        ended = [row for row in outcome.rows if row[3] is None and row[2] is not None]
-        changed = [row for row in outcome.rows if row[3] is not None]
+        now, clock, read_only = next((int(row[0]), int(row[1]), row[3]) for row in outcome.rows if row[2] is None)
+        if read_only:
+            await self._database.leave(Cause.READ_ONLY)
+        ended = [row for row in outcome.rows if row[3] is None]
+        changed = [row for row in outcome.rows if row[3] is not None and row[2] is not None]
         # A union keeps no order. What lies below where one of the two was cut off belongs to the next page.
         cut = [Position(*min(rows)[:3]) for rows in (ended, changed) if len(rows) >= PAGE_SIZE]
         following = max(cut) if cut else None
@@ -238,7 +248,7 @@ def _page_of(tables: Tables, dialect: str) -> Any:
     ended = _newest(dialect, (s.revoked_at, s.idle_expires_at, s.handle), none)
     changed = _newest(dialect, (c.changed_at, literal(0, BigInteger), c.handle), c.payload_version)
     # The time comes along in a row of its own, for there may be no other.
-    time = select(database_now(), revocation_clock(tables), null(), none)
+    time = select(database_now(), revocation_clock(tables), null(), database_read_only())
     return prepared(time.union_all(select(*ended.c), select(*changed.c)))
 
 
