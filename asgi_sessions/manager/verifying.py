@@ -153,7 +153,9 @@ class Verifier:
 
     async def _looked_up(self, access: AccessToken, check_database: bool) -> AccessToken:
         feed = self._feed
-        if check_database or self._always_asks or (access.legacy and self._doubts_legacy):
+        if check_database or self._always_asks:
+            return await self._liveness.newest(access, fresh=True)
+        if access.legacy and self._doubts_legacy:
             return await self._liveness.newest(access)
         if feed is None:
             return access

@@ -251,7 +251,7 @@ class RevocationFeed:
         began, pages, own = self._now(), self._pages, self._own.so_far()
         self._forget(began)
         wholly = self._own.has_users
-        newest = await self._reader.read(strong=wholly or self._freshness.is_behind, wholly=wholly)
+        newest = await self._reader.read(wholly=wholly)
         self._own.forget(own)
         self._freshness.polled(began)
         if self._pages - pages > 1 and self._now() - began > self._interval:

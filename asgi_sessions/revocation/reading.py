@@ -18,6 +18,9 @@ a poll had read `OVERLAP_MS` before. So everything down to there is read:
   than the overlap allows for, some polls later.
 * A poll that must find all that has been committed by now reads everything at once.
 
+*A node that is cut off from its cluster gives no news.* It goes on answering reads, some engines for ever. So news is
+read at the strongest consistency: only a node that reaches the majority answers that.
+
 *Only what has been read to its end counts.* A read that was cut off leaves a gap, the place where it has to go on.
 While there is a gap the news is not fresh.
 
@@ -106,11 +109,10 @@ class Reader:
         self._again: Position | None = None  # of the full read
         self._again_since = 0
 
-    async def read(self, *, strong: bool = False, wholly: bool = False) -> Page:
+    async def read(self, *, wholly: bool = False) -> Page:
         """Read all that could have appeared since the last complete read.
 
         Args:
-            strong: See `Database.run`.
             wholly: Read what is known as well: pages without news may lie above a statement that was committed late.
 
         Returns:
@@ -130,12 +132,12 @@ class Reader:
             self._gaps = [_Gap(TOP, to_the_end=True)]
         first = self._good_at == float("-inf")
         self._settled = self._clock_at(self._good_at - SETTLE_SECONDS)
-        newest = await self._look_at_the_top(strong, SETTLE_PAGES - 1)
+        newest = await self._look_at_the_top(SETTLE_PAGES - 1)
         looked_at = self._monotonic()
         while self._gaps:
-            await self._go_on_with_a_gap(strong)
+            await self._go_on_with_a_gap()
             if self._gaps and self._monotonic() - looked_at >= TOP_SECONDS:
-                await self._look_at_the_top(strong)
+                await self._look_at_the_top()
                 looked_at = self._monotonic()
         self._good_at = began
         if first:
@@ -162,9 +164,9 @@ class Reader:
 
     # -- the descent
 
-    async def _look_at_the_top(self, strong: bool, patience: int = 0) -> Page:
+    async def _look_at_the_top(self, patience: int = 0) -> Page:
         asked_at = self._monotonic()
-        page, news = await self._read_page(TOP, self._since, strong)
+        page, news = await self._read_page(TOP, self._since, strong=True)
         if page.clock > self._clocks[-1][1]:  # less on a node that lags
             self._clocks.append((asked_at, page.clock))
         if page.next is None:
@@ -177,9 +179,9 @@ class Reader:
                 self._gaps = [_Gap(page.next, to_the_end=True)]
         return page
 
-    async def _go_on_with_a_gap(self, strong: bool) -> None:
+    async def _go_on_with_a_gap(self) -> None:
         gap = self._gaps[-1]  # the newest one, above all others
-        page, news = await self._read_page(gap.place, self._since, strong)
+        page, news = await self._read_page(gap.place, self._since, strong=True)
         if page.next is None:
             self._gaps.clear()
         elif not news and not gap.to_the_end and (not gap.patience or page.next.revoked_at < self._settled):
@@ -192,14 +194,14 @@ class Reader:
                 gap.to_the_end |= below.to_the_end
                 gap.patience = max(gap.patience, below.patience)
 
-    async def _read_page(self, place: Position, since: int, strong: bool) -> tuple[Page, bool]:
+    async def _read_page(self, place: Position, since: int, *, strong: bool) -> tuple[Page, bool]:
         page = await self._tombstones.page(place, since, strong=strong)
         return page, self._take(page)
 
     # -- what is read again
 
     async def _page(self, place: Position, since: int) -> Page:
-        return (await self._read_page(place, since, False))[0]
+        return (await self._read_page(place, since, strong=False))[0]
 
     async def _read_again(self) -> None:
         """Go on with the full read by some pages: a poll must not take the time that a million tombstones take."""

@@ -68,8 +68,7 @@ class KeptConnections:
         try:
             connection = self._engine.connect()
             while connection.info[_OPENED] < self._opened_after:
-                connection.invalidate()
-                connection.close()
+                _discard(connection)
                 connection = self._engine.connect()
         finally:
             _progress.reset(before)
@@ -114,6 +113,14 @@ class KeptConnections:
         if self._closed:
             connection.invalidate()  # the pool would keep it, and nobody closes that a second time
         connection.close()
+
+
+def _discard(connection: Connection) -> None:
+    # Else SQLAlchemy has asyncpg wait two seconds for the server's farewell.
+    if (terminate := getattr(connection.connection.driver_connection, "terminate", None)) is not None:
+        terminate()
+    connection.invalidate()
+    connection.close()
 
 
 _OPENED = "asgi_sessions.opened"

@@ -39,6 +39,7 @@ _ASKED = (
     *_ALWAYS,
     "binlog_format",
     "group_replication_consistency",
+    "group_replication_group_name",
     "innodb_lock_wait_timeout",
     "log_bin",
     "max_execution_time",
@@ -148,8 +149,9 @@ def strong_read(variables: Mapping[str, str]) -> tuple[str, str] | None:
         usual = int(variables.get("wsrep_sync_wait", "0"))
         if not usual & 1:
             return f"SET SESSION wsrep_sync_wait = {usual | 1}", f"SET SESSION wsrep_sync_wait = {usual}"
+    # MySQL 9 has the variable without a group too.
     usual_consistency = variables.get("group_replication_consistency", "BEFORE")
-    if usual_consistency not in ("BEFORE", "BEFORE_AND_AFTER"):
+    if variables.get("group_replication_group_name") and usual_consistency not in ("BEFORE", "BEFORE_AND_AFTER"):
         setting = "SET SESSION group_replication_consistency = "
         return f"{setting}'BEFORE'", f"{setting}'{usual_consistency}'"
     return None

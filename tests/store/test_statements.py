@@ -212,9 +212,11 @@ async def test_a_connection_that_stays_strong_is_thrown_away(
         ({"wsrep_on": "ON", "wsrep_sync_wait": "0"}, ("wsrep_sync_wait = 1", "wsrep_sync_wait = 0")),
         ({"wsrep_on": "ON", "wsrep_sync_wait": "6"}, ("wsrep_sync_wait = 7", "wsrep_sync_wait = 6")),
         ({"wsrep_on": "ON", "wsrep_sync_wait": "1"}, None),
-        ({"group_replication_consistency": "BEFORE_AND_AFTER"}, None),
+        ({"group_replication_consistency": "EVENTUAL"}, None),
+        ({"group_replication_consistency": "EVENTUAL", "group_replication_group_name": ""}, None),
+        ({"group_replication_consistency": "BEFORE_AND_AFTER", "group_replication_group_name": "a"}, None),
         (
-            {"group_replication_consistency": "BEFORE_ON_PRIMARY_FAILOVER"},
+            {"group_replication_consistency": "BEFORE_ON_PRIMARY_FAILOVER", "group_replication_group_name": "a"},
             (
                 "group_replication_consistency = 'BEFORE'",
                 "group_replication_consistency = 'BEFORE_ON_PRIMARY_FAILOVER'",
