@@ -31,7 +31,7 @@ APT::Sandbox::User "";
 """
 """Nothing is installed there, as the empty status says: apt fetches the libraries too. It needs no root."""
 WRAPPER = """#!/bin/sh
-exec {loader} --library-path {libraries} {program} --no-defaults {options} "$@"
+exec {loader} --library-path {libraries} {program} {options} "$@"
 """
 
 
@@ -66,7 +66,7 @@ def _write_programs() -> None:
     usr = FOLDER / "tree" / "usr"
     (loader,) = usr.glob("lib/*/ld-linux*.so.*")
     paths = {"basedir": usr, "lc-messages-dir": usr / "share/mysql", "plugin-dir": usr / "lib/mysql/plugin"}
-    server_options = " ".join(f"--{name}={path}" for name, path in paths.items())
+    server_options = " ".join(["--no-defaults", *(f"--{name}={path}" for name, path in paths.items())])
     PROGRAMS.mkdir()
     for name, place, options in (("mysqld", "sbin/mysqld", server_options), ("mysql", "bin/mysql", "")):
         wrapper = PROGRAMS / f"oracle-{name}"
