@@ -160,7 +160,7 @@ class Galera:
         """Cut nodes off from all others and from each other, and wait until they have noticed."""
         for node in nodes:
             node.isolate()
-        wait_until(lambda: not any(node.is_primary for node in nodes), "the nodes that are cut off have no majority")
+        self.wait_until_lost(*nodes)
 
     def heal(self) -> None:
         """End what ``partition`` began, resume who is paused, start who is down, and wait for all."""
@@ -181,6 +181,10 @@ class Galera:
             lambda: all(node.is_primary and int(node.status("cluster_size")) >= len(wanted) for node in wanted),
             f"{len(wanted)} nodes form a cluster",
         )
+
+    def wait_until_lost(self, *nodes: GaleraNode) -> None:
+        """Wait until these nodes have noticed that they are without a majority."""
+        wait_until(lambda: not any(node.is_primary for node in nodes), "the nodes have no majority")
 
     def close(self) -> None:
         for node in self.nodes:

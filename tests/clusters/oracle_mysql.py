@@ -5,7 +5,6 @@ import subprocess
 from tests.clusters.nodes import MySQLNode
 from tools.engines import find_program
 
-
 ROOT = """CREATE USER root@'127.0.0.1';
 GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;
 """
