@@ -20,7 +20,7 @@ PORT    ?= 8000
 ENGINES ?= all
 INSTALL  = @$(PYTHON) -m tools.install --target $@ --venv $(VENV)
 
-.PHONY: run test test-fast test-lowest test-engine test-busy test-bare check lint types imports unit model proof supertokens-client format clean engines dev
+.PHONY: run test test-fast test-lowest test-engine test-engines test-busy test-bare check lint types imports unit model proof supertokens-client format clean engines dev
 .PHONY: benchmark-requests benchmark-store benchmark-load benchmark-weight
 
 run:
@@ -55,6 +55,12 @@ test-fast: dev
 test-engine:
 	$(INSTALL) --extra dev --engines "$(ENGINE)"
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "$(ENGINE)"
+
+# Clusters of databases, and MySQL itself: their engines are not among those of `make test`.
+test-engines: ENGINES = mariadb postgresql galera oracle_mysql haproxy
+test-engines:
+	$(INSTALL) --extra dev --engines "$(ENGINES)"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m clusters --every-engine
 
 # `make run` and `make test` on Debian 12, 13 and unstable with nothing prepared. Needs root, and takes hours.
 # ARGUMENTS are passed on: make test-bare ARGUMENTS="trixie --engine postgresql"

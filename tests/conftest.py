@@ -13,7 +13,10 @@ import tests.patience  # noqa: F401 - for all tests
 from asgi_sessions.manager import unclaimed
 from asgi_sessions.store.engine import Database
 from tests import engines_used, heap, heartbeat, order
-from tests.engine_markers import is_slow, mark
+from tests.clusters.galera import Galera, GaleraNode
+from tests.clusters.group_replication import GroupReplication, Member
+from tests.clusters.oracle_mysql import OracleMySQL
+from tests.engine_markers import is_slow, mark, without_clusters
 from tests.engines_used import pytest_addoption, require
 from tests.prepared_databases import PreparedDatabases
 from tests.servers import MariaDB, PostgreSQL, Redis, Server
@@ -45,6 +48,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         mark(item)
+    without_clusters(config, items)
     order.pytest_collection_modifyitems(config, items)
 
 
@@ -88,6 +92,43 @@ def redis() -> Iterator[Redis]:
     """A Redis server."""
     require("redis")
     yield from running(Redis)
+
+
+@pytest.fixture(scope="session")
+def galera() -> Iterator[Galera]:
+    """Three MariaDB servers with Galera."""
+    require("galera")
+    cluster = Galera()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
+def galera_node(galera: Galera) -> GaleraNode:
+    """One of its nodes."""
+    return galera.nodes[1]
+
+
+@pytest.fixture(scope="session")
+def oracle_mysql() -> Iterator[OracleMySQL]:
+    """A server of Oracle's MySQL."""
+    require("oracle_mysql")
+    yield from running(OracleMySQL)
+
+
+@pytest.fixture(scope="session")
+def group_replication() -> Iterator[GroupReplication]:
+    """Three of them as a group, whose members give up after 5 s without a majority."""
+    require("oracle_mysql")
+    group = GroupReplication(unreachable_majority_timeout=5)
+    yield group
+    group.close()
+
+
+@pytest.fixture(scope="session")
+def group_primary(group_replication: GroupReplication) -> Member:
+    """The member that takes writes."""
+    return group_replication.primary
 
 
 @pytest.fixture(scope="session")

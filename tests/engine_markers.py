@@ -1,10 +1,23 @@
 """Which tests need which engine, and which are fast: markers, so that `-m` selects them. They are set here alone."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tools.engines import ENGINES
+from tools.engines import CLUSTER_ENGINES, ENGINES
+
+CLUSTERS = {
+    "galera": ("galera",),
+    "galera_node": ("galera",),
+    "proxied_galera": ("galera", "haproxy"),
+    "oracle_mysql": ("oracle_mysql",),
+    "group_replication": ("oracle_mysql",),
+    "group_primary": ("oracle_mysql",),
+    "mariadb_pair": ("mariadb",),
+    "postgresql_pair": ("postgresql",),
+}
+"""Fixtures of tests/clusters, and the engines that each needs."""
 
 SLOW = (
     "asgi/test_fast_and_slow.py",
@@ -45,10 +58,12 @@ def is_slow(path: Path, tests: Path) -> bool:
 
 
 def mark(item: pytest.Item) -> None:
-    """Give a test its markers: the name of each engine that it needs; `fast` where it needs none and is no slow one."""
+    """Give a test its markers: each engine that it needs, `clusters` where it needs some; or `fast`, if it is so."""
     needed = engines_of(item)
     for name in needed:
         item.add_marker(name)
+    if clusters_of(item):
+        item.add_marker("clusters")
     if not needed and not is_slow(item.path, item.config.rootpath / "tests"):
         item.add_marker("fast")
 
@@ -60,4 +75,27 @@ def engines_of(item: pytest.Item) -> list[str]:
     asked = {name.removeprefix("on_") for name in getattr(item, "fixturenames", ())}
     if (parameters := getattr(item, "callspec", None)) is not None:
         asked.update(v.removeprefix("odd_") for v in parameters.params.values() if isinstance(v, str))
-    return [engine.name for engine in ENGINES if engine.name in asked]
+    asked.update(engine for cluster in clusters_of(item) for engine in CLUSTERS[cluster])
+    return [engine.name for engine in (*ENGINES, *CLUSTER_ENGINES) if engine.name in asked]
+
+
+def clusters_of(item: pytest.Item) -> set[str]:
+    """Which fixtures of `CLUSTERS` it asks for, itself or as the server of its ``database``."""
+    parameters = getattr(item, "callspec", None)
+    server = {parameters.params["database"]} if parameters is not None and "database" in parameters.params else set()
+    return CLUSTERS.keys() & {*getattr(item, "fixturenames", ()), *server}
+
+
+def asks_for_clusters(config: pytest.Config) -> bool:
+    """Whether `-m` names what only tests of clusters have. Other runs leave them out."""
+    words = re.findall(r"\w+", str(config.getoption("markexpr", "")))
+    return not {"clusters", *(engine.name for engine in CLUSTER_ENGINES)}.isdisjoint(words)
+
+
+def without_clusters(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take out the tests of clusters, unless they are asked for."""
+    if asks_for_clusters(config):
+        return
+    if left_out := [item for item in items if item.get_closest_marker("clusters")]:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("clusters")]

@@ -3,10 +3,14 @@
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
-from tools.engines import ENGINES
+from tests.engine_markers import asks_for_clusters
+from tools.engines import CLUSTER_ENGINES, ENGINES, Engine
+
+ALL = (*ENGINES, *CLUSTER_ENGINES)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,12 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the process that reports, not one of xdist's
-        config.pluginmanager.register(EnginesUsed(every=config.getoption("every_engine")))
+        engines = CLUSTER_ENGINES if asks_for_clusters(config) else ENGINES
+        config.pluginmanager.register(EnginesUsed(engines, every=config.getoption("every_engine")))
 
 
 def require(name: str) -> None:
     """Skip the test where an engine is not installed. In CI it fails instead."""
-    (engine,) = (engine for engine in ENGINES if engine.name == name)
+    (engine,) = (engine for engine in ALL if engine.name == name)
     if not (missing := engine.missing_programs()):
         return
     reason = f"{engine.title} is not installed: there is no {', '.join(missing)}"
@@ -33,16 +38,18 @@ class EnginesUsed:
     """A plugin of pytest: counts the tests that passed with each engine, by their markers.
 
     Args:
-        every: Whether the run fails where an engine that is installed, in CI any engine, was in no test that passed.
+        engines: Those that the run is about.
+        every: Whether the run fails where one of them that is installed, in CI any, was in no test that passed.
     """
 
-    def __init__(self, *, every: bool) -> None:
+    def __init__(self, engines: Sequence[Engine], *, every: bool) -> None:
+        self._engines = engines
         self._every = every
         self._passed: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.passed:
-            self._passed.update(engine.name for engine in ENGINES if engine.name in report.keywords)
+            self._passed.update(engine.name for engine in ALL if engine.name in report.keywords)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -50,9 +57,9 @@ class EnginesUsed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        used = [f"{engine.title} {engine.version()}" for engine in ENGINES if self._passed[engine.name]]
+        used = [f"{engine.title} {engine.version()}" for engine in ALL if self._passed[engine.name]]
         terminalreporter.line(f"Tested with SQLite {sqlite3.sqlite_version}" + "".join(f", {name}" for name in used))
-        missing = [engine for engine in ENGINES if engine.missing_programs()]
+        missing = [engine for engine in self._engines if engine.missing_programs()]
         if missing or self._unused():
             terminalreporter.section("WARNING: NOT TESTED", sep="!", red=True, bold=True)
         for engine in missing:
@@ -61,5 +68,5 @@ class EnginesUsed:
             terminalreporter.line(f"{title}: no test that needs it passed. This run fails for it.")
 
     def _unused(self) -> list[str]:
-        required = [engine for engine in ENGINES if "CI" in os.environ or not engine.missing_programs()]
+        required = [engine for engine in self._engines if "CI" in os.environ or not engine.missing_programs()]
         return [engine.title for engine in required if self._every and not self._passed[engine.name]]

@@ -157,14 +157,14 @@ class MariaDB(Server):
     """A MariaDB (or, where only that is installed, MySQL) server; the user is ``root`` without a password."""
 
     name = "mariadb"
+    client = "mariadb"
 
     def url(self, database: str) -> str:
         return f"mysql+asyncmy://root@127.0.0.1:{self.port}/{database}"
 
     def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
-        client = find_program("mariadb")
         command = [
-            client,
+            find_program(self.client),
             "--no-defaults",
             *self._client_options(),
             "-uroot",

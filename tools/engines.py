@@ -12,6 +12,16 @@ POSTGRESQL_FOLDERS = "usr/lib/postgresql/*/bin", "usr/pgsql-*/bin"
 """Debian's and Red Hat's, one for each version: they are not on the PATH."""
 WEBKITGTK_FOLDERS = "usr/lib/*/webkit2gtk-4.1", "usr/libexec/webkit2gtk-4.1"
 """Debian's and Red Hat's, of the small browser that comes with the library."""
+GALERA_FOLDERS = "usr/lib/galera", "usr/lib64/galera-4"
+"""Debian's and Red Hat's."""
+MYSQL_FOLDER = Path(__file__).parents[1] / ".engines" / "mysql" / "bin"
+"""Where tools/mysql_tree.py puts it."""
+GALERA_VERSION = """
+import re, sys
+library = open(sys.argv[1], "rb").read()
+print("26." + re.search(rb"\\0(4[.][0-9]+)[(]r", library)[1].decode())
+"""
+"""A library has nothing to ask: the number is in it."""
 WEBKITGTK_VERSION = """
 from ctypes import CDLL
 library = CDLL("libwebkit2gtk-4.1.so.0")
@@ -132,6 +142,34 @@ ENGINES = (
 )
 
 
+CLUSTER_ENGINES = (
+    Engine(
+        "galera",
+        "Galera",
+        ("libgalera_smm.so", "mariadbd", "mariadb-install-db", "mariadb"),
+        ("galera-4", "mariadb-server-core", "mariadb-client-core"),
+        "sessions on a cluster of MariaDB",
+        (sys.executable, "-c", GALERA_VERSION, *GALERA_FOLDERS),
+    ),
+    Engine(
+        "oracle_mysql",
+        "MySQL",
+        ("oracle-mysqld", "oracle-mysql"),
+        (),
+        "sessions on MySQL, and on a group of it",
+    ),
+    Engine(
+        "haproxy",
+        "HAProxy",
+        ("haproxy",),
+        ("haproxy",),
+        "sessions through a proxy before several servers",
+        ("haproxy", "-v"),
+    ),
+)
+"""What `make test-engines` tests, and `make test` does not ask for."""
+
+
 def postgresql_folders(root: Path = Path("/")) -> list[str]:
     """Where PostgreSQL's programs are, whatever its version; the newest first."""
 
@@ -153,9 +191,11 @@ def find_program(name: str) -> str:
     Raises:
         ProgramMissing: It is not.
     """
-    folders = ("/usr/sbin", "/usr/local/bin", *postgresql_folders(), *webkitgtk_folders())
+    galera = [str(folder) for pattern in GALERA_FOLDERS for folder in Path("/").glob(pattern)]
+    folders = ("/usr/sbin", "/usr/local/bin", *postgresql_folders(), *webkitgtk_folders(), *galera, str(MYSQL_FOLDER))
     path = os.pathsep.join((os.environ.get("PATH", ""), *folders))
     for alternative in (name, *ALSO_CALLED.get(name, ())):
-        if (found := shutil.which(alternative, path=path)) is not None:
+        mode = os.F_OK if name.endswith(".so") else os.F_OK | os.X_OK
+        if (found := shutil.which(alternative, mode, path)) is not None:
             return found
     raise ProgramMissing(f"{name} is not installed")

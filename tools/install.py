@@ -11,8 +11,8 @@ import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
-from tools import debian, progress
-from tools.engines import ENGINES, Engine
+from tools import debian, mysql_tree, progress
+from tools.engines import CLUSTER_ENGINES, ENGINES, Engine
 
 PROJECT = Path(__file__).parents[1]
 PYPROJECT = PROJECT / "pyproject.toml"
@@ -118,9 +118,9 @@ def main() -> None:
 
 
 def engines_named(names: str) -> list[Engine]:
-    """The engines that are named, in the order of the list."""
-    known = {engine.name: engine for engine in ENGINES}
-    wanted = set(known) if names == "all" else set(names.replace(",", " ").split())
+    """The engines that are named, in the order of the list; `all` are those of ``make test``."""
+    known = {engine.name: engine for engine in (*ENGINES, *CLUSTER_ENGINES)}
+    wanted = {engine.name for engine in ENGINES} if names == "all" else set(names.replace(",", " ").split())
     if unknown := wanted - set(known):
         sys.exit(f"There is no engine {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
     return [engine for name, engine in known.items() if name in wanted]
@@ -129,10 +129,11 @@ def engines_named(names: str) -> list[Engine]:
 def provide(target: str, environment: Environment | None, engines: list[Engine]) -> None:
     """Say what is missing, and install it."""
     missing = [engine for engine in engines if engine.missing_programs()]
-    needs = {engine.packages: f"{engine.title}, for tests of {engine.purpose}" for engine in missing}
+    needs = {engine.packages: f"{engine.title}, for tests of {engine.purpose}" for engine in missing if engine.packages}
+    unpacks = any(not engine.packages for engine in missing)
     if environment is not None and environment.lacks_venv:
         needs = {("python3-venv",): "makes environments for Python"} | needs
-    if environment is None and not needs:
+    if environment is None and not needs and not unpacks:
         return
     packages = [package for group in needs for package in group]
     installs = bool(packages) and debian.may_install()
@@ -140,9 +141,12 @@ def provide(target: str, environment: Environment | None, engines: list[Engine])
         debian.update()
         needs = {debian.names_here(group): purpose for group, purpose in needs.items()}
         packages = [package for group in needs for package in group]
-    announce(target, environment, needs, installs=installs)
+    announce(target, environment, needs, installs=installs, unpacks=unpacks)
     if installs:
         debian.install(packages)
+    if unpacks and mysql_tree.can_be_made():
+        mysql_tree.make()
+    if installs:
         if still := [engine.title for engine in missing if engine.missing_programs()]:
             sys.exit(f"{', '.join(still)}: installed, and not found by tools/engines.py afterwards.")
     elif environment is not None and environment.lacks_venv:
@@ -152,7 +156,12 @@ def provide(target: str, environment: Environment | None, engines: list[Engine])
 
 
 def announce(
-    target: str, environment: Environment | None, needs: dict[tuple[str, ...], str], *, installs: bool
+    target: str,
+    environment: Environment | None,
+    needs: dict[tuple[str, ...], str],
+    *,
+    installs: bool,
+    unpacks: bool = False,
 ) -> None:
     print(f"make {target} needs what is not here yet.")
     packages = [package for group in needs for package in group]
@@ -167,6 +176,8 @@ def announce(
         for group, purpose in needs.items():
             print(f"    {', '.join(group):42} {purpose}")
         print("    As root: make engines")
+    if unpacks:
+        print(mysql_tree.announcement())
     if environment is not None:
         versions = ", in the lowest versions that pyproject.toml allows" if environment.lowest else ""
         print(f"With pip, into {environment.folder}{versions}:\n    {EXTRAS[environment.extra]}")

@@ -12,10 +12,15 @@ from tests.engines_used import require
 from tests.prepared_databases import PreparedDatabases
 from tests.store.odd_servers import OddMariaDB, OddPostgreSQL
 
+CLUSTERED = ("galera_node", "oracle_mysql", "group_primary")
 
-@pytest.fixture(params=[*DATABASES, "odd_mariadb", "odd_postgresql"])
+
+@pytest.fixture(params=[*DATABASES, "odd_mariadb", "odd_postgresql", *CLUSTERED])
 async def database(request: pytest.FixtureRequest, prepared_databases: PreparedDatabases) -> AsyncIterator[Database]:
-    """An open database with empty tables, on each engine in turn, as installed and as the oddest hosters offer it."""
+    """An open database with empty tables, on each engine in turn, as installed and as the oddest hosters offer it.
+
+    `make test-engines` adds clusters.
+    """
     async with prepared_databases.opened(request.param, request) as database:
         yield database
 

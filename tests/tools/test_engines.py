@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
-from tools.engines import ENGINES, Engine, ProgramMissing, find_program, postgresql_folders
+from tools.engines import CLUSTER_ENGINES, ENGINES, Engine, ProgramMissing, find_program, postgresql_folders
 
 
 def program(folder: Path, name: str) -> Path:
@@ -52,5 +52,6 @@ def test_an_engine_whose_programs_do_not_tell_their_version_has_another_way(tmp_
 
 
 def test_every_engine_has_a_marker() -> None:
+    names = [engine.name for engine in (*ENGINES, *CLUSTER_ENGINES)]
     markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
-    assert {marker.partition(":")[0] for marker in markers} == {*(engine.name for engine in ENGINES), "fast"}
+    assert {marker.partition(":")[0] for marker in markers} == {*names, "clusters", "fast"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools import debian
-from tools.engines import ENGINES
+from tools.engines import CLUSTER_ENGINES, ENGINES
 from tools.install import PYPROJECT, Environment, announce, engines_named, lowest_versions
 
 
@@ -160,6 +160,6 @@ def test_a_package_is_called_as_the_installed_debian_calls_it(tmp_path: Path, mo
 
 @pytest.mark.skipif(shutil.which("apt-cache") is None, reason="is about Debian")
 def test_the_debian_that_is_here_has_every_package() -> None:
-    names = debian.names_here([package for engine in ENGINES for package in engine.packages])
+    names = debian.names_here([package for engine in (*ENGINES, *CLUSTER_ENGINES) for package in engine.packages])
     told = subprocess.run(["apt-cache", "show", *names], capture_output=True, text=True, check=True).stdout
     assert set(names) <= set(re.findall(r"^Package: (\S+)$", told, re.MULTILINE))

@@ -1,0 +1,52 @@
+"""Clusters whose tests may break them: afterwards they are whole again, for the tests of the store."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clusters.galera import Galera
+from tests.clusters.group_replication import GroupReplication
+from tests.clusters.haproxy import HAProxy
+from tests.clusters.replica import MariaDBPair, PostgreSQLPair
+from tests.engines_used import require
+
+
+@pytest.fixture
+def nodes(galera: Galera) -> Iterator[Galera]:
+    """Three nodes of Galera."""
+    yield galera
+    galera.heal()
+
+
+@pytest.fixture
+def group(group_replication: GroupReplication) -> Iterator[GroupReplication]:
+    """Three members of a group."""
+    first = group_replication.primary
+    yield group_replication
+    group_replication.heal()
+    group_replication.appoint(first)
+
+
+@pytest.fixture
+def proxied_galera(nodes: Galera) -> Iterator[HAProxy]:
+    """HAProxy before three nodes, which it takes in turn."""
+    require("haproxy")
+    proxy = HAProxy(nodes.nodes)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def mariadb_pair() -> Iterator[MariaDBPair]:
+    require("mariadb")
+    pair = MariaDBPair()
+    yield pair
+    pair.close()
+
+
+@pytest.fixture
+def postgresql_pair() -> Iterator[PostgreSQLPair]:
+    require("postgresql")
+    pair = PostgreSQLPair()
+    yield pair
+    pair.close()
