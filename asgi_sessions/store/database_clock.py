@@ -84,7 +84,7 @@ def _mysql_read_only(element: database_read_only, compiler: SQLCompiler, **_: An
 
 @compiles(database_read_only, "postgresql")
 def _postgresql_read_only(element: database_read_only, compiler: SQLCompiler, **_: Any) -> str:
-    return "CAST(CAST(PG_IS_IN_RECOVERY() AS INTEGER) AS BIGINT)"
+    return "CAST(CAST(CURRENT_SETTING('transaction_read_only') = 'on' AS INTEGER) AS BIGINT)"
 
 
 @compiles(database_read_only, "sqlite")

@@ -65,13 +65,13 @@ class MySQLMembers:
 
 
 class PostgreSQLMembers:
-    """Opens connections to a primary with standbys."""
+    """Opens connections to the one of several that takes writes: a primary with standbys."""
 
     async def open(self, **arguments: Any) -> Any:
         import asyncpg  # noqa: PLC0415 - an extra
 
         try:
-            return await open_postgresql(**arguments, target_session_attrs="primary")
+            return await open_postgresql(**arguments, target_session_attrs="read-write")
         except asyncpg.TargetServerAttributeNotMatched:
             raise NotServing(POSTGRESQL_READ_ONLY) from None
 
