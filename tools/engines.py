@@ -17,9 +17,9 @@ GALERA_FOLDERS = "usr/lib/galera", "usr/lib64/galera-4"
 MYSQL_FOLDER = Path(__file__).parents[1] / ".engines" / "mysql" / "bin"
 """Where tools/mysql_tree.py puts it."""
 GALERA_VERSION = """
-import re, sys
-library = open(sys.argv[1], "rb").read()
-print("26." + re.search(rb"\\0(4[.][0-9]+)[(]r", library)[1].decode())
+import pathlib, re, sys
+library, *_ = (found for folder in sys.argv[1:] for found in pathlib.Path("/", folder).glob("libgalera_smm.so"))
+print("26." + re.search(rb"(4[.][0-9]+)[(]r", library.read_bytes())[1].decode())
 """
 """A library has nothing to ask: the number is in it."""
 WEBKITGTK_VERSION = """

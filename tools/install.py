@@ -147,7 +147,7 @@ def provide(target: str, environment: Environment | None, engines: list[Engine])
     if unpacks and mysql_tree.can_be_made():
         mysql_tree.make()
     if installs:
-        if still := [engine.title for engine in missing if engine.missing_programs()]:
+        if still := [engine.title for engine in missing if engine.packages and engine.missing_programs()]:
             sys.exit(f"{', '.join(still)}: installed, and not found by tools/engines.py afterwards.")
     elif environment is not None and environment.lacks_venv:
         sys.exit(f"{sys.executable} cannot make environments: its module ensurepip is missing (Debian: python3-venv).")

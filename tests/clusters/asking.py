@@ -19,12 +19,12 @@ async def rows(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 async def failure(url: str, statement: str) -> int | str:
-    """Run a statement that fails, and return the number of the error, PostgreSQL's SQLSTATE, or the exception's name."""
+    """Run a statement that fails, and return the error's number, PostgreSQL's SQLSTATE, or the exception's name."""
     try:
         return f"no failure: {await rows(url, statement)}"
     except DBAPIError as error:
-        code = getattr(error.orig, "sqlstate", None) or error.orig.args[0]  # type: ignore[union-attr]
-        return code if isinstance(code, int) else str(code)
+        first = error.orig.args[0] if error.orig is not None and error.orig.args else None
+        return first if isinstance(first, int) else str(getattr(error.orig, "sqlstate", error))
     except OSError as error:  # asyncpg lets it through
         return type(error).__name__
 

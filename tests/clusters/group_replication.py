@@ -143,6 +143,11 @@ class GroupReplication:
         primary = self.primary
         return [node for node in self.nodes if node is not primary]
 
+    def appoint(self, member: Member) -> None:
+        """Make a member the primary."""
+        if member is not self.primary:
+            member.sql("SELECT group_replication_set_as_primary(@@server_uuid)")
+
     def bootstrap(self) -> None:
         """Begin, or bring back a group that has no majority: with the member that has the newest data."""
         for node in self.nodes:
