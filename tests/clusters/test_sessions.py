@@ -78,7 +78,7 @@ async def test_galera_workers_go_on_when_their_node_is_killed(nodes: Galera, sta
     nodes.nodes[0].kill()
     for sessions, (_, token, refresh_token), (_, gone, _) in zip(workers, kept, out, strict=True):
         await in_the_end(sessions.get_session_without_request, token)
-        issued = await in_the_end(sessions.refresh_session_without_request, token)
+        issued = await in_the_end(sessions.refresh_session_without_request, refresh_token)
         assert await asked(sessions, issued.access_token.value) == SERVED
         await until(is_gone, sessions, gone)
 
