@@ -117,10 +117,10 @@ def oracle_mysql() -> Iterator[OracleMySQL]:
 
 
 @pytest.fixture(scope="session")
-def group_replication() -> Iterator[GroupReplication]:
-    """Three of them as a group, whose members give up after 5 s without a majority."""
+def group_replication(request: pytest.FixtureRequest) -> Iterator[GroupReplication]:
+    """Three of them as a group, whose members give up without a majority: after 5 s, or what the parameter says."""
     require("oracle_mysql")
-    group = GroupReplication(unreachable_majority_timeout=5)
+    group = GroupReplication(unreachable_majority_timeout=getattr(request, "param", 5))
     yield group
     group.close()
 

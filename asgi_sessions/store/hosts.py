@@ -49,13 +49,12 @@ class Hosts:
     Args:
         hosts: Where they listen.
         opener: What opens a connection to one of them.
-        shuffle: Puts them in the order of this worker.
     """
 
-    def __init__(self, hosts: Sequence[Host], opener: Opener, shuffle: Callable[[list[Host]], None] = _shuffle) -> None:
+    def __init__(self, hosts: Sequence[Host], opener: Opener) -> None:
         self._opener = opener
         self._in_order = list(hosts)
-        shuffle(self._in_order)
+        _shuffle(self._in_order)
 
     async def open(self, **arguments: Any) -> Any:
         """Return a connection to the first server that can serve us: for SQLAlchemy's ``async_creator_fn``.

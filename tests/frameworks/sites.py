@@ -6,6 +6,8 @@ import sys
 import types
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 
 import uvicorn
 from starlette.types import ASGIApp, Message
@@ -31,8 +33,9 @@ def blocks_under(heading: str) -> list[Block]:
 
 def pasted(block: Block, name: str) -> types.ModuleType:
     """A module of the page's code."""
-    module = types.ModuleType(name)
-    module.__file__ = str(PAGE)
+    spec = spec_from_loader(name, SourceFileLoader(name, str(PAGE)))
+    assert spec is not None  # Python 3.15 warns of a module without one when it prints a traceback
+    module = module_from_spec(spec)
     sys.modules[name] = module
     exec(compile("\n" * (block.line - 1) + block.code, str(PAGE), "exec"), module.__dict__)
     return module
