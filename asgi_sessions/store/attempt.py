@@ -1,5 +1,6 @@
 """One try of one statement, on one connection."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,10 +21,11 @@ class Attempt:
 
     Attributes:
         waits_for: Why it would be late if its time were over now.
+        sent_at: When the statement was sent last, in the seconds of ``time.monotonic``.
         renew: Lets its time begin anew.
     """
 
-    __slots__ = ("connections", "parameters", "renew", "statement", "statements", "strong", "waits_for")
+    __slots__ = ("connections", "parameters", "renew", "sent_at", "statement", "statements", "strong", "waits_for")
 
     def __init__(
         self,
@@ -42,11 +44,13 @@ class Attempt:
         self.strong = strong
         self.renew = renew
         self.waits_for = Cause.ALL_IN_USE
+        self.sent_at = 0.0
 
     def __call__(self) -> Outcome:
         self.waits_for = Cause.NO_ANSWER
         connection = self.connections.take(self.renew)
         self.waits_for = Cause.STATEMENT_TIMEOUT
+        self.sent_at = time.monotonic()
         try:
             if self.strong and (settings := connection.info.get(STRONG_READ)) is not None:
                 outcome = self._strongly(connection, *settings)

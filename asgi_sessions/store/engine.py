@@ -98,7 +98,7 @@ class Database:
             raise ConfigurationError(NOT_TAKEN) from None
         if self.dialect == "sqlite" and not in_memory:
             self._try_file()
-        self._retries = Retries(self._slots, self.place)
+        self._retries = Retries(self._slots, self.place, runs_to_the_end=self.dialect == "mysql")
         event.listen(self.engine.sync_engine, "connect", self._retries.connected)
         self._connections = KeptConnections(self.engine.sync_engine)
         self._statements = PreparedStatements(self.engine.sync_engine)

@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from asgi_sessions.errors import ConfigurationError
 
-__all__ = ["STRONG_READ", "mysql_set_up", "strong_read"]
+__all__ = ["LOCK_WAIT_SECONDS", "STRONG_READ", "mysql_set_up", "strong_read"]
 
 LOCK_WAIT_SECONDS = 2
 """Below the statement timeout, so that a lock wait ends with an error and a retry, not with a statement that
