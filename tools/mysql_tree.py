@@ -47,9 +47,7 @@ def can_be_made() -> bool:
 def announcement() -> str:
     """What ``make`` says before."""
     if can_be_made():
-        return (
-            f"From Debian unstable, unpacked into {FOLDER}, not installed:\n    MySQL and its libraries: 70 MB, 410 MB"
-        )
+        return f"From Debian unstable, unpacked into {FOLDER} and not installed:\n    {SIZE}"
     return "MySQL is fetched from Debian unstable, which takes Debian; tests that need it are skipped."
 
 
