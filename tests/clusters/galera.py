@@ -169,10 +169,13 @@ class Galera:
         for node in self.nodes:
             if node.is_running:
                 node.rejoin()
+        alive = [node for node in self.nodes if node.is_running]
+        if len(alive) < 2 and not any(node.is_primary for node in alive):
+            return self.bootstrap()  # the others could not enter
         for node in self.nodes:
             if not node.is_running:
                 node.start()
-        self.wait_until_primary()
+        return self.wait_until_primary()
 
     def wait_until_primary(self, *nodes: GaleraNode) -> None:
         """Wait until these nodes, by default all, are in the majority and see each other."""
