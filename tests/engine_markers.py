@@ -48,6 +48,7 @@ SLOW = (
     "stateful",
     "store/test_migrations.py",
     "testing/test_pytest_plugin.py",
+    "tools/test_clusters_left_out.py",
     "tools/test_engines_used.py",
 )
 """Folders and files of tests that take long without an engine too: they start processes, or try thousands of cases."""

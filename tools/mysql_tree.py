@@ -30,7 +30,7 @@ Dir::Etc::preferencesparts "/dev/null";
 APT::Sandbox::User "";
 """
 """Nothing is installed there, as the empty status says: apt fetches the libraries too. It needs no root."""
-SIZE = "MySQL and its libraries: 60 packages, 75 MB to fetch, 410 MB on the disk"
+SIZE = "MySQL and its libraries: 60 packages, 66 MB to fetch, 410 MB on the disk"
 WRAPPER = """#!/bin/sh
 exec {loader} --library-path {libraries} {program} {options} "$@"
 """
@@ -47,9 +47,7 @@ def can_be_made() -> bool:
 def announcement() -> str:
     """What ``make`` says before."""
     if can_be_made():
-        return (
-            f"From Debian unstable, unpacked into {FOLDER}, not installed:\n    MySQL and its libraries: 70 MB, 410 MB"
-        )
+        return f"From Debian unstable, unpacked into {FOLDER} and not installed:\n    {SIZE}"
     return "MySQL is fetched from Debian unstable, which takes Debian; tests that need it are skipped."
 
 

@@ -12,7 +12,7 @@ from tests.patience import PATIENCE
 
 async def rows(url: str, statement: str) -> list[tuple[object, ...]]:
     """Run a statement on a connection of its own, and return its rows."""
-    engine = create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, poolclass=NullPool)
     async with asyncio.timeout(PATIENCE), engine.connect() as connection:
         result = await connection.execute(text(statement))
         return [tuple(row) for row in result] if result.returns_rows else []

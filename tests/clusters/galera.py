@@ -76,6 +76,10 @@ class GaleraNode(MySQLNode):
         except subprocess.CalledProcessError:
             return False
 
+    def has_noticed(self, alive: int) -> bool:
+        """Whether it knows that no more than so many live, or has no majority."""
+        return not self.is_primary or int(self.status("cluster_size")) <= alive
+
     def position(self) -> tuple[str, int]:
         """While it is down: the history that its data belongs to, and the number of its last transaction."""
         found = re.search(r"uuid:\s+(\S+)\s+seqno:\s+(\S+)", self._state.read_text())
@@ -169,10 +173,14 @@ class Galera:
         for node in self.nodes:
             if node.is_running:
                 node.rejoin()
+        alive = [node for node in self.nodes if node.is_running]
+        wait_until(lambda: all(node.has_noticed(len(alive)) for node in alive), "those who live know who is gone")
+        if len(alive) < 2 and not any(node.is_primary for node in alive):
+            return self.bootstrap()  # the others could not enter
         for node in self.nodes:
             if not node.is_running:
                 node.start()
-        self.wait_until_primary()
+        return self.wait_until_primary()
 
     def wait_until_primary(self, *nodes: GaleraNode) -> None:
         """Wait until these nodes, by default all, are in the majority and see each other."""

@@ -95,6 +95,7 @@ class Member(OracleMySQL):
             f"--group-replication-local-address=127.0.0.1:{self._ports[self._number]}",
             f"--group-replication-group-seeds={','.join(f'127.0.0.1:{port}' for port in self._ports)}",
             "--group-replication-message-cache-size=134217728",  # as little as it takes
+            "--group-replication-recovery-reconnect-interval=1",  # by default a minute, if one could not be asked
             "--group-replication-start-on-boot=OFF",
             "--group-replication-single-primary-mode=ON",
             "--group-replication-member-expel-timeout=0",  # by default a silent member goes after 10 s, so after 5
