@@ -20,7 +20,7 @@ PORT    ?= 8000
 ENGINES ?= all
 INSTALL  = @$(PYTHON) -m tools.install --target $@ --venv $(VENV)
 
-.PHONY: run test test-fast test-lowest test-engine test-engines test-busy test-bare check lint types imports unit model proof supertokens-client format clean engines dev
+.PHONY: run test test-fast test-lowest test-engine test-engines test-cluster test-busy test-bare check lint types imports unit model proof supertokens-client format clean engines dev
 .PHONY: benchmark-requests benchmark-store benchmark-load benchmark-weight
 
 run:
@@ -57,10 +57,15 @@ test-engine:
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "$(ENGINE)"
 
 # Clusters of databases, and MySQL itself: their engines are not among those of `make test`.
-test-engines: ENGINES = mariadb postgresql galera oracle_mysql haproxy
+test-engines test-cluster: ENGINES = mariadb postgresql galera oracle_mysql haproxy
 test-engines:
 	$(INSTALL) --extra dev --engines "$(ENGINES)"
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m clusters --every-engine
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "clusters and not fire" --every-engine
+
+# The same while servers are killed, frozen, cut off and replaced. ARGUMENTS are pytest's: ARGUMENTS="-k galera -s"
+test-cluster:
+	$(INSTALL) --extra dev --engines "$(ENGINES)"
+	$(BIN)/python -m pytest -m fire --every-engine $(ARGUMENTS)
 
 # `make run` and `make test` on Debian 12, 13 and unstable with nothing prepared. Needs root, and takes hours.
 # ARGUMENTS are passed on: make test-bare ARGUMENTS="trixie --engine postgresql"

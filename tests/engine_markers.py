@@ -16,6 +16,7 @@ CLUSTERS = {
     "group_primary": ("oracle_mysql",),
     "mariadb_pair": ("mariadb",),
     "postgresql_pair": ("postgresql",),
+    "own_server": (),
 }
 """Fixtures of tests/clusters, and the engines that each needs."""
 
@@ -90,7 +91,7 @@ def clusters_of(item: pytest.Item) -> set[str]:
 def asks_for_clusters(config: pytest.Config) -> bool:
     """Whether `-m` names what only tests of clusters have. Other runs leave them out."""
     words = re.findall(r"\w+", str(config.getoption("markexpr", "")))
-    return not {"clusters", *(engine.name for engine in CLUSTER_ENGINES)}.isdisjoint(words)
+    return not {"clusters", "fire", *(engine.name for engine in CLUSTER_ENGINES)}.isdisjoint(words)
 
 
 def without_clusters(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,8 +11,10 @@ from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.protocol import csrf as rules
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.anti_csrf import token_matches
+from asgi_sessions.protocol.origin import looks_like_an_origin
 
 _LONGEST = 200
+_NO_ORIGIN = "(not an origin)"
 """Characters of a client's text in a log line."""
 
 
@@ -134,10 +136,16 @@ class CrossSiteGuard:
         )
 
     def _asked_for(self) -> dict[str, str | None]:
-        """What was asked for, and by a page of which origin; cut. The query may hold a secret, and is left out."""
+        """What was asked for, and by a page of which origin; cut.
+
+        What may hold a secret is left out: the query, and an ``Origin`` that no browser has written.
+        """
         scope = self._scope
         method = scope.get("method", "") if scope["type"] == "http" else "WebSocket"
-        origins = header_values(scope["headers"], b"origin")
+        origins = [
+            origin if looks_like_an_origin(origin) else _NO_ORIGIN
+            for origin in header_values(scope["headers"], b"origin")
+        ]
         return {
             "request": f"{method} {scope.get('path', '')}"[:_LONGEST],
             "origin": ", ".join(origins)[:_LONGEST] if origins else None,

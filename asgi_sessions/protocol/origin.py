@@ -3,11 +3,15 @@
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["Origin", "split_origin"]
+__all__ = ["Origin", "looks_like_an_origin", "split_origin"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _ORIGIN: Final = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]*))?")
 _MOST_DIGITS = 5
+_LABEL = r"[A-Za-z0-9_-]{1,63}"  # RFC 1035, section 2.3.4
+_ANY: Final = re.compile(
+    rf"null|[A-Za-z][A-Za-z0-9+.-]{{0,30}}://({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?"
+)
 
 
 class Origin(NamedTuple):
@@ -40,3 +44,11 @@ def split_origin(text: str) -> Origin | None:
     if match is None or len(match[3] or "") > _MOST_DIGITS:
         return None
     return Origin(*match.groups())
+
+
+def looks_like_an_origin(text: str) -> bool:
+    """Whether a text may be the origin of some page, of an application's own scheme too, or ``null``.
+
+    No token may be taken for one: parts of tokens are longer than a name's in the name service.
+    """
+    return _ANY.fullmatch(text) is not None

@@ -71,7 +71,7 @@ class PostgreSQLMembers:
         import asyncpg  # noqa: PLC0415 - an extra
 
         try:
-            return await open_postgresql(**arguments, target_session_attrs="read-write")
+            return await open_postgresql(**{**arguments, "target_session_attrs": "read-write"})
         except asyncpg.TargetServerAttributeNotMatched:
             raise NotServing(POSTGRESQL_READ_ONLY) from None
 

@@ -18,7 +18,7 @@ __all__ = ["NOT_TAKEN", "DuplicateKey", "Retries"]
 
 MAX_TRIES = 5
 QUICK_SECONDS = 0.02
-"""A statement that waits for nothing is at its end by then."""
+"""A statement that waits for nothing is at its end by then. While another one did wait, none counts as quick."""
 NOT_TAKEN = "database_url: its driver takes no such host, or no such value of a URL parameter"
 
 _jitter = random.SystemRandom().uniform
@@ -63,6 +63,7 @@ class Retries:
         self._place = place
         self._runs_to_the_end = runs_to_the_end
         self._has_connected = False
+        self._held = 0  # slots, by statements that were cancelled
 
     def connected(self, *_: object) -> None:
         """To be called when a connection has been opened: the driver takes the address as it is."""
@@ -106,7 +107,6 @@ class Retries:
                 break
         return StoreUnavailable(), cause
 
-
     async def _in_a_slot(self, attempt: Attempt) -> Outcome:
         await self._slots.acquire()
         seconds = 0.0
@@ -114,18 +114,23 @@ class Retries:
             return await greenlet_spawn(attempt)
         except asyncio.CancelledError:
             if self._runs_to_the_end and attempt.waits_for is Cause.STATEMENT_TIMEOUT:
-                seconds = _still_running(time.monotonic() - attempt.sent_at)
+                seconds = self._still_running(time.monotonic() - attempt.sent_at)
             raise
         finally:
             if seconds:
-                asyncio.get_running_loop().call_later(seconds, self._slots.release)
+                self._held += 1
+                asyncio.get_running_loop().call_later(seconds, self._release)
             else:
                 self._slots.release()
 
+    def _still_running(self, ran: float) -> float:
+        """For how much longer the server may be busy with a statement that has run for so long, seconds."""
+        is_slow = self._held or ran > QUICK_SECONDS
+        return LOCK_WAIT_SECONDS - ran if is_slow and ran < LOCK_WAIT_SECONDS else 0.0
 
-def _still_running(ran: float) -> float:
-    """For how much longer the server may be busy with a statement that has run for so long, seconds."""
-    return LOCK_WAIT_SECONDS - ran if QUICK_SECONDS < ran < LOCK_WAIT_SECONDS else 0.0
+    def _release(self) -> None:
+        self._held -= 1
+        self._slots.release()
 
 
 def _is_of_the_arguments(error: Exception) -> bool:

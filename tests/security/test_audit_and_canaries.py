@@ -107,8 +107,12 @@ async def test_16_every_refused_request_of_another_site_is_an_event(
         (["null"], "null"),
         (["https://evil.example"], "https://evil.example"),
         (["null", "https://evil.example"], "null, https://evil.example"),
-        (["b', \x85\x1b[2Jc\xff"], "b', \x85\x1b[2Jc\xff"),
-        (["https://" + "y" * 1000], "https://" + "y" * 192),
+        (["capacitor://localhost"], "capacitor://localhost"),
+        (["http://[::1]:8000"], "http://[::1]:8000"),
+        (["b', \x85\x1b[2Jc\xff"], "(not an origin)"),
+        (["https://" + "y" * 64], "(not an origin)"),
+        (["https://evil.example/path"], "(not an origin)"),
+        (["https://" + ".".join(["y" * 63] * 10)], ("https://" + ".".join(["y" * 63] * 10))[:200]),
     ],
 )
 @pytest.mark.parametrize(
@@ -133,6 +137,20 @@ async def test_16_a_refused_request_is_named_and_does_not_break_out_of_its_line(
     assert without.getMessage().endswith(f" access token ({request!a}, {origin}).")
     assert with_session.getMessage().isprintable()
     assert without.getMessage().isprintable()
+
+
+@pytest.mark.parametrize("before", ["", "null", "https://", "https://shop.example", "https://shop.example:8000/"])
+async def test_16_a_token_that_a_client_sends_as_its_origin_is_not_logged(
+    shop: Shop, caplog: pytest.LogCaptureFixture, before: str
+) -> None:
+    browser, canary = shop.browser(), Canary()
+    canary.watch_answer(await browser.post("/login/alice"))
+    for token in browser.cookies.values():
+        headers = [("sec-fetch-site", "cross-site"), ("origin", f"{before}{token}")]
+        for who in (browser, shop.browser()):
+            assert (await who.post("/login/bob", headers)).code == "csrf_rejected"
+    assert "(not an origin)" in caplog.text
+    assert not [text for _, text in texts_of_log(caplog.records) if canary.found_in(text)]
 
 
 @pytest.mark.parametrize("carried", ["nothing", "garbage", "too many"])

@@ -1,0 +1,171 @@
+"""Users who log in, go on, come back and log out on several workers, while somebody breaks what they stand on."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+from asgi_sessions import SessionManager
+from tests.clusters.history import CHECKED, LOGIN, LOGOUT, REFRESH, REQUEST, History, violations
+from tests.clusters.workers import until, worker
+from tests.patience import PATIENCE
+
+WORKERS, USERS = 4, 12
+STALENESS = 6.0
+"""``revocation_max_staleness``, seconds."""
+LAG = STALENESS + 2.0
+"""For how long after a logout a request may be answered from memory; a machine with other work to do takes longer to
+begin a poll, and to end a request."""
+BEFORE, AFTER = 30, 60
+"""So many calls succeed before the fault, and after it."""
+
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class _Held:
+    number: int
+    handle: str
+    access: str
+    refresh: str
+
+
+class Fire:
+    """Workers and users on a cluster.
+
+    Args:
+        urls: The workers' addresses; each worker takes the next one.
+        seed: What the users do goes by it.
+        impatient: The part of all calls that are cancelled after some milliseconds.
+    """
+
+    def __init__(self, urls: Sequence[str], seed: int, *, impatient: float = 0.0) -> None:
+        self._urls = urls
+        self._impatient = impatient
+        self._random = random.Random(seed)
+        self._numbers = itertools.count(1)
+        self._workers: list[SessionManager] = []
+        self._over = False
+        self.history = History()
+
+    async def burn(self, fault: Callable[[], Awaitable[None]]) -> None:
+        """Run it: users all the time, a fault, and users until the service is whole again.
+
+        Args:
+            fault: Breaks something and mends it, while users go on. It must leave the loop to them.
+
+        Raises:
+            TimeoutError: The service did not come back.
+        """
+        async with AsyncExitStack() as stack:
+            for number in range(WORKERS):
+                url = self._urls[number % len(self._urls)]
+                started = worker(url, revocation_max_staleness=STALENESS, revocation_poll_interval=0.25)
+                self._workers.append(await stack.enter_async_context(started))
+            users = [asyncio.ensure_future(self._user()) for _ in range(USERS)]
+            try:
+                await self._more_successes(BEFORE)
+                await fault()
+                await self._more_successes(AFTER)
+                await asyncio.gather(*map(self._each_kind_on, self._workers))
+            finally:
+                self._over = True
+                await asyncio.wait(users, timeout=PATIENCE)
+            for user in users:
+                user.result()
+
+    def judge(self) -> None:
+        """Raise unless a single sound server could have told all of it."""
+        found = list(violations(self.history.operations, lag=LAG))
+        assert not found, "\n".join([f"{len(found)} of {len(self.history.operations)}:", *found[:20]])
+
+    # -- what users do
+
+    async def _user(self) -> None:
+        held: list[_Held] = []
+        while not self._over:
+            if not held or (len(held) < 3 and self._random.random() < 0.2):
+                if (session := await self._log_in()) is not None:
+                    held.append(session)
+                continue
+            session = self._random.choice(held)
+            await self._random.choice((self._request, self._request, self._checked, self._refresh))(session)
+            if self._random.random() < 0.1:
+                await self._log_out(session)
+                held.remove(session)
+                for _ in range(3):  # whoever has copied her cookies
+                    await self._random.choice((self._request, self._checked, self._refresh))(session)
+            await asyncio.sleep(self._random.uniform(0, 0.02))
+
+    async def _log_in(self) -> _Held | None:
+        number, sessions = next(self._numbers), self._one()
+        issued = await self._note(LOGIN, number, lambda: sessions.create_new_session_without_request(f"user-{number}"))
+        if issued is None:
+            return None
+        return _Held(number, issued.session.session_handle, issued.access_token.value, issued.refresh_token.value)
+
+    async def _request(self, session: _Held, *, kind: str = REQUEST) -> None:
+        sessions, token = self._one(), session.access
+        await self._note(
+            kind,
+            session.number,
+            lambda: sessions.get_session_without_request(token, check_database=kind == CHECKED),
+        )
+
+    async def _checked(self, session: _Held) -> None:
+        await self._request(session, kind=CHECKED)
+
+    async def _refresh(self, session: _Held) -> None:
+        sessions, token = self._one(), session.refresh
+        issued = await self._note(REFRESH, session.number, lambda: sessions.refresh_session_without_request(token))
+        if issued is not None:
+            session.access, session.refresh = issued.access_token.value, issued.refresh_token.value
+
+    async def _log_out(self, session: _Held) -> None:
+        sessions = self._one()
+        await self._note(LOGOUT, session.number, lambda: sessions.revoke_session_using_session_handle(session.handle))
+
+    async def _note(self, kind: str, session: int, call: Callable[[], Awaitable[_T]]) -> _T | None:
+        async def given_up() -> _T:
+            async with asyncio.timeout(self._random.uniform(0, 0.03)):
+                return await call()
+
+        is_given_up = self._random.random() < self._impatient
+        return await self.history.note(kind, session, given_up if is_given_up else call)
+
+    def _one(self) -> SessionManager:
+        return self._random.choice(self._workers)
+
+    # -- whether the service is there
+
+    async def _more_successes(self, count: int) -> None:
+        async def are_there() -> bool:
+            calls = self.history.operations[first:]
+            return all(sum(call.kind == kind and call.outcome == "ok" for call in calls) >= count // 6 for kind in ALL)
+
+        first = len(self.history.operations)
+        await until(are_there)
+
+    async def _each_kind_on(self, sessions: SessionManager) -> None:
+        """Every worker serves again, not only some."""
+
+        async def serves() -> bool:
+            number = next(self._numbers)
+            issued = await self._note(
+                LOGIN, number, lambda: sessions.create_new_session_without_request(f"user-{number}")
+            )
+            if issued is None:
+                return False
+            session = await self._note(
+                REQUEST, number, lambda: sessions.get_session_without_request(issued.access_token.value)
+            )
+            return session is not None
+
+        await until(serves)
+
+
+ALL = (LOGIN, REFRESH, LOGOUT, REQUEST, CHECKED)
