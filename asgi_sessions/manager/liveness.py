@@ -2,15 +2,15 @@
 
 Three rules stand here and nowhere else:
 
-*No request is refused on a read that may be stale.* A row that is missing, has expired or speaks against the request is
-read again at the strongest consistency that the engine offers. Only a tombstone counts at once, because it is final.
+*No request is refused on a read that may be stale.* A row that is missing, has expired or is older than what is known
+is read again at the strongest consistency that the engine offers. Only a tombstone counts at once, because it is final.
+Tokens are judged (`rotating`) on rows that are read so in the first place.
 
 *A session that this worker has ended stays ended*, even if the database's node that answers does not know it yet.
 
 *Where a row is read for an access token, the newest payload counts*: that of the row, if its version is the higher one.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from asgi_sessions.errors import Unauthorised
@@ -24,10 +24,6 @@ from asgi_sessions.store.repository import SessionRepository, SessionRow
 
 REPLACED = "replaced"
 """The reason in the tombstone of a session that a new login in the same jar has ended."""
-
-
-def _has_nothing_against(_: SessionRow) -> bool:
-    return False
 
 
 class LivenessCheck:
@@ -48,16 +44,14 @@ class LivenessCheck:
         self._clock = clock
         self._replaced_recently = settings.late_parent_window_ms
 
-    async def live_row(
-        self, handle: str, *, fresh: bool = False, speaks_against: Callable[[SessionRow], bool] = _has_nothing_against
-    ) -> SessionRow:
+    async def live_row(self, handle: str, *, fresh: bool = False, payload_version: int = 0) -> SessionRow:
         """The row of a live session.
 
         Args:
             handle: The session's handle.
             fresh: Read at the strongest consistency at once.
-            speaks_against: Whether the caller would refuse or accuse somebody on account of a live row, or knows of a
-                newer one. What is returned is then a fresh read.
+            payload_version: A version that the payload has at least, as far as the caller knows. A row with a lower
+                one is read again.
 
         Raises:
             Unauthorised: Unknown, expired or revoked.
@@ -66,7 +60,7 @@ class LivenessCheck:
         ended_here = self._feed is not None and handle in self._feed
         fresh = fresh or ended_here
         row = await self._sessions.find(handle, fresh=fresh)
-        if not fresh and (row is None or (row.revoked_at is None and self._doubts(row, speaks_against))):
+        if not fresh and (row is None or (row.revoked_at is None and self._doubts(row, payload_version))):
             row = await self._sessions.find(handle, fresh=True)
         if row is None:
             raise Unauthorised
@@ -91,7 +85,7 @@ class LivenessCheck:
             StoreUnavailable: The database did not answer.
         """
         known = 0 if self._feed is None else self._feed.payload_version(access.handle)
-        row = await self.live_row(access.handle, fresh=fresh, speaks_against=lambda row: row.payload_version < known)
+        row = await self.live_row(access.handle, fresh=fresh, payload_version=known)
         version = row.payload_version
         # A worker of an older version names nobody who acts.
         if (
@@ -111,11 +105,11 @@ class LivenessCheck:
                 return error
         return Unauthorised()
 
-    def _doubts(self, row: SessionRow, speaks_against: Callable[[SessionRow], bool]) -> bool:
+    def _doubts(self, row: SessionRow, payload_version: int) -> bool:
         return (
             row.is_expired(self._clock())
             or (self._feed is not None and self._feed.expects_tombstones_of(row.user_id))
-            or speaks_against(row)
+            or row.payload_version < payload_version
         )
 
     def _revoked(self, row: SessionRow) -> Unauthorised:

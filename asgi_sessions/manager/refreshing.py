@@ -137,15 +137,10 @@ class Refresher:
         def without_tokens(verdict: Verdict) -> bool:
             return not issue or (serves_parents and verdict is Verdict.LATE_PARENT)
 
-        def refuses(row: SessionRow, verdict: Verdict) -> bool:
-            return without_tokens(verdict) and self._service(row, verdict, arrived) is Service.REFUSED
-
         claimed: Claimed | None = None
         reads = 0
         while reads < MAX_READS:
-            row, verdict = await self._rotation.judge(
-                token.handle, token.lineage, fresh=reads > 0, retried=retried, refuses=refuses
-            )
+            row, verdict = await self._rotation.judge(token.handle, token.lineage, retried=retried)
             if self._clock() >= self._idle_clock.expiry(token.issued_at, row.lifetime):
                 raise Unauthorised
             await self._refuse_what_is_not_the_sessions(row, verdict, token, accuse=issue)

@@ -5,7 +5,6 @@
 """
 
 import logging
-from collections.abc import Callable
 from typing import NoReturn
 
 from asgi_sessions.errors import TokenTheftDetected, Unauthorised
@@ -16,7 +15,7 @@ from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
-from asgi_sessions.protocol.rotation import AGAINST, Lineage, Verdict, Windows, decide
+from asgi_sessions.protocol.rotation import Lineage, Verdict, Windows, decide
 from asgi_sessions.protocol.timeouts import Lifetime
 from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import SessionRepository, SessionRow
@@ -25,10 +24,6 @@ MAX_READS = 4
 """The first decision and three more after a lost promotion; each loss means that another request has won."""
 MOVED = f"The session's row has changed at each of {MAX_READS} tries."
 """What is said when those are used up."""
-
-
-def _serves(_: SessionRow, __: Verdict) -> bool:
-    return False
 
 
 class Rotation:
@@ -65,33 +60,22 @@ class Rotation:
         handle: str,
         lineage: Lineage,
         *,
-        fresh: bool = False,
         retried: bool = False,
-        refuses: Callable[[SessionRow, Verdict], bool] = _serves,
     ) -> tuple[SessionRow, Verdict]:
         """Read the row and decide, without consequences.
+
+        At the strongest consistency, whatever comes of it: what is issued on a row that lags would outlive a logout.
 
         Args:
             handle: The session.
             lineage: The presented token's.
-            fresh: Read at the strongest consistency at once. What speaks against the token is read so in any case.
             retried: See `protocol.rotation.decide`.
-            refuses: Whether the caller would refuse the request on account of this row and verdict, though the verdict
-                is not `AGAINST` the token.
 
         Raises:
             Unauthorised: No live session.
         """
-
-        def verdict_on(row: SessionRow) -> Verdict:
-            return decide(lineage, row.chain, now=self._clock(), windows=self._windows, retried=retried)
-
-        def speaks_against(row: SessionRow) -> bool:
-            verdict = verdict_on(row)
-            return verdict in AGAINST or refuses(row, verdict)
-
-        row = await self._liveness.live_row(handle, fresh=fresh, speaks_against=speaks_against)
-        return row, verdict_on(row)
+        row = await self._liveness.live_row(handle, fresh=True)
+        return row, decide(lineage, row.chain, now=self._clock(), windows=self._windows, retried=retried)
 
     async def promote(
         self, handle: str, lineage: Lineage, lifetime: Lifetime, *, served: bool = False, extend: bool = True

@@ -93,10 +93,10 @@ class FirstUses:
         self, access: AccessToken, lineage: Lineage, extend: bool
     ) -> tuple[SessionRow | None, Verdict]:
         """Promote a child, or find out what the token is else. Without a row: it has been promoted here."""
-        for reads in range(MAX_READS):
+        for _ in range(MAX_READS):
             if await self._rotation.promote(access.handle, lineage, access.lifetime, extend=extend):
                 return None, Verdict.CHILD
-            row, verdict = await self._rotation.judge(access.handle, lineage, fresh=reads > 0)
+            row, verdict = await self._rotation.judge(access.handle, lineage)
             if verdict is not Verdict.CHILD:
                 return row, verdict
         raise StoreUnavailable(MOVED)

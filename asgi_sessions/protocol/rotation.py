@@ -16,7 +16,6 @@ __all__ = [
     "Windows",
     "Verdict",
     "THEFT",
-    "AGAINST",
     "decide",
     "is_young",
     "Service",
@@ -46,10 +45,7 @@ class Verdict(Enum):
 
 
 THEFT = frozenset({Verdict.FORK, Verdict.STALE})
-"""The verdicts that end the session."""
-
-AGAINST = THEFT | {Verdict.FUTURE}
-"""The verdicts that refuse a token. None of them is final before the row was read at the strongest consistency."""
+"""The verdicts that end the session. None is final unless the row was read at the strongest consistency."""
 
 
 @dataclass(frozen=True, slots=True)

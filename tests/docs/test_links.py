@@ -45,7 +45,7 @@ def test_every_page_of_the_documentation_can_be_reached_from_the_readme() -> Non
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_pages_name_no_package_index_and_no_machine_of_ours(page: Path) -> None:
     text = page.read_text()
-    forbidden = r"pypi|pythonhosted|conda|artifactory|nexus|index-url|npmjs|/work/|/home/|/tmp/|/root/|venv/bin"
+    forbidden = r"pypi|pythonhosted|\bconda\b|artifactory|nexus|index-url|npmjs|/work/|/home/|/tmp/|/root/|venv/bin"
     assert re.findall(forbidden, text, re.IGNORECASE) == []
 
 
