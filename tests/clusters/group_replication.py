@@ -97,6 +97,7 @@ class Member(OracleMySQL):
             "--group-replication-message-cache-size=134217728",  # as little as it takes
             "--group-replication-recovery-reconnect-interval=1",  # by default a minute, if one could not be asked
             "--group-replication-start-on-boot=OFF",
+            "--super-read-only=ON",  # else a member that has been restarted takes writes of its own until it joins
             "--group-replication-single-primary-mode=ON",
             "--group-replication-member-expel-timeout=0",  # by default a silent member goes after 10 s, so after 5
             *self._options,

@@ -4,11 +4,9 @@ Each test breaks one thing while users go on, mends it, and has the history of a
 """
 
 import asyncio
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 
 import pytest
 
@@ -18,12 +16,12 @@ from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
 from tests.clusters.history import LOGIN, REQUEST
-from tests.clusters.nodes import wait_until
+from tests.clusters.nodes import USER, MySQLNode, wait_until
 from tests.clusters.replica import MariaDBPair, PostgreSQLPair
 from tests.clusters.workers import address
 from tests.conftest import running
 from tests.engines_used import require
-from tests.servers import MariaDB, PostgreSQL, Server
+from tests.servers import PostgreSQL, Server
 
 pytestmark = pytest.mark.fire
 
@@ -207,39 +205,27 @@ def it_is_frozen(server: Server) -> None:
 
 
 def it_takes_no_connection(server: Server) -> None:
-    """Others have all of them, and those that are open are cut again and again."""
-    few, many = {
-        "mariadb": ("SET GLOBAL max_connections = 10", "SET GLOBAL max_connections = 151"),
-        "postgresql": ("ALTER DATABASE {name} CONNECTION LIMIT 0", "ALTER DATABASE {name} CONNECTION LIMIT -1"),
-    }[server.name]
-    databases = (
-        [row[0] for row in server.sql("SHOW DATABASES LIKE 'test_%'")]
-        if server.name == "mariadb"
-        else [row[0] for row in server.sql("SELECT datname FROM pg_database WHERE datname LIKE 'test_%'")]
-    )
-    for name in databases:
-        server.sql(few.format(name=name))
+    """It has as many as it takes, or wants none, and those that are open are cut again and again."""
+    if server.name == "postgresql":
+        ((name,),) = server.sql("SELECT datname FROM pg_database WHERE datname LIKE 'test_%'")
+        refuse, admit = (f"ALTER DATABASE {name} ALLOW_CONNECTIONS {word}" for word in ("false", "true"))
+        cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    else:
+        refuse, admit = "SET GLOBAL max_connections = 10", "SET GLOBAL max_connections = 151"
+        cut = f"KILL USER {USER}@'127.0.0.1'"
+    server.sql(f"{refuse}; {cut}")  # at once: then there is a connection for the administrator
     end = time.monotonic() + BURNING
     while time.monotonic() < end:
-        cut_all(server)
+        server.sql(cut)
         time.sleep(0.2)
-    for name in databases:
-        server.sql(many.format(name=name))
-
-
-def cut_all(server: Server) -> None:
-    if server.name == "postgresql":
-        server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test_%'")
-        return
-    for (number,) in server.sql("SELECT id FROM information_schema.processlist WHERE db LIKE 'test_%'"):
-        with suppress(subprocess.CalledProcessError):  # it may have gone by itself
-            server.sql(f"KILL {number}")
+    server.sql(admit)
 
 
 @pytest.fixture
 def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     require(request.param)
-    yield from running({"mariadb": MariaDB, "postgresql": PostgreSQL}[request.param])
+    kind: type[Server] = {"mariadb": MySQLNode, "postgresql": PostgreSQL}[request.param]
+    yield from running(kind)
 
 
 @pytest.mark.parametrize("fault", [it_is_killed, it_is_restarted, it_is_frozen, it_takes_no_connection])
