@@ -7,7 +7,10 @@ import pytest
 
 from tests.docs.pages import ROOT
 
-FILES = "tests/clusters", "tests/store/test_leases.py"
+FILES = (
+    *(f"tests/clusters/test_{name}.py" for name in ("clusters", "sessions", "under_fire")),
+    "tests/store/test_leases.py",
+)
 
 
 def collected(*options: str) -> list[str]:
@@ -32,6 +35,12 @@ def test_make_test_engines_runs_them_and_no_others() -> None:
     names = collected("-m", "clusters")
     assert {name.partition("/")[2].partition("/")[0] for name in names} == {"clusters", "store"}
     assert all(map(of_clusters, names))
+
+
+def test_make_test_engines_and_make_test_cluster_share_them() -> None:
+    in_order, burning = collected("-m", "clusters and not fire"), collected("-m", "fire")
+    assert all("test_under_fire" in name for name in burning)
+    assert sorted([*in_order, *burning]) == sorted(collected("-m", "clusters"))
 
 
 def test_those_of_one_engine_can_be_chosen() -> None:

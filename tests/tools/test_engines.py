@@ -54,4 +54,4 @@ def test_an_engine_whose_programs_do_not_tell_their_version_has_another_way(tmp_
 def test_every_engine_has_a_marker() -> None:
     names = [engine.name for engine in (*ENGINES, *CLUSTER_ENGINES)]
     markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
-    assert {marker.partition(":")[0] for marker in markers} == {*names, "clusters", "fast"}
+    assert {marker.partition(":")[0] for marker in markers} == {*names, "clusters", "fire", "fast"}
