@@ -10,7 +10,7 @@ VENV    ?= .venv
 BIN     := $(VENV)/bin
 LOWEST  := .venv-lowest
 # Of the tests: what touches other libraries. `make test-lowest` runs it.
-LOWEST_TESTS := asgi channels failed_starts manager protocol scrubbing store testing test_settings.py
+LOWEST_TESTS := asgi channels failed_starts hosts manager protocol scrubbing store testing test_settings.py
 # That test at once: twice as many as two cores, since tests wait for servers half of the time.
 WORKERS ?= 4
 BENCH   := benchmarks/.environments/harness

@@ -15,6 +15,7 @@ READ_ONLY, NO_MAJORITY = 1290, 1047
 """As MySQL and MariaDB number what such a member would answer."""
 POSTGRESQL_READ_ONLY = "25006"
 
+_NO_LIMIT = "SET SESSION sql_select_limit = 18446744073709551615"  # it would cut off what SHOW gives
 _VARIABLES = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN "
     "('read_only', 'wsrep_on', 'group_replication_group_name', 'group_replication_consistency')"
@@ -50,6 +51,7 @@ class MySQLMembers:
         for the group is not answered. The caller waits no longer than it likes.
         """
         async with connection.cursor() as cursor:
+            await cursor.execute(_NO_LIMIT)
             variables = await _rows(cursor, _VARIABLES)
             if variables.get("read_only", "OFF").upper() not in ("OFF", "0"):
                 raise NotServing(READ_ONLY)

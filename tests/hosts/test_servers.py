@@ -167,3 +167,16 @@ async def test_a_single_server_that_has_turned_read_only_gives_no_news_either(
     server.sql("SET GLOBAL read_only = OFF")
     await news.page(TOP, 0)
     await database.close()
+
+
+@only_mariadb
+async def test_a_read_only_server_that_cuts_off_its_answers_is_passed_over(two: tuple[Server, Server]) -> None:
+    first, second = two
+    first.sql("SET GLOBAL read_only = ON; SET GLOBAL sql_select_limit = 0")
+    try:
+        for _ in range(8):
+            database = await open_database(address(*two))
+            assert await asked(database) == {second.port}
+            await database.close()
+    finally:
+        first.sql("SET GLOBAL sql_select_limit = DEFAULT")
