@@ -106,7 +106,7 @@ async def test_a_frozen_server_costs_the_time_of_one_statement(database: Databas
 
 async def test_where_no_server_is_there_all_are_named(database: Database, two: tuple[Server, Server]) -> None:
     for server in two:
-        server.kill()
+        server.stop()
     with pytest.raises(StoreUnavailable) as caught:
         await database.run(NODE)
     shown = ",".join(f"127.0.0.1:{server.port}" for server in two)
