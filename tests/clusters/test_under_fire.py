@@ -15,7 +15,7 @@ from tests.clusters.fire import Fire
 from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
-from tests.clusters.history import LOGIN, REQUEST
+from tests.clusters.history import LOGIN, REQUEST, UNKNOWN
 from tests.clusters.nodes import USER, MySQLNode, wait_until
 from tests.clusters.replica import MariaDBPair, PostgreSQLPair
 from tests.clusters.workers import address
@@ -44,10 +44,10 @@ async def under_fire(
         await asyncio.to_thread(break_and_mend, *arguments)
 
     await fire.burn(fault)
+    table = fire.history.table()
     print(
-        fire.history.table(),
-        f"no login for {fire.history.longest_gap([LOGIN]):.1f} s,",
-        f"no request for {fire.history.longest_gap([REQUEST]):.1f} s",
+        f"\n{getattr(break_and_mend, '__name__', '')}: no login for {fire.history.longest_gap([LOGIN]):.1f} s,",
+        f"{table.get(f'{REQUEST}: {UNKNOWN}', 0)} requests from memory not answered; {table}",
     )
     fire.judge()
 
