@@ -1,6 +1,7 @@
 """Three of Oracle's MySQL servers as one group: the primary takes writes while it sees a majority."""
 
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Sequence
@@ -41,9 +42,16 @@ class Member(OracleMySQL):
         self.sql("SET GLOBAL group_replication_bootstrap_group = OFF")
 
     def join(self) -> None:
-        """Enter the group that the others form."""
+        """Enter the group that the others form; again, while they are busy with who belongs to it."""
+        wait_until(self._joins, "the member has joined")
+
+    def _joins(self) -> bool:
         self.leave()
-        self.sql("START GROUP_REPLICATION USER = 'root'")
+        try:
+            self.sql("START GROUP_REPLICATION USER = 'root'")
+        except subprocess.CalledProcessError:
+            return False
+        return True
 
     def leave(self) -> None:
         """Be a server of its own, read-only; nothing happens if it is one."""
