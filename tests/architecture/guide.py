@@ -104,6 +104,7 @@ RULES = [
     Place("protocol.rotation:serve", "which requests are served without new tokens"),
     Place("protocol.connections:end_at", "when an open stream or socket ends"),
     Place("asgi.answer:Answer", "which cookies leave with a response, and which are cleared"),
+    Place("store.hosts:Hosts.open", "which of several servers a connection goes to"),
     Place("protocol.keyring:Keyring.rotation_due", "when a new signing key is due"),
     Place("manager.function_call:result_of", "when an async function of the application has failed"),
     Place("protocol.user_id:storable", "which user ids are the same user"),
