@@ -117,10 +117,11 @@ class Server:
 
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
-        self._signal(signal.SIGSTOP)
         if self._process is not None:
-            # Threads stop one by one; this returns when the last one has.
+            self._process.send_signal(signal.SIGSTOP)
+            # Threads stop one by one; this returns when the last one has. From then on it has no more children.
             os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on after ``pause``."""
