@@ -14,8 +14,9 @@ from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.origin import looks_like_an_origin
 
 _LONGEST = 200
-_NO_ORIGIN = "(not an origin)"
 """Characters of a client's text in a log line."""
+_NO_ORIGIN = "(not an origin)"
+"""In place of one that no browser has written."""
 
 
 class CrossSiteGuard:

@@ -11,7 +11,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-__all__ = ["database_node", "database_now", "database_read_only", "greatest"]
+__all__ = ["NOT_READ_ONLY", "database_node", "database_now", "database_read_only", "greatest"]
+
+NOT_READ_ONLY = ("0", "OFF")
+"""The variable ``read_only`` of a server that takes writes: a number in an expression, a word where SHOW gives it, and
+everywhere on newer versions of MariaDB."""
 
 
 class database_now(GenericFunction[int]):  # noqa: N801 - an SQL function, named as they are
@@ -78,8 +82,7 @@ class database_read_only(GenericFunction[int]):  # noqa: N801 - likewise
 @compiles(database_read_only, "mysql")
 @compiles(database_read_only, "mariadb")
 def _mysql_read_only(element: database_read_only, compiler: SQLCompiler, **_: Any) -> str:
-    # A number on MySQL and older versions of MariaDB, a word on newer ones.
-    return "(CAST(@@GLOBAL.read_only AS CHAR) NOT IN ('0', 'OFF'))"
+    return f"(CAST(@@GLOBAL.read_only AS CHAR) NOT IN {NOT_READ_ONLY})"
 
 
 @compiles(database_read_only, "postgresql")

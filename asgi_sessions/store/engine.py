@@ -65,7 +65,7 @@ class Database:
         self.place = Place.of(url)
         self.dialect = url.get_backend_name()
         self.is_pooled = is_pooled(url)
-        self._has_others = len(hosts_of(url)) > 1
+        self._has_others = bool(hosts_of(url))
         self.statement_timeout = STATEMENT_TIMEOUT_SECONDS if statement_timeout is None else statement_timeout
         self._loop = running_loop()
         in_memory = is_in_memory(url)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from asgi_sessions.settings.several_hosts import Host
+from asgi_sessions.store.opening import drop_what_came
 
 __all__ = ["STAGGER_SECONDS", "Hosts", "Opener"]
 
@@ -109,8 +110,7 @@ _ending: set[asyncio.Task[Any]] = set()
 def _end(opening: "asyncio.Task[Any]", drop: Callable[[Any], None]) -> None:
     def ended(task: "asyncio.Task[Any]") -> None:
         _ending.discard(task)
-        if not task.cancelled() and task.exception() is None:
-            drop(task.result())
+        drop_what_came(task, drop=drop)
 
     _ending.add(opening)
     opening.add_done_callback(ended)

@@ -6,7 +6,8 @@ A member that is read-only, or cut off from the others, goes on answering reads:
 from collections.abc import Mapping
 from typing import Any
 
-from asgi_sessions.store.mysql_session import strong_read
+from asgi_sessions.store.database_clock import NOT_READ_ONLY
+from asgi_sessions.store.mysql_session import LIFT_SELECT_LIMIT, strong_read
 from asgi_sessions.store.opening import drop_postgresql, open_postgresql
 
 __all__ = ["MySQLMembers", "NotServing", "PostgreSQLMembers"]
@@ -15,7 +16,6 @@ READ_ONLY, NO_MAJORITY = 1290, 1047
 """As MySQL and MariaDB number what such a member would answer."""
 POSTGRESQL_READ_ONLY = "25006"
 
-_NO_LIMIT = "SET SESSION sql_select_limit = 18446744073709551615"  # it would cut off what SHOW gives
 _VARIABLES = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN "
     "('read_only', 'wsrep_on', 'group_replication_group_name', 'group_replication_consistency')"
@@ -51,9 +51,9 @@ class MySQLMembers:
         for the group is not answered. The caller waits no longer than it likes.
         """
         async with connection.cursor() as cursor:
-            await cursor.execute(_NO_LIMIT)
+            await cursor.execute(LIFT_SELECT_LIMIT)
             variables = await _rows(cursor, _VARIABLES)
-            if variables.get("read_only", "OFF").upper() not in ("OFF", "0"):
+            if variables.get("read_only", "OFF").upper() not in NOT_READ_ONLY:
                 raise NotServing(READ_ONLY)
             if variables.get("wsrep_on") == "ON" and (await _rows(cursor, _IS_READY)).get("wsrep_ready") != "ON":
                 raise NotServing(NO_MAJORITY)

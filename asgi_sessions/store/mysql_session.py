@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from asgi_sessions.errors import ConfigurationError
 
-__all__ = ["LOCK_WAIT_SECONDS", "STRONG_READ", "mysql_set_up", "strong_read"]
+__all__ = ["LIFT_SELECT_LIMIT", "LOCK_WAIT_SECONDS", "STRONG_READ", "mysql_set_up", "strong_read"]
 
 LOCK_WAIT_SECONDS = 2
 """Below the statement timeout, so that a lock wait ends with an error and a retry, not with a statement that
@@ -42,6 +42,8 @@ _ALWAYS = {
     "tx_read_only": "OFF",
     "unique_checks": "ON",
 }
+LIFT_SELECT_LIMIT = f"SET SESSION sql_select_limit = {_ALWAYS['sql_select_limit']}"
+"""For who asks with SHOW: the limit cuts off its answers too."""
 _ASKED = (
     *_ALWAYS,
     "binlog_format",
@@ -96,8 +98,8 @@ def run(dbapi_connection: Any, statement: str) -> Sequence[Any]:
 
 def _ask(dbapi_connection: Any) -> Mapping[str, str]:
     variables = _variables(dbapi_connection)
-    if int(variables.get("sql_select_limit", 0)) < len(_ASKED):  # it cuts this answer off too
-        run(dbapi_connection, f"SET SESSION sql_select_limit = {_ALWAYS['sql_select_limit']}")
+    if int(variables.get("sql_select_limit", 0)) < len(_ASKED):
+        run(dbapi_connection, LIFT_SELECT_LIMIT)
         variables = _variables(dbapi_connection)
     return variables
 

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["drop_postgresql", "open_postgresql", "open_sqlite"]
+__all__ = ["drop_postgresql", "drop_what_came", "open_postgresql", "open_sqlite"]
 
 ABANDON_SECONDS = 1.0
 """For so long a cancellation waits for asyncpg to have finished."""
@@ -76,7 +76,7 @@ async def open_postgresql(*args: Any, **kwargs: Any) -> Any:
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
-        opening.add_done_callback(_abandon)
+        opening.add_done_callback(functools.partial(drop_what_came, drop=drop_postgresql))
         try:
             await asyncio.wait([opening], timeout=ABANDON_SECONDS)
         finally:
@@ -84,9 +84,10 @@ async def open_postgresql(*args: Any, **kwargs: Any) -> Any:
         raise
 
 
-def _abandon(opening: "asyncio.Future[Any]") -> None:
+def drop_what_came(opening: "asyncio.Future[Any]", *, drop: Callable[[Any], None]) -> None:
+    """Close the connection that an opening which nobody waits for has given all the same, if it has."""
     if not opening.cancelled() and opening.exception() is None:
-        drop_postgresql(opening.result())
+        drop(opening.result())
 
 
 def drop_postgresql(connection: Any) -> None:
