@@ -2,9 +2,9 @@
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import hypothesis
 import pytest
@@ -25,7 +25,14 @@ from tools.engines import find_program
 __all__ = ["DATABASES", "empty_database", "pytest_addoption", "running"]
 
 DATABASES = ("sqlite", "mariadb", "postgresql")
-AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+class Closes(Protocol):
+    def close(self) -> None:
+        """End it."""
+
+
+Closing = TypeVar("Closing", bound=Closes)
 
 
 # How long an example takes says how busy the machine is.
@@ -98,9 +105,7 @@ def redis() -> Iterator[Redis]:
 def galera() -> Iterator[Galera]:
     """Three MariaDB servers with Galera."""
     require("galera")
-    cluster = Galera()
-    yield cluster
-    cluster.close()
+    yield from running(Galera)
 
 
 @pytest.fixture(scope="session")
@@ -120,9 +125,7 @@ def oracle_mysql() -> Iterator[OracleMySQL]:
 def group_replication(request: pytest.FixtureRequest) -> Iterator[GroupReplication]:
     """Three of them as a group, whose members give up without a majority: after 5 s, or what the parameter says."""
     require("oracle_mysql")
-    group = GroupReplication(unreachable_majority_timeout=getattr(request, "param", 5))
-    yield group
-    group.close()
+    yield from running(lambda: GroupReplication(unreachable_majority_timeout=getattr(request, "param", 5)))
 
 
 @pytest.fixture(scope="session")
@@ -145,9 +148,9 @@ def curl() -> str:
     return find_program("curl")
 
 
-def running(kind: type[AnyServer]) -> Iterator[AnyServer]:
-    """A server, until the fixture that yields from this ends."""
-    server = kind()
+def running(start: Callable[[], Closing]) -> Iterator[Closing]:
+    """A server, or several, until the fixture that yields from this ends."""
+    server = start()
     yield server
     server.close()
 

@@ -4,11 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from asgi_sessions.store import engine
 from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
 from tests.clusters.replica import MariaDBPair, PostgreSQLPair
+from tests.conftest import running
 from tests.engines_used import require
+
+
+@pytest.fixture
+def as_long_as_in_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a node does not answer is given up as it is for users."""
+    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_SECONDS", 5.0)
 
 
 @pytest.fixture
@@ -31,22 +39,16 @@ def group(group_replication: GroupReplication) -> Iterator[GroupReplication]:
 def proxied_galera(nodes: Galera) -> Iterator[HAProxy]:
     """HAProxy before three nodes, which it takes in turn."""
     require("haproxy")
-    proxy = HAProxy(nodes.nodes)
-    yield proxy
-    proxy.close()
+    yield from running(lambda: HAProxy(nodes.nodes))
 
 
 @pytest.fixture
 def mariadb_pair() -> Iterator[MariaDBPair]:
     require("mariadb")
-    pair = MariaDBPair()
-    yield pair
-    pair.close()
+    yield from running(MariaDBPair)
 
 
 @pytest.fixture
 def postgresql_pair() -> Iterator[PostgreSQLPair]:
     require("postgresql")
-    pair = PostgreSQLPair()
-    yield pair
-    pair.close()
+    yield from running(PostgreSQLPair)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
 
 from sqlalchemy import make_url
 
@@ -12,7 +11,6 @@ from tests.servers import MariaDB, Server, free_port
 WAIT_SECONDS = 120.0
 USER = "app"
 """Of the applications: without a password, and without the rights by which ``root`` may write to what is read-only."""
-AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

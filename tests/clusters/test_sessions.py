@@ -1,14 +1,13 @@
 """Sessions on clusters: nobody who has logged out is served, and the service goes on while a majority is there."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
 from asgi_sessions import SessionManager, StoreUnavailable
-from asgi_sessions.store import engine, hosts
+from asgi_sessions.store import hosts
 from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
@@ -24,18 +23,15 @@ from tests.clusters.workers import (
     is_served,
     is_unavailable,
     log_in,
+    new_database,
     until,
     worker,
 )
 from tests.servers import Server
 
+pytestmark = pytest.mark.usefixtures("as_long_as_in_service")
+
 Start = Callable[..., "asyncio.Future[SessionManager]"]
-
-
-@pytest.fixture(autouse=True)
-def as_long_as_in_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a node does not answer is given up as it is for users."""
-    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_SECONDS", 5.0)
 
 
 @pytest.fixture
@@ -47,12 +43,6 @@ async def start() -> AsyncIterator[Start]:
             return asyncio.ensure_future(stack.enter_async_context(worker(url, **settings)))
 
         yield begin
-
-
-def new_database(writer: Server) -> str:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    writer.create(name)
-    return name
 
 
 async def test_galera_a_request_after_a_logout_is_refused_on_each_node_where_the_database_is_asked(

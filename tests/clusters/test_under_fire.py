@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from asgi_sessions.store import engine
 from tests.clusters.fire import Fire
 from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
@@ -19,21 +18,15 @@ from tests.clusters.haproxy import HAProxy
 from tests.clusters.history import LOGIN, REQUEST, UNKNOWN
 from tests.clusters.nodes import USER, MySQLNode, wait_until
 from tests.clusters.replica import MariaDBPair, PostgreSQLPair
-from tests.clusters.workers import address
+from tests.clusters.workers import address, new_database
 from tests.conftest import running
 from tests.engines_used import require
 from tests.servers import PostgreSQL, Server
 
-pytestmark = pytest.mark.fire
+pytestmark = [pytest.mark.fire, pytest.mark.usefixtures("as_long_as_in_service")]
 
 BURNING = 3.0
 """So long something stays broken, seconds. Nothing fails where the machine makes it longer."""
-
-
-@pytest.fixture(autouse=True)
-def as_long_as_in_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a node does not answer is given up as it is for users."""
-    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_SECONDS", 5.0)
 
 
 async def under_fire(
@@ -51,12 +44,6 @@ async def under_fire(
         f"{table.get(f'{REQUEST}: {UNKNOWN}', 0)} requests from memory not answered; {table}",
     )
     fire.judge()
-
-
-def new_database(writer: Server) -> str:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    writer.create(name)
-    return name
 
 
 def each(servers: Iterable[Server], do: Callable[[Server], object]) -> None:

@@ -1,6 +1,7 @@
 """Workers on a cluster, and what users do on them."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -21,6 +22,13 @@ def address(nodes: Sequence[Server], database: str) -> str:
     hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
     url = make_url(nodes[0].url(database))
     return f"{url.drivername}://{url.username}@{hosts}/{database}"
+
+
+def new_database(writer: Server) -> str:
+    """Make an empty one, and return its name."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    writer.create(name)
+    return name
 
 
 def worker(url: str, **settings: Any) -> SessionManager:

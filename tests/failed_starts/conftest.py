@@ -10,6 +10,7 @@ import pytest
 
 from asgi_sessions.store import migrations
 from tests.certificates import make_certificate
+from tests.conftest import running
 from tests.engines_used import require
 from tests.failed_starts.starting import Failure, fail_to_start
 from tests.servers import MariaDB, PostgreSQL
@@ -81,9 +82,7 @@ def strict_mariadb() -> Iterator[MariaDBWithTLS]:
 def mariadb_without_tls() -> Iterator[MariaDBWithoutTLS]:
     """A MariaDB server that offers no TLS."""
     require("mariadb")
-    server = MariaDBWithoutTLS()
-    yield server
-    server.close()
+    yield from running(MariaDBWithoutTLS)
 
 
 @pytest.fixture(scope="module")

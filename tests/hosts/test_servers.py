@@ -15,6 +15,7 @@ from asgi_sessions.store.engine import POOL_SIZE, Database, open_database
 from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.tombstones import TOP, TombstoneStore
+from tests.clusters.workers import address
 from tests.conftest import running
 from tests.engines_used import require
 from tests.patience import PATIENCE
@@ -50,15 +51,9 @@ only_mariadb = pytest.mark.parametrize("pair", ["mariadb"], indirect=True)
 """PostgreSQL becomes read-only as a standby alone: tests/clusters."""
 
 
-def address(*servers: Server) -> str:
-    scheme, _, rest = servers[0].url(DATABASE).partition("://")
-    hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-    return f"{scheme}://{rest.partition('@')[0]}@{hosts}/{DATABASE}"
-
-
 @pytest.fixture
 async def database(two: tuple[Server, Server]) -> AsyncIterator[Database]:
-    opened = await open_database(address(*two))
+    opened = await open_database(address(two, DATABASE))
     yield opened
     await opened.close()
 
@@ -120,7 +115,7 @@ async def test_a_read_only_server_is_passed_over(two: tuple[Server, Server]) -> 
     first, second = two
     first.sql("SET GLOBAL read_only = ON")
     for _ in range(8):  # each worker begins at another one
-        database = await open_database(address(*two))
+        database = await open_database(address(two, DATABASE))
         assert await asked(database) == {second.port}
         await database.close()
 
@@ -129,7 +124,7 @@ async def test_a_read_only_server_is_passed_over(two: tuple[Server, Server]) -> 
 async def test_where_all_are_read_only_that_is_what_is_said(two: tuple[Server, Server]) -> None:
     for server in two:
         server.sql("SET GLOBAL read_only = ON")
-    database = await open_database(address(*two))
+    database = await open_database(address(two, DATABASE))
     with pytest.raises(StoreUnavailable) as caught:
         await database.run(NODE)
     assert "is read-only" in str(database.told(caught.value))
@@ -180,7 +175,7 @@ async def test_a_read_only_server_that_cuts_off_its_answers_is_passed_over(two: 
     first.sql("SET GLOBAL read_only = ON; SET GLOBAL sql_select_limit = 0")
     try:
         for _ in range(8):
-            database = await open_database(address(*two))
+            database = await open_database(address(two, DATABASE))
             assert await asked(database) == {second.port}
             await database.close()
     finally:
