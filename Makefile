@@ -13,6 +13,8 @@ LOWEST  := .venv-lowest
 LOWEST_TESTS := asgi channels failed_starts hosts manager protocol scrubbing store testing test_settings.py
 # That test at once: twice as many as two cores, since tests wait for servers half of the time.
 WORKERS ?= 4
+# The tests start hundreds of Pythons. What one has compiled the next takes, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 BENCH   := benchmarks/.environments/harness
 HOST    ?= 127.0.0.1
 PORT    ?= 8000

@@ -180,8 +180,8 @@ def empty_database(server: Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def prepared_databases(tmp_path_factory: pytest.TempPathFactory) -> PreparedDatabases:
-    return PreparedDatabases(tmp_path_factory)
+def prepared_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreparedDatabases]:
+    yield from running(lambda: PreparedDatabases(tmp_path_factory))
 
 
 @pytest.fixture(params=DATABASES)

@@ -2,12 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.migrations import upgrade
@@ -23,7 +24,15 @@ class PreparedDatabases:
     def __init__(self, factory: pytest.TempPathFactory) -> None:
         self._factory = factory
         self._urls: dict[tuple[str, str], str] = {}
-        self._have_tables: set[str] = set()
+        self._engines: dict[str, AsyncEngine | None] = {}
+        self._beside = _LoopBeside()
+
+    def close(self) -> None:
+        """Close the connections that delete rows."""
+        for engine in self._engines.values():
+            if engine is not None:
+                self._beside.run(engine.dispose())
+        self._beside.close()
 
     @asynccontextmanager
     async def opened(self, engine: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
@@ -39,19 +48,15 @@ class PreparedDatabases:
     def address(self, engine: str, request: pytest.FixtureRequest) -> Iterator[str]:
         """The address of one without rows, for what opens it by itself."""
         url = self._url(engine, request)
-        if url not in self._have_tables:
-            with ThreadPoolExecutor(1) as beside:  # an event loop may run here
-                beside.submit(asyncio.run, _make_tables(url)).result()
-            self._have_tables.add(url)
-        server: Server | None = None if engine == "sqlite" else request.getfixturevalue(engine)
+        if url not in self._engines:
+            self._beside.run(_make_tables(url))
+            self._engines[url] = None if engine == "sqlite" else create_async_engine(url, pool_pre_ping=True)
         yield url
-        database = make_url(url).database or ""
-        deletion = "; ".join(map(str, _DELETIONS))
-        if server is None:
-            with closing(sqlite3.connect(database)) as connection:
-                connection.executescript(deletion)
+        deleting = self._engines[url]
+        if deleting is None:
+            _delete_in_file(make_url(url).database or "")
         else:
-            server.sql(deletion, database)
+            self._beside.run(_delete(deleting))
 
     def _url(self, engine: str, request: pytest.FixtureRequest) -> str:
         folder = request.path.parent.name
@@ -71,3 +76,32 @@ async def _make_tables(url: str) -> None:
     database = await open_database(url)
     await upgrade(database)
     await database.close()
+
+
+async def _delete(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        for deletion in _DELETIONS:
+            await connection.execute(deletion)
+
+
+def _delete_in_file(database: str) -> None:
+    statements = ["PRAGMA synchronous = OFF", "BEGIN IMMEDIATE", *map(str, _DELETIONS), "COMMIT"]
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript("; ".join(statements))
+
+
+class _LoopBeside:
+    """An event loop in a thread of its own: one may run in the test's. Its connections stay open between tests."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="prepared databases", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[object, object, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
