@@ -18,6 +18,7 @@ from asgi_sessions.store.address import engine_arguments, is_pooled, parse_datab
 from asgi_sessions.store.attempt import Attempt
 from asgi_sessions.store.cancellation import Deadline, to_the_end
 from asgi_sessions.store.causes import Cause, explain, phrase
+from asgi_sessions.store.circuit import Circuit
 from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS, set_up_connections
 from asgi_sessions.store.event_loop import require_loop, running_loop
 from asgi_sessions.store.failures import DatabaseFailure, is_lost_node
@@ -98,7 +99,8 @@ class Database:
             raise ConfigurationError(NOT_TAKEN) from None
         if self.dialect == "sqlite" and not in_memory:
             self._try_file()
-        self._retries = Retries(self._slots, self.place, runs_to_the_end=self.dialect == "mysql")
+        self._circuit = Circuit()
+        self._retries = Retries(self._slots, self._circuit, self.place, runs_to_the_end=self.dialect == "mysql")
         event.listen(self.engine.sync_engine, "connect", self._retries.connected)
         self._connections = KeptConnections(self.engine.sync_engine)
         self._statements = PreparedStatements(self.engine.sync_engine)
@@ -146,6 +148,8 @@ class Database:
             ConfigurationError: The server is set up so that no value may be sent to it.
         """
         require_loop(self._loop)
+        if (refused := self._circuit.refuses()) is not None:
+            raise StoreUnavailable from refused
         deadline = Deadline(self.statement_timeout)
         attempt = Attempt(
             self._connections, self._statements, statement, parameters, strong=strong, renew=deadline.renew
@@ -154,15 +158,18 @@ class Database:
             with deadline:
                 result = await self._retries.run(attempt, swap=swap)
         except TimeoutError:
-            result = StoreUnavailable(), DatabaseFailure("timeout", phrase=phrase(attempt.waits_for, self.place))
+            cause = DatabaseFailure("timeout", phrase=phrase(attempt.waits_for, self.place))
+            result = StoreUnavailable(), cause
             if self._has_others and attempt.waits_for is Cause.STATEMENT_TIMEOUT:
-                # It may be frozen or cut off: each connection would be waited for as long.
+                # It may be frozen or cut off: each connection would be waited for as long. Others may answer.
                 await greenlet_spawn(self._connections.distrust)
+            elif attempt.waits_for is not Cause.ALL_IN_USE:
+                self._circuit.failed(cause)
         if isinstance(result, Outcome):
             return result
         # Raised here and not in an except block: __context__ would carry the driver's text along.
-        error, cause = result
-        raise error from cause
+        error, reason = result
+        raise error from reason
 
     async def leave(self, cause: Cause) -> NoReturn:
         """Use none of the connections any more that are open now: what has answered is not the server to ask.

@@ -81,6 +81,10 @@ class DatabaseFailure(Exception):
     def __reduce__(self) -> tuple[type["DatabaseFailure"], tuple[str, int | str | None, str]]:
         return type(self), self._arguments
 
+    def again(self) -> "DatabaseFailure":
+        """The same cause for another error: a raised one carries the frames that it went through."""
+        return type(self)(*self._arguments)
+
 
 def classify(error: Exception) -> FailureKind:
     """Tell what a failed statement's error means. The connection had been established before."""

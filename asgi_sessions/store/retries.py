@@ -9,6 +9,7 @@ from sqlalchemy.util import greenlet_spawn
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.store.attempt import Attempt
 from asgi_sessions.store.causes import Cause, explain
+from asgi_sessions.store.circuit import Circuit
 from asgi_sessions.store.failures import DatabaseFailure, FailureKind, StatementInterrupted, classify
 from asgi_sessions.store.mysql_session import LOCK_WAIT_SECONDS
 from asgi_sessions.store.place import Place
@@ -54,12 +55,14 @@ class Retries:
 
     Args:
         slots: How many attempts may run at the same time.
+        circuit: Is told of each answer, and of each failure to connect.
         place: The place of the database.
         runs_to_the_end: Whether the server does so with a statement that was cancelled.
     """
 
-    def __init__(self, slots: asyncio.Semaphore, place: Place, *, runs_to_the_end: bool) -> None:
+    def __init__(self, slots: asyncio.Semaphore, circuit: Circuit, place: Place, *, runs_to_the_end: bool) -> None:
         self._slots = slots
+        self._circuit = circuit
         self._place = place
         self._runs_to_the_end = runs_to_the_end
         self._has_connected = False
@@ -84,7 +87,7 @@ class Retries:
         for tries in range(1, MAX_TRIES + 1):
             try:
                 attempt.waits_for = Cause.ALL_IN_USE
-                return await self._in_a_slot(attempt)
+                outcome = await self._in_a_slot(attempt)
             except ConfigurationError as error:
                 return error, None
             except Exception as error:
@@ -92,7 +95,10 @@ class Retries:
                 if not self._has_connected and _is_of_the_arguments(error):
                     return ConfigurationError(NOT_TAKEN), None
                 cause = explain(error, self._place, connecting=not connected)
-                kind = classify(error) if connected else FailureKind.UNAVAILABLE
+                kind = self._kind_of(error, cause, connected=connected)
+            else:
+                self._circuit.answered()
+                return outcome
             if kind is FailureKind.DUPLICATE:
                 return DuplicateKey(after_interruption=interrupted), None
             if kind is FailureKind.DISCONNECTED:
@@ -106,6 +112,15 @@ class Retries:
             else:
                 break
         return StoreUnavailable(), cause
+
+    def _kind_of(self, error: Exception, cause: DatabaseFailure, *, connected: bool) -> FailureKind:
+        if not connected:
+            self._circuit.failed(cause)
+            return FailureKind.UNAVAILABLE
+        kind = classify(error)
+        if kind is not FailureKind.DISCONNECTED:  # else it was cut: what comes of the next connection will tell
+            self._circuit.answered()
+        return kind
 
     async def _in_a_slot(self, attempt: Attempt) -> Outcome:
         await self._slots.acquire()
