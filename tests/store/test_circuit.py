@@ -214,10 +214,12 @@ async def test_one_slow_statement_opens_nothing_while_others_are_served(
 
 
 async def test_an_error_of_the_servers_is_an_answer(opened: Database) -> None:
+    fail(opened._circuit, FAILURES)
     for _ in range(3 * FAILURES):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable) as caught:
             await opened.run(NO_SUCH_TABLE)
-    await opened.run(ONE)
+        assert "no_such_table" not in str(caught.value.__cause__)
+        assert str(caught.value.__cause__) != str(DOWN)
 
 
 async def test_connections_that_are_cut_open_nothing(server: MariaDB | PostgreSQL, opened: Database) -> None:
