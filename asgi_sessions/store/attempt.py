@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Executable
 
 from asgi_sessions.store.causes import Cause
 from asgi_sessions.store.kept_connections import KeptConnections
-from asgi_sessions.store.mysql_session import STRONG_READ
+from asgi_sessions.store.mysql_session import STRONG
 from asgi_sessions.store.prepared import Outcome, PreparedStatements
 
 __all__ = ["Attempt"]
@@ -52,7 +52,7 @@ class Attempt:
         self.waits_for = Cause.STATEMENT_TIMEOUT
         self.sent_at = time.monotonic()
         try:
-            if self.strong and (settings := connection.info.get(STRONG_READ)) is not None:
+            if self.strong and (settings := connection.info.get(STRONG)) is not None:
                 outcome = self._strongly(connection, *settings)
             else:
                 outcome = self._execute(connection)

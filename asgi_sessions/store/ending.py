@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sqlalchemy import Executable
+
 from asgi_sessions.protocol.session_handle import HANDLE_DIGITS, is_handle
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.schema import Tables, of_tables
@@ -43,15 +45,15 @@ class SessionEnding:
             return False
         values: dict[str, Any] = {"p_handle": handle, "reason": reason, "now": now}
         if user_id is None:
-            return (await self._run(self._ending.revoke, values)).rowcount == 1
-        return (await self._run(self._ending.revoke_own, values | {"p_user_id": user_id})).rowcount == 1
+            return await self._end(self._ending.revoke, values) == 1
+        return await self._end(self._ending.revoke_own, values | {"p_user_id": user_id}) == 1
 
     async def revoke_many(self, handles: Iterable[str], reason: str, now: int) -> int:
         """End these sessions, `REVOKE_BATCH` at most, and return how many of them were live."""
         unique = [handle for handle in dict.fromkeys(handles) if is_storable(handle)]
         if not unique:
             return 0
-        return (await self._run(self._ending.revoke_many, {"handles": unique, "reason": reason, "now": now})).rowcount
+        return await self._end(self._ending.revoke_many, {"handles": unique, "reason": reason, "now": now})
 
     async def revoke_all(self, user_id: bytes, reason: str, now: int, *, except_handle: str | None = None) -> int:
         """End all of a user's sessions, or all but one; none of them where the user has more rows than `at_once`.
@@ -61,8 +63,8 @@ class SessionEnding:
         """
         values: dict[str, Any] = {"p_user_id": user_id, "reason": reason, "now": now, "few": self.at_once}
         if except_handle is None or not is_storable(except_handle):
-            return (await self._run(self._ending.revoke_all, values)).rowcount
-        return (await self._run(self._ending.revoke_others, values | {"except_handle": except_handle})).rowcount
+            return await self._end(self._ending.revoke_all, values)
+        return await self._end(self._ending.revoke_others, values | {"except_handle": except_handle})
 
     async def count_of(self, user_id: bytes, now: int, *, except_handle: str | None = None) -> int:
         """Return how many sessions a user has, ended ones too, or 0 if none is live, or none but one.
@@ -95,8 +97,8 @@ class SessionEnding:
         values: dict[str, Any] = {"p_user_id": user_id, "reason": reason, "now": now}
         values |= {"except_handle": except_handle or "", "first": boundary(part, parts) if part else ""}
         if part == parts - 1:
-            return (await self._run(self._ending.revoke_last_part, values)).rowcount
-        return (await self._run(self._ending.revoke_part, values | {"beyond": boundary(part + 1, parts)})).rowcount
+            return await self._end(self._ending.revoke_last_part, values)
+        return await self._end(self._ending.revoke_part, values | {"beyond": boundary(part + 1, parts)})
 
     async def parts_of_all(self, size: int | None = None) -> int:
         """Into how many parts everybody's sessions, ended ones too, are to be divided; see `revoke_any_part`.
@@ -138,8 +140,15 @@ class SessionEnding:
         values["begun_before"] = _NEVER if begun_before is None else begun_before
         values["first"] = boundary(part, parts) if part else ""
         if part == parts - 1:
-            return (await self._run(self._ending.revoke_last_any_part, values)).rowcount
-        return (await self._run(self._ending.revoke_any_part, values | {"beyond": boundary(part + 1, parts)})).rowcount
+            return await self._end(self._ending.revoke_last_any_part, values)
+        return await self._end(self._ending.revoke_any_part, values | {"beyond": boundary(part + 1, parts)})
+
+    async def _end(self, statement: Executable, values: dict[str, Any]) -> int:
+        """Run a statement that ends sessions; return how many.
+
+        Nobody decides anything by its outcome again: on a node that lags it waits for the sessions that others made.
+        """
+        return (await self._run(statement, values, strong=True)).rowcount
 
     async def purge(self, now: int, tombstones_before: int, limit: int | None = None) -> int:
         """Delete sessions that ended by time, and tombstones that nobody needs. Never a live session.

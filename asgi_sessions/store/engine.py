@@ -138,8 +138,8 @@ class Database:
             statement: Core, built once.
             parameters: Its values.
             swap: A compare-and-swap, not to be repeated when nobody knows whether it was done.
-            strong: A read that must see every write acknowledged before, on whichever node (Galera, Group
-                Replication). Two more statements there, none elsewhere.
+            strong: It must see every write acknowledged before, on whichever node (Galera, Group Replication). Two
+                more statements there, none elsewhere.
 
         Raises:
             StoreUnavailable: The database did not do it, or not in time.

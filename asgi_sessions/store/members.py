@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asgi_sessions.store.database_clock import NOT_READ_ONLY
-from asgi_sessions.store.mysql_session import LIFT_SELECT_LIMIT, strong_read
+from asgi_sessions.store.mysql_session import LIFT_SELECT_LIMIT, strengthening
 from asgi_sessions.store.opening import drop_postgresql, open_postgresql
 
 __all__ = ["MySQLMembers", "NotServing", "PostgreSQLMembers"]
@@ -58,7 +58,7 @@ class MySQLMembers:
             if variables.get("wsrep_on") == "ON" and (await _rows(cursor, _IS_READY)).get("wsrep_ready") != "ON":
                 raise NotServing(NO_MAJORITY)
             if variables.get("group_replication_group_name"):
-                before, after = strong_read(variables) or ("DO 0", "DO 0")
+                before, after = strengthening(variables) or ("DO 0", "DO 0")
                 for statement in (before, "SELECT 1", after):
                     await cursor.execute(statement)
 

@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from asgi_sessions.errors import ConfigurationError
 
-__all__ = ["LIFT_SELECT_LIMIT", "LOCK_WAIT_SECONDS", "STRONG_READ", "mysql_set_up", "strong_read"]
+__all__ = ["LIFT_SELECT_LIMIT", "LOCK_WAIT_SECONDS", "STRONG", "mysql_set_up", "strengthening"]
 
 LOCK_WAIT_SECONDS = 2
 """Below the statement timeout, so that a lock wait ends with an error and a retry, not with a statement that
@@ -30,8 +30,11 @@ the strict mode without the last three, which change nothing for us."""
 PLAIN_BACKSLASHES = "NO_BACKSLASH_ESCAPES"
 """The mode in which a backslash escapes nothing. asyncmy 0.2.18 writes bytes with backslashes all the same: they would
 be stored changed, or end their literal."""
-STRONG_READ = "asgi_sessions.strong_read"
-"""Where a connection's ``info`` keeps the statements before and after a read that must be up to date."""
+STRONG = "asgi_sessions.strong"
+"""Where a connection's ``info`` keeps the statements before and after one that must see all that was acknowledged."""
+
+_WAITING = 1 | 2
+"""Galera's reads; updates and deletes."""
 
 _ALWAYS = {
     "autocommit": "ON",  # asyncmy does not see what init_connect has done to it
@@ -81,7 +84,7 @@ def mysql_set_up(statement_timeout: float | None) -> Callable[[Any, ConnectionPo
             run(dbapi_connection, "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in changes.items()))
         if PLAIN_BACKSLASHES in _modes(variables):
             _require_that_it_is_gone(dbapi_connection)
-        record.info[STRONG_READ] = strong_read(variables)
+        record.info[STRONG] = strengthening(variables)
 
     return set_up
 
@@ -152,12 +155,12 @@ def _require_that_it_is_gone(dbapi_connection: Any) -> None:
         )
 
 
-def strong_read(variables: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the statements before and after a read that must be up to date; None where every read is."""
+def strengthening(variables: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the statements before and after one that must see all that was acknowledged; None where each does."""
     if variables.get("wsrep_on") == "ON":
         usual = int(variables.get("wsrep_sync_wait", "0"))
-        if not usual & 1:
-            return f"SET SESSION wsrep_sync_wait = {usual | 1}", f"SET SESSION wsrep_sync_wait = {usual}"
+        if usual & _WAITING != _WAITING:
+            return f"SET SESSION wsrep_sync_wait = {usual | _WAITING}", f"SET SESSION wsrep_sync_wait = {usual}"
     # MySQL 9 has the variable without a group too.
     usual_consistency = variables.get("group_replication_consistency", "BEFORE")
     if variables.get("group_replication_group_name") and usual_consistency not in ("BEFORE", "BEFORE_AND_AFTER"):

@@ -82,7 +82,7 @@ class PersonalRows(SessionEnding):
         count = 0
         for start in range(0, len(handles), REVOKE_BATCH):
             values = {"p_user_id": user_id, "now": now, "handles": handles[start : start + REVOKE_BATCH]}
-            count += (await self._run(self._personal.erase, values)).rowcount
+            count += (await self._run(self._personal.erase, values, strong=True)).rowcount
         return count
 
     async def forget_addresses(self, begun_before: int) -> int:

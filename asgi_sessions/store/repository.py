@@ -3,8 +3,9 @@
 The contract
 ============
 
-*One operation is one autocommit statement*; ``find(fresh=True)`` adds two on a cluster; ``purge``,
-``export``, ``erase`` and ``forget_addresses`` go in batches.
+*One operation is one autocommit statement*; ``purge``, ``export``, ``erase`` and ``forget_addresses`` go in batches.
+On a cluster two more are around what must see all that was acknowledged: ``find(fresh=True)``, whatever ends or erases
+sessions, and ``set_info``. A node that lags would say of a session that it has not got yet that there is none.
 Nothing is read in order to be written but for a compare-and-swap, which decides every race. No statement ends more
 than about `AT_ONCE` sessions: what it changes is in everybody's way until it is committed.
 

@@ -37,7 +37,8 @@ class SessionValues(PersonalRows):
         """Replace a live session's info. False if there is no such session."""
         if not is_storable(handle):
             return False
-        return (await self._run(self._change.set_info, {"p_handle": handle, "text": text, "now": now})).rowcount == 1
+        values = {"p_handle": handle, "text": text, "now": now}
+        return (await self._run(self._change.set_info, values, strong=True)).rowcount == 1
 
     async def swap_info(self, handle: str, text: str, now: int, *, replaced: str) -> bool:
         """Replace a live session's info where it still is the one that was read. False where it is not.

@@ -27,6 +27,7 @@ from tests.clusters.workers import (
     until,
     worker,
 )
+from tests.patience import PATIENCE
 from tests.servers import Server
 
 pytestmark = pytest.mark.usefixtures("as_long_as_in_service")
@@ -57,6 +58,36 @@ async def test_galera_a_request_after_a_logout_is_refused_on_each_node_where_the
         assert [await asked(other, token) for other in others] == [SERVED, SERVED]
         await here.revoke_session_using_session_handle(handle)
         assert await asyncio.gather(*(asked(other, token) for other in others)) == [GONE, GONE]
+
+
+async def test_galera_a_logout_reaches_a_session_that_its_node_has_not_got_yet(nodes: Galera, start: Start) -> None:
+    """An update that finds no row there would do nothing, and the session would come after it and live."""
+    first, _, last = nodes.nodes
+    name = new_database(first)
+    here, there = await start(first.url(name)), await start(last.url(name))
+    first.sql("CREATE TABLE crowd (number INT PRIMARY KEY, words VARCHAR(250))", name)
+
+    async def unknown_there() -> tuple[str, str]:
+        """Make a session behind a transaction that the last node applies first, and return it meanwhile."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                first.sql("REPLACE INTO crowd SELECT seq, REPEAT(UUID(), 6) FROM seq_1_to_100000", name)
+                handle, token, _ = await log_in(here, "alice")
+                if last.sql(f"SELECT handle FROM asgi_sessions_sessions WHERE handle = '{handle}'", name) == []:
+                    return handle, token
+
+    handle, token = await unknown_there()
+    await there.update_session_info(handle, {"cart": 3})
+    assert await there.revoke_session_using_session_handle(handle)
+    assert await asked(here, token, check_database=True) == GONE
+    handle, token = await unknown_there()
+    assert await there.revoke_all_sessions_for_user("alice") == 1
+    assert await asked(here, token, check_database=True) == GONE
+    handle, token = await unknown_there()
+    assert await there.revoke_multiple_sessions([handle]) == 1
+    assert await asked(here, token, check_database=True) == GONE
+    await unknown_there()
+    assert await there.erase_user("alice") == 4
 
 
 async def test_galera_workers_go_on_when_their_node_is_killed(nodes: Galera, start: Start) -> None:

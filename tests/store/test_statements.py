@@ -181,7 +181,7 @@ def indexes_used(recording: Recording, database: Database, server: MariaDB) -> l
 async def test_a_strong_read_is_framed_and_leaves_the_connection_as_it_was(
     on_mariadb: Database, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mysql_session, "strong_read", lambda _: ("SET @strong = 1", "SET @strong = 0"))
+    monkeypatch.setattr(mysql_session, "strengthening", lambda _: ("SET @strong = 1", "SET @strong = 0"))
     database = await open_database(on_mariadb.url)
     async with recording.of(database):
         await SessionRepository(database, build_tables()).find("h1", fresh=True)
@@ -194,7 +194,7 @@ async def test_a_strong_read_is_framed_and_leaves_the_connection_as_it_was(
 async def test_a_connection_that_stays_strong_is_thrown_away(
     on_mariadb: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mysql_session, "strong_read", lambda _: ("SET @strong = 1", "no statement at all"))
+    monkeypatch.setattr(mysql_session, "strengthening", lambda _: ("SET @strong = 1", "no statement at all"))
     database = await open_database(on_mariadb.url)
     connection = text("SELECT CONNECTION_ID()")
     first = (await database.run(connection)).rows
@@ -209,9 +209,10 @@ async def test_a_connection_that_stays_strong_is_thrown_away(
     [
         ({}, None),
         ({"wsrep_on": "OFF", "wsrep_sync_wait": "0"}, None),
-        ({"wsrep_on": "ON", "wsrep_sync_wait": "0"}, ("wsrep_sync_wait = 1", "wsrep_sync_wait = 0")),
+        ({"wsrep_on": "ON", "wsrep_sync_wait": "0"}, ("wsrep_sync_wait = 3", "wsrep_sync_wait = 0")),
         ({"wsrep_on": "ON", "wsrep_sync_wait": "6"}, ("wsrep_sync_wait = 7", "wsrep_sync_wait = 6")),
-        ({"wsrep_on": "ON", "wsrep_sync_wait": "1"}, None),
+        ({"wsrep_on": "ON", "wsrep_sync_wait": "1"}, ("wsrep_sync_wait = 3", "wsrep_sync_wait = 1")),
+        ({"wsrep_on": "ON", "wsrep_sync_wait": "3"}, None),
         ({"group_replication_consistency": "EVENTUAL"}, None),
         ({"group_replication_consistency": "EVENTUAL", "group_replication_group_name": ""}, None),
         ({"group_replication_consistency": "BEFORE_AND_AFTER", "group_replication_group_name": "a"}, None),
@@ -224,11 +225,11 @@ async def test_a_connection_that_stays_strong_is_thrown_away(
         ),
     ],
 )
-def test_clusters_are_asked_for_reads_that_are_up_to_date(
+def test_clusters_are_asked_to_have_caught_up(
     variables: dict[str, str], statements: tuple[str, str] | None
 ) -> None:
     expected = statements and tuple(f"SET SESSION {statement}" for statement in statements)
-    assert mysql_session.strong_read(variables) == expected
+    assert mysql_session.strengthening(variables) == expected
 
 
 async def test_the_session_is_set_up_for_short_exact_statements(on_mariadb: Database) -> None:
