@@ -1,20 +1,19 @@
 """Ending sessions, and deleting what has ended. The contract stands in ``repository``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Executable
 
 from asgi_sessions.protocol.session_handle import HANDLE_DIGITS, is_handle
+from asgi_sessions.store.batches import delete_in_batches
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import is_storable
 from asgi_sessions.store.session_statements import EndingStatements
 
-__all__ = ["AT_ONCE", "PURGE_BATCH", "REVOKE_BATCH", "SessionEnding", "boundary"]
+__all__ = ["AT_ONCE", "REVOKE_BATCH", "SessionEnding", "boundary"]
 
-PURGE_BATCH = 1000
-"""Larger deletes make live statements wait."""
 REVOKE_BATCH = 500
 """Handles that one statement names."""
 AT_ONCE = 2_000
@@ -153,7 +152,7 @@ class SessionEnding:
     async def purge(self, now: int, tombstones_before: int, limit: int | None = None) -> int:
         """Delete sessions that ended by time, and tombstones that nobody needs. Never a live session.
 
-        In batches: keys are selected by index, then deleted by key, with the condition checked again.
+        In batches, with rests between them: see `batches`.
 
         Args:
             now: ms. Never revoked sessions whose idle or absolute end is not later than this are deleted.
@@ -164,18 +163,10 @@ class SessionEnding:
             How many were deleted.
         """
         count = 0
-        values: dict[str, int] = {"now": now, "tombstones_before": tombstones_before}
+        values = {"now": now, "tombstones_before": tombstones_before}
         for keys, deletion in self._ending.purgeable:
-            while limit is None or count < limit:
-                batch = PURGE_BATCH if limit is None else min(PURGE_BATCH, limit - count)
-                handles: Sequence[str] = [
-                    handle for (handle,) in (await self._run(keys, values | {"batch": batch})).rows
-                ]
-                if handles:
-                    deleted = (await self._run(deletion, {**values, "handles": handles})).rowcount
-                    count += deleted
-                if len(handles) < batch:
-                    break
+            rest = None if limit is None else limit - count
+            count += await delete_in_batches(self._run, keys, deletion, values, limit=rest)
         return count
 
 

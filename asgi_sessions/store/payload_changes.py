@@ -10,11 +10,11 @@ payload that it speaks of: whoever has read it looks at the session, once too of
 goes by its age alone, as tombstones do: by then no access token of before is good any more.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, insert, select, update
 
+from asgi_sessions.store.batches import delete_in_batches
 from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.prepared import prepared
@@ -22,8 +22,6 @@ from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.tombstones import revocation_clock
 
 __all__ = ["PayloadChangeStore"]
-
-PURGE_BATCH = 1000
 
 
 class _Statements:
@@ -72,12 +70,4 @@ class PayloadChangeStore:
 
     async def purge(self, before: int) -> None:
         """Delete the changes that were made before this, ms; in batches, as ``SessionRepository.purge``."""
-        while True:
-            values = {"before": before, "batch": PURGE_BATCH}
-            handles: Sequence[str] = [
-                handle for (handle,) in (await self._run(self._statements.forgotten, values)).rows
-            ]
-            if handles:
-                await self._run(self._statements.forget, {"before": before, "handles": handles})
-            if len(handles) < PURGE_BATCH:
-                return
+        await delete_in_batches(self._run, self._statements.forgotten, self._statements.forget, {"before": before})

@@ -5,17 +5,20 @@ from typing import Any
 
 from sqlalchemy import Executable
 
-from asgi_sessions.store.ending import PURGE_BATCH, REVOKE_BATCH, SessionEnding, boundary
+from asgi_sessions.store.batches import Pace
+from asgi_sessions.store.ending import REVOKE_BATCH, SessionEnding, boundary
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.prepared import Outcome
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import EXPORTED_COLUMNS
 from asgi_sessions.store.session_statements import PersonalStatements
 
-__all__ = ["EXPORT_BATCH", "PersonalRows"]
+__all__ = ["EXPORT_BATCH", "WALK_BATCH", "PersonalRows"]
 
 EXPORT_BATCH = 20
 """Sessions that one statement reads whole: the info of each may have a megabyte."""
+WALK_BATCH = 1000
+"""Neighbouring rows that one statement goes through."""
 
 
 class PersonalRows(SessionEnding):
@@ -91,7 +94,7 @@ class PersonalRows(SessionEnding):
         It goes through all rows along the primary key, with one statement for each thousand or so: an index of the
         time of creation would be written to at every login.
         """
-        walk = self._walk(self._personal.forget_addresses, {"begun_before": begun_before})
+        walk = self._walk(self._personal.forget_addresses, {"begun_before": begun_before}, hurried=False)
         return sum([outcome.rowcount async for outcome in walk])
 
     async def _exported(self, user_id: bytes, handles: Sequence[str]) -> AsyncIterator[Mapping[str, Any]]:
@@ -103,7 +106,12 @@ class PersonalRows(SessionEnding):
                 yield row
 
     async def _walk(
-        self, statements: tuple[Executable, Executable], values: Mapping[str, Any], *, strong: bool = False
+        self,
+        statements: tuple[Executable, Executable],
+        values: Mapping[str, Any],
+        *,
+        strong: bool = False,
+        hurried: bool = True,
     ) -> AsyncIterator[Outcome]:
         """Run a statement on everybody's sessions, part by part.
 
@@ -111,13 +119,16 @@ class PersonalRows(SessionEnding):
             statements: One for each part but the last, and that one's.
             values: Its parameters, but for the bounds.
             strong: See `Database.run`.
+            hurried: Whether not to rest between the parts.
         """
         any_part, last = statements
-        parts = await self.parts_of_all(PURGE_BATCH)
+        parts, pace = await self.parts_of_all(WALK_BATCH), Pace()
         for part in range(parts):
-            first = {"first": boundary(part, parts) if part else ""}
+            if part and not hurried:
+                await pace.rest()
+            bounds = {"first": boundary(part, parts) if part else ""}
             if part == parts - 1:
-                yield await self._run(last, {**values, **first}, strong=strong)
+                yield await self._run(last, {**values, **bounds}, strong=strong)
             else:
-                beyond = {"beyond": boundary(part + 1, parts)}
-                yield await self._run(any_part, {**values, **first, **beyond}, strong=strong)
+                bounds["beyond"] = boundary(part + 1, parts)
+                yield await self._run(any_part, {**values, **bounds}, strong=strong)

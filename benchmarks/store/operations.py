@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asgi_sessions.store.batches import PURGE_BATCH
 from asgi_sessions.store.tombstones import TOP
 from benchmarks.store.population import (
     FIRST_TOMBSTONE,
@@ -24,7 +25,6 @@ __all__ = ["OPERATIONS", "Operation", "Turn", "statements_of"]
 
 NEWS = 10
 """How many tombstones a poll finds."""
-PURGE_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)

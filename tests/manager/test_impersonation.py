@@ -206,7 +206,7 @@ async def test_an_actor_whose_session_has_ended_cannot_begin(running: SessionMan
 async def test_the_end_of_all_sessions_of_the_actor_is_that_of_these_only_where_it_is_said(
     new_manager: NewManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(personal_rows, "PURGE_BATCH", 4)  # so that the table is read in parts
+    monkeypatch.setattr(personal_rows, "WALK_BATCH", 4)  # so that the table is read in parts
     async with new_manager() as one, new_manager() as two:
         admin, other = await logged_in(one), await logged_in(one, "other")
         acted = [await impersonated(one, admin, user) for user in ("alice", "bob", "alice", "carol")]

@@ -159,7 +159,7 @@ async def test_ids_are_of_the_type_that_was_given(running: SessionManager) -> No
 async def test_sessions_in_which_the_user_acts_as_another_come_where_they_are_asked_for_and_last(
     running: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(personal_rows, "PURGE_BATCH", 4)
+    monkeypatch.setattr(personal_rows, "WALK_BATCH", 4)
     acting = await kept(running, *(row_of(OTHER, actor=user_id.encode(USER)) for _ in range(9)))
     await kept(running, *(row_of(OTHER) for _ in range(30)))
     (own,) = await kept(running, row_of())
@@ -290,7 +290,7 @@ async def test_an_administrator_who_is_erased_acts_as_nobody_any_more(running: S
 async def test_sessions_in_which_the_user_acts_as_another_end_and_are_erased(
     running: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(personal_rows, "PURGE_BATCH", 4)
+    monkeypatch.setattr(personal_rows, "WALK_BATCH", 4)
     acting = await kept(running, *(row_of(OTHER, actor=user_id.encode(USER)) for _ in range(9)))
     bobs = await kept(running, *(row_of(OTHER, session_info="1", methods="{}") for _ in range(30)))
     assert await running.erase_user(USER) == 9
@@ -327,7 +327,7 @@ async def test_who_logs_in_meanwhile_is_erased_too(running: SessionManager, monk
 async def test_who_begins_to_act_as_another_meanwhile_is_found_in_the_next_round(
     running: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(personal_rows, "PURGE_BATCH", 2)
+    monkeypatch.setattr(personal_rows, "WALK_BATCH", 2)
     await kept(running, *(row_of(OTHER, actor=user_id.encode(USER)) for _ in range(6)))
     erase, once = PersonalRows.erase, [True]
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from asgi_sessions.store import payload_changes
+from asgi_sessions.store import batches
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository
@@ -60,7 +60,7 @@ async def test_workers_that_change_at_once_leave_the_highest_version(
 async def test_what_was_changed_before_a_time_is_deleted_in_batches(
     changes: PayloadChangeStore, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(payload_changes, "PURGE_BATCH", 2)
+    monkeypatch.setattr(batches, "PURGE_BATCH", 2)
     for number in range(5):
         await changes.note(f"h{number}", 1)
     newest = max(at for at, _ in (await stored(database)).values())

@@ -17,7 +17,7 @@ SESSIONS = 40
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(personal_rows, "PURGE_BATCH", 4)
+    monkeypatch.setattr(personal_rows, "WALK_BATCH", 4)
 
 
 async def filled(sessions: SessionRepository, **changes: Any) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asgi_sessions.store import ending
+from asgi_sessions.store import batches
 from asgi_sessions.store.repository import SessionRepository
 from tests.store.rows import HOUR, NOW, session_row
 
@@ -46,14 +46,14 @@ async def test_a_limit_is_kept(sessions: SessionRepository) -> None:
 async def test_batches_follow_each_other_until_all_are_gone(
     sessions: SessionRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ending, "PURGE_BATCH", 3)
+    monkeypatch.setattr(batches, "PURGE_BATCH", 3)
     for number in range(8):
         await sessions.insert(session_row(f"i{number}", idle_expires_at=NOW))
     assert await sessions.purge(NOW, BEFORE) == 8
 
 
 async def test_several_workers_may_purge_at_once(sessions: SessionRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "PURGE_BATCH", 5)
+    monkeypatch.setattr(batches, "PURGE_BATCH", 5)
     await asyncio.gather(
         *(sessions.insert(session_row(f"i{number}", idle_expires_at=NOW)) for number in range(30)),
         *(sessions.insert(session_row(f"live{number}")) for number in range(10)),
@@ -61,3 +61,21 @@ async def test_several_workers_may_purge_at_once(sessions: SessionRepository, mo
     counts = await asyncio.gather(*(sessions.purge(NOW, BEFORE) for _ in range(4)))
     assert sum(counts) == 30
     assert len(await sessions.handles_of(session_row().user_id, NOW)) == 10
+
+
+async def test_it_rests_between_batches_for_as_long_as_that_has_taken(
+    sessions: SessionRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    moments = iter((0.0, 2.0, 10.0, 11.5, 20.0, 30.0))
+    monkeypatch.setattr(batches, "_monotonic", lambda: next(moments))
+    monkeypatch.setattr(batches, "_rest", rest)
+    monkeypatch.setattr(batches, "PURGE_BATCH", 3)
+    for number in range(8):
+        await sessions.insert(session_row(f"i{number}", idle_expires_at=NOW))
+    assert await sessions.purge(NOW, BEFORE) == 8
+    assert rests == [2.0, 1.5]

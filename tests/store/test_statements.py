@@ -225,9 +225,7 @@ async def test_a_connection_that_stays_strong_is_thrown_away(
         ),
     ],
 )
-def test_clusters_are_asked_to_have_caught_up(
-    variables: dict[str, str], statements: tuple[str, str] | None
-) -> None:
+def test_clusters_are_asked_to_have_caught_up(variables: dict[str, str], statements: tuple[str, str] | None) -> None:
     expected = statements and tuple(f"SET SESSION {statement}" for statement in statements)
     assert mysql_session.strengthening(variables) == expected
 
