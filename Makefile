@@ -92,7 +92,7 @@ test-busy:
 test-lowest: ENGINES = mariadb postgresql redis
 test-lowest:
 	@$(PYTHON) -m tools.install --target $@ --venv $(LOWEST) --extra core --lowest --engines "$(ENGINES)"
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadscope $(LOWEST_TESTS:%=tests/%)
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadscope $(LOWEST_TESTS:%=tests/%)
 
 # Every interleaving of the refresh rotation, deeper than the tests go: some minutes.
 model: dev

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from typing import NoReturn
 
 import pytest
 
@@ -26,9 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def require(name: str) -> None:
     """Skip the test where an engine is not installed. In CI it fails instead."""
     (engine,) = (engine for engine in ALL if engine.name == name)
-    if not (missing := engine.missing_programs()):
-        return
-    reason = f"{engine.title} is not installed: there is no {', '.join(missing)}"
+    if missing := engine.missing_programs():
+        leave_out(f"{engine.title} is not installed: there is no {', '.join(missing)}")
+
+
+def leave_out(reason: str) -> NoReturn:
+    """Skip the test, which cannot be made here. In CI it fails instead."""
     if "CI" in os.environ:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -69,7 +69,7 @@ _BY_CODE: Mapping[int | str | None, Cause] = {
     1142: Cause.NO_RIGHT,
     1143: Cause.NO_RIGHT,
     1203: Cause.TOO_MANY,
-    1205: Cause.LOCKED,
+    1205: Cause.STATEMENT_TIMEOUT,
     1226: Cause.TOO_MANY,
     1227: Cause.NO_RIGHT,
     1290: Cause.READ_ONLY,
@@ -97,7 +97,7 @@ _BY_CODE: Mapping[int | str | None, Cause] = {
     "42P05": Cause.POOLED,  # likewise, by another client
     "53100": Cause.FULL,
     "53300": Cause.TOO_MANY,
-    "55P03": Cause.LOCKED,
+    "55P03": Cause.STATEMENT_TIMEOUT,
     "57014": Cause.STATEMENT_TIMEOUT,
     "57P01": Cause.NOT_READY,
     "57P02": Cause.NOT_READY,

@@ -24,6 +24,9 @@ class SlowWire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open = threading.Event()
         self._open.set()
+        self._quick = threading.Event()
+        self._quick.set()
+        self._seconds = 0.0
         self._sockets: list[socket.socket] = []
         self.asked = threading.Event()
 
@@ -38,9 +41,15 @@ class SlowWire:
         self.asked.clear()
         self._open.clear()
 
+    def slow(self, seconds: float) -> None:
+        """Let each answer take so much longer from now on."""
+        self._seconds = seconds
+        self._quick.clear()
+
     def release(self) -> None:
-        """Let them all through."""
+        """Let them all through, at once."""
         self._open.set()
+        self._quick.set()
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -67,6 +76,7 @@ class SlowWire:
             while data := source.recv(CHUNK):
                 if answers:
                     self._open.wait()
+                    self._quick.wait(self._seconds)
                 target.sendall(data)
                 if not answers and not self._open.is_set():
                     self.asked.set()

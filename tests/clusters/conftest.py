@@ -8,9 +8,11 @@ from asgi_sessions.store import engine
 from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
+from tests.clusters.nodes import MySQLNode
 from tests.clusters.replica import MariaDBPair, PostgreSQLPair
 from tests.conftest import running
 from tests.engines_used import require
+from tests.servers import PostgreSQL, Server
 
 
 @pytest.fixture
@@ -52,3 +54,13 @@ def mariadb_pair() -> Iterator[MariaDBPair]:
 def postgresql_pair() -> Iterator[PostgreSQLPair]:
     require("postgresql")
     yield from running(PostgreSQLPair)
+
+
+SERVERS: dict[str, type[Server]] = {"mariadb": MySQLNode, "postgresql": PostgreSQL}
+
+
+@pytest.fixture
+def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """One that a test may break, of the engine that the parameter names."""
+    require(request.param)
+    yield from running(SERVERS[request.param])

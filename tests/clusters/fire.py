@@ -3,25 +3,28 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from asgi_sessions import SessionManager
-from tests.clusters.history import CHECKED, LOGIN, LOGOUT, REFRESH, REQUEST, History, is_ok, violations
+from tests.clusters.history import CHECKED, LOGIN, LOGOUT, REFRESH, REQUEST, UNKNOWN, History, is_ok, violations
 from tests.clusters.workers import until, worker
 from tests.patience import PATIENCE
 
 WORKERS, USERS = 4, 12
 STALENESS = 6.0
 """``revocation_max_staleness``, seconds."""
-LAG = STALENESS + 2.0
-"""For how long after a logout a request may be answered from memory; a machine with other work to do takes longer to
-begin a poll, and to end a request."""
+MORE_LAG = 2.0
+"""For how much longer than it a request may be answered from memory after a logout; a machine with other work to do
+takes longer to begin a poll, and to end a request."""
 ALL = (LOGIN, REFRESH, LOGOUT, REQUEST, CHECKED)
 BEFORE, AFTER = 5, 10
 """So many calls of each kind succeed before the fault, and after it."""
+BURNING = 3.0
+"""So long something stays broken, seconds. Nothing fails where the machine makes it longer."""
 
 _T = TypeVar("_T")
 
@@ -41,11 +44,17 @@ class Fire:
         urls: The workers' addresses; each worker takes the next one.
         seed: What the users do goes by it.
         impatient: The part of all calls that are cancelled after some milliseconds.
+        pause: How long a user waits between two calls at most, seconds.
+        settings: Of the workers.
     """
 
-    def __init__(self, urls: Sequence[str], seed: int, *, impatient: float = 0.0) -> None:
+    def __init__(
+        self, urls: Sequence[str], seed: int, *, impatient: float = 0.0, pause: float = 0.02, **settings: Any
+    ) -> None:
         self._urls = urls
         self._impatient = impatient
+        self._pause = pause
+        self._settings = {"revocation_max_staleness": STALENESS, "revocation_poll_interval": 0.25, **settings}
         self._random = random.Random(seed)
         self._numbers = itertools.count(1)
         self._workers: list[SessionManager] = []
@@ -61,26 +70,37 @@ class Fire:
         Raises:
             TimeoutError: The service did not come back.
         """
+        async with self.workers():
+            await self.users(fault)
+
+    @asynccontextmanager
+    async def workers(self) -> AsyncIterator[None]:
+        """Start the workers, and stop them."""
         async with AsyncExitStack() as stack:
             for number in range(WORKERS):
-                url = self._urls[number % len(self._urls)]
-                started = worker(url, revocation_max_staleness=STALENESS, revocation_poll_interval=0.25)
+                started = worker(self._urls[number % len(self._urls)], **self._settings)
                 self._workers.append(await stack.enter_async_context(started))
-            users = [asyncio.ensure_future(self._user()) for _ in range(USERS)]
-            try:
-                await self._more_successes(BEFORE)
-                await fault()
-                await self._more_successes(AFTER)
-                await asyncio.gather(*map(self._serves_again, self._workers))
-            finally:
-                self._over = True
-                await asyncio.wait(users, timeout=PATIENCE)
-            for user in users:
-                user.result()
+            yield
+
+    async def users(self, fault: Callable[[], Awaitable[None]]) -> None:
+        """As `burn`, on workers that run."""
+        self._over = False
+        users = [asyncio.ensure_future(self._user()) for _ in range(USERS)]
+        try:
+            await self._more_successes(BEFORE)
+            await fault()
+            await self._more_successes(AFTER)
+            await asyncio.gather(*map(self._serves_again, self._workers))
+        finally:
+            self._over = True
+            await asyncio.wait(users, timeout=PATIENCE)
+        for user in users:
+            user.result()
 
     def judge(self) -> None:
         """Raise unless a single sound server could have told all of it."""
-        found = list(violations(self.history.operations, lag=LAG))
+        lag = self._settings["revocation_max_staleness"] + MORE_LAG
+        found = list(violations(self.history.operations, lag=lag))
         assert not found, "\n".join([f"{len(found)} of {len(self.history.operations)}:", *found[:20]])
 
     # -- what users do
@@ -99,7 +119,7 @@ class Fire:
                 held.remove(session)
                 for _ in range(3):  # whoever has copied her cookies
                     await self._random.choice((self._request, self._checked, self._refresh))(session)
-            await asyncio.sleep(self._random.uniform(0, 0.02))
+            await asyncio.sleep(self._random.uniform(0, self._pause))
 
     async def _log_in(self, sessions: SessionManager) -> _Held | None:
         number = next(self._numbers)
@@ -160,3 +180,22 @@ class Fire:
             return await self._note(REQUEST, held.number, lambda: check(held.access)) is not None
 
         await until(serves)
+
+
+async def under_fire(
+    urls: Sequence[str], break_and_mend: Callable[..., object], *arguments: object, **options: Any
+) -> History:
+    """Burn and judge, and print what was seen. The options are those of `Fire`."""
+    fire = Fire(urls, uuid.uuid4().int, **options)
+
+    async def fault() -> None:
+        await asyncio.to_thread(break_and_mend, *arguments)
+
+    await fire.burn(fault)
+    table = fire.history.table()
+    print(
+        f"\n{getattr(break_and_mend, '__name__', '')}: no login for {fire.history.longest_gap([LOGIN]):.1f} s,",
+        f"{table.get(f'{REQUEST}: {UNKNOWN}', 0)} requests from memory not answered; {table}",
+    )
+    fire.judge()
+    return fire.history

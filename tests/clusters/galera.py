@@ -25,9 +25,13 @@ class GaleraNode(MySQLNode):
     Args:
         ports: Of Galera itself, two for each node of the cluster: for the group, and for what a node missed.
         number: Which of the nodes this is. The first, 0, makes the cluster; the others get all data from it.
+
+    Attributes:
+        environment: Variables for its process, ``NAME=value``; they count from its next start.
     """
 
     name = "galera"
+    environment: tuple[str, ...] = ()
 
     def __init__(self, ports: Sequence[tuple[int, int]], number: int) -> None:
         self._ports = ports
@@ -115,6 +119,7 @@ class GaleraNode(MySQLNode):
         return [
             "env",
             f"PATH={Path(__file__).parent}:/usr/local/bin:/usr/bin:/bin",  # wsrep_sst_copy is there
+            *self.environment,
             *super()._command(),
             "--wsrep-on=ON",
             f"--wsrep-provider={find_program('libgalera_smm.so')}",

@@ -3,47 +3,22 @@
 Each test breaks one thing while users go on, mends it, and has the history of all calls checked: see `history`.
 """
 
-import asyncio
 import subprocess
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.clusters.fire import Fire
+from tests.clusters.fire import BURNING, under_fire
 from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
-from tests.clusters.history import LOGIN, REQUEST, UNKNOWN
-from tests.clusters.nodes import USER, MySQLNode, wait_until
+from tests.clusters.nodes import USER, wait_until
 from tests.clusters.replica import MariaDBPair, PostgreSQLPair
 from tests.clusters.workers import address, new_database
-from tests.conftest import running
-from tests.engines_used import require
-from tests.servers import PostgreSQL, Server
+from tests.servers import Server
 
 pytestmark = [pytest.mark.fire, pytest.mark.usefixtures("as_long_as_in_service")]
-
-BURNING = 3.0
-"""So long something stays broken, seconds. Nothing fails where the machine makes it longer."""
-
-
-async def under_fire(
-    urls: list[str], break_and_mend: Callable[..., object], *arguments: object, impatient: float = 0.0
-) -> None:
-    fire = Fire(urls, uuid.uuid4().int, impatient=impatient)
-
-    async def fault() -> None:
-        await asyncio.to_thread(break_and_mend, *arguments)
-
-    await fire.burn(fault)
-    table = fire.history.table()
-    print(
-        f"\n{getattr(break_and_mend, '__name__', '')}: no login for {fire.history.longest_gap([LOGIN]):.1f} s,",
-        f"{table.get(f'{REQUEST}: {UNKNOWN}', 0)} requests from memory not answered; {table}",
-    )
-    fire.judge()
 
 
 def each(servers: Iterable[Server], do: Callable[[Server], object]) -> None:
@@ -220,13 +195,6 @@ def in_the_end(server: Server, statement: str) -> None:
         return True
 
     wait_until(is_done, statement)
-
-
-@pytest.fixture
-def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    require(request.param)
-    kind: type[Server] = {"mariadb": MySQLNode, "postgresql": PostgreSQL}[request.param]
-    yield from running(kind)
 
 
 @pytest.mark.parametrize("fault", [it_is_killed, it_is_restarted, it_is_frozen, it_takes_no_connection])

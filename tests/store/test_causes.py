@@ -76,6 +76,8 @@ def tls(reason: str) -> ssl.SSLError:
         (mysql(3797), MYSQL, "db:3307 has lost the majority of its cluster, or leaves it"),
         (mysql(1114), MYSQL, "db:3307 has no room left"),
         (postgresql("53100"), POSTGRESQL, "db:5433 has no room left"),
+        (mysql(1205), MYSQL, "a statement took too long, or waited for a lock"),
+        (postgresql("55P03"), POSTGRESQL, "a statement took too long, or waited for a lock"),
         (sqlite("SQLITE_FULL"), SQLITE, "/data/sessions.db has no room left"),
         (sqlite("SQLITE_BUSY_SNAPSHOT"), SQLITE, "another program holds a lock in /data/sessions.db"),
         (sqlite("SQLITE_READONLY_DBMOVED"), SQLITE, "/data/sessions.db is read-only"),

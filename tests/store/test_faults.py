@@ -21,6 +21,7 @@ from asgi_sessions.store.migrations import upgrade
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
 from asgi_sessions.store.signing_keys import SigningKeyStore
+from tests.clusters.nodes import wait_until
 from tests.servers import MariaDB, PostgreSQL
 from tests.store.rows import ALICE, HOUR, NOW, child_of, session_row
 from tests.store.test_signing_keys import FIRST
@@ -97,6 +98,18 @@ async def test_a_terminated_postgresql_connection_is_not_noticed(
     await sessions.insert(session_row())
     name = on_postgresql.url.database
     postgresql.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    assert await sessions.find("h1") is not None
+
+
+async def test_a_postgresql_connection_that_was_idle_for_too_long_is_not_noticed(
+    on_postgresql: Database, postgresql: PostgreSQL
+) -> None:
+    sessions = SessionRepository(on_postgresql, build_tables())
+    await sessions.insert(session_row())
+    await on_postgresql.run(text("SET idle_session_timeout = 1"))
+    name = on_postgresql.url.database
+    # This holds the loop, so that the driver reads the server's farewell as the answer to the next statement.
+    wait_until(lambda: not postgresql.sql(f"SELECT 1 FROM pg_stat_activity WHERE datname = '{name}'"), "it is cut")
     assert await sessions.find("h1") is not None
 
 
