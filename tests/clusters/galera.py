@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.clusters.nodes import MySQLNode, closed_on_failure, free_ports, wait_until
+from tests.clusters.recipes import server_options
 from tools.engines import find_program
 
 SIZE = 3
@@ -121,15 +122,15 @@ class GaleraNode(MySQLNode):
             f"PATH={Path(__file__).parent}:/usr/local/bin:/usr/bin:/bin",  # wsrep_sst_copy is there
             *self.environment,
             *super()._command(),
-            "--wsrep-on=ON",
-            f"--wsrep-provider={find_program('libgalera_smm.so')}",
-            f"--wsrep-cluster-address=gcomm://{everybody}",
-            f"--wsrep-node-address=127.0.0.1:{group}",
+            *server_options(
+                "galera.cnf",
+                wsrep_provider=find_program("libgalera_smm.so"),
+                wsrep_cluster_address=f"gcomm://{everybody}",
+                wsrep_node_address=f"127.0.0.1:{group}",
+                wsrep_sst_method="copy",
+            ),
             f"--wsrep-node-name=node-{self._number}",
             f"--wsrep-provider-options={';'.join(f'{name}={value}' for name, value in options.items())}",
-            "--wsrep-sst-method=copy",
-            "--binlog-format=ROW",
-            "--innodb-autoinc-lock-mode=2",
             *(["--wsrep-new-cluster"] if self._bootstraps else []),
             *self._start_position,
         ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.clusters.nodes import closed_on_failure, free_ports, wait_until
 from tests.clusters.oracle_mysql import OracleMySQL
+from tests.clusters.recipes import server_options
 
 SIZE = 3
 MEMBERS = "SELECT member_port, member_role, member_state FROM performance_schema.replication_group_members"
@@ -94,19 +95,16 @@ class Member(OracleMySQL):
         return [
             *without,
             "--performance-schema-instrument=%=OFF",  # its tables are needed, its measurements are not
-            f"--server-id={self._number + 1}",
-            "--gtid-mode=ON",
-            "--enforce-gtid-consistency=ON",
-            "--report-host=127.0.0.1",
-            "--plugin-load-add=group_replication.so",
-            f"--group-replication-group-name={self._group}",
-            f"--group-replication-local-address=127.0.0.1:{self._ports[self._number]}",
-            f"--group-replication-group-seeds={','.join(f'127.0.0.1:{port}' for port in self._ports)}",
+            *server_options(
+                "group.cnf",
+                server_id=f"{self._number + 1}",
+                report_host="127.0.0.1",
+                group_replication_group_name=self._group,
+                group_replication_local_address=f"127.0.0.1:{self._ports[self._number]}",
+                group_replication_group_seeds=",".join(f"127.0.0.1:{port}" for port in self._ports),
+            ),
             "--group-replication-message-cache-size=134217728",  # as little as it takes
             "--group-replication-recovery-reconnect-interval=1",  # by default a minute, if one could not be asked
-            "--group-replication-start-on-boot=OFF",
-            "--super-read-only=ON",  # else a member that has been restarted takes writes of its own until it joins
-            "--group-replication-single-primary-mode=ON",
             "--group-replication-member-expel-timeout=0",  # by default a silent member goes after 10 s, so after 5
             *self._options,
         ]

@@ -1,11 +1,13 @@
 """A private HAProxy before several servers: it passes bytes on, and knows only who takes connections."""
 
+import re
 import socket
 from collections.abc import Sequence
 
 from sqlalchemy import make_url
 
 from tests.clusters.nodes import Pausable
+from tests.clusters.recipes import recipe
 from tests.servers import Server
 from tools.engines import find_program
 
@@ -14,8 +16,8 @@ class HAProxy(Pausable):
     """One address for all of them.
 
     Args:
-        servers: Those behind it. A server counts as down after two checks, 0.2 s apart, found its port closed; its
-            connections are cut then.
+        servers: Those behind it. A server counts as down after two checks found its port closed; its connections
+            are cut then.
         first_alive: Whether all connections go to the first that is there, and not to each in turn.
     """
 
@@ -60,20 +62,7 @@ class HAProxy(Pausable):
             lines[1:] = [f"{line} backup" for line in lines[1:]]
         servers = "\n".join(lines)
         file = self.folder / "data" / "haproxy.cfg"
-        file.write_text(
-            f"""
-global
-    stats socket {self.folder / "server.sock"} level admin
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 1h
-    timeout server 1h
-    default-server check inter 200ms fastinter 200ms downinter 200ms fall 2 rise 1 on-marked-down shutdown-sessions
-listen all
-    bind 127.0.0.1:{self.port}
-    balance roundrobin
-{servers}
-"""
-        )
+        text = re.sub(r"^ +server .*\n", "", recipe("haproxy.cfg"), flags=re.MULTILINE)
+        text = text.replace("bind :3306", f"bind 127.0.0.1:{self.port}")
+        file.write_text(f"global\n    stats socket {self.folder / 'server.sock'} level admin\n{text}{servers}\n")
         return [find_program("haproxy"), "-db", "-f", str(file)]

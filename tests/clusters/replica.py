@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 from tests.clusters.nodes import MySQLNode, Pausable, closed_on_failure, wait_until
+from tests.clusters.recipes import server_options
 from tests.servers import PostgreSQL
 from tools.engines import find_program
 
@@ -42,10 +43,7 @@ class ReplicatedMariaDB(MySQLNode):
     def _command(self) -> list[str]:
         return [
             *super()._command(),
-            f"--server-id={self._number}",
-            "--log-bin=binlog",
-            "--log-slave-updates=ON",
-            "--binlog-format=ROW",
+            *server_options("replication.cnf", server_id=f"{self._number}"),
         ]
 
 

@@ -14,6 +14,7 @@ from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
 from tests.clusters.nodes import USER, wait_until
+from tests.clusters.recipes import statements
 from tests.clusters.replica import MariaDBPair, PostgreSQLPair
 from tests.clusters.workers import address, new_database
 from tests.servers import Server
@@ -140,8 +141,8 @@ def the_standby_takes_over(pair: PostgreSQLPair) -> None:
 
 async def test_postgresql_with_a_synchronous_standby(postgresql_pair: PostgreSQLPair) -> None:
     first, second = postgresql_pair.primary, postgresql_pair.standby
-    first.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    first.sql("SELECT pg_reload_conf()")
+    for statement in statements("synchronous.sql"):
+        first.sql(statement)
     wait_until(
         lambda: "sync" in str(first.sql("SELECT sync_state FROM pg_stat_replication")), "it waits for the standby"
     )
