@@ -1,5 +1,6 @@
 """ASVS 5.0, 16.5: without the database nothing is decided. 503, never 200 where it was to be asked, cookies stay."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from asgi_sessions import StoreUnavailable, TokenTheftDetected
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.signing_keys import SigningKeyStore
+from tests.patience import PATIENCE
 from tests.revocation.polling import grow_old, poll, stop_polling
 from tests.security.browser import Answer, Browser
 from tests.security.conftest import OpenShop
@@ -43,6 +45,14 @@ def assert_unavailable(answer: Answer) -> None:
     assert answer.all("retry-after") == ["1"]
     assert answer.set_cookies == []
     assert answer.all("www-authenticate") == []
+
+
+async def _serves_again(browser: Browser) -> None:
+    """Within a pause of the circuit, which the calls before have opened."""
+    async with asyncio.timeout(PATIENCE):
+        while (answer := await browser.get("/me")).status != 200:
+            assert_unavailable(answer)
+            await asyncio.sleep(0.05)
 
 
 async def _assert_nothing_works(shop: Shop, browser: Browser) -> None:
@@ -96,7 +106,7 @@ async def test_16_5_while_the_server_is_down(at_the_server: Shop, mariadb: Maria
         shop.clock.forward(minutes=-6)
     assert fresh.cookies == before
     mariadb.start()
-    assert (await fresh.get("/me")).status == 200
+    await _serves_again(fresh)
     shop.clock.forward(minutes=6)
     for browser in (expired, refreshed):
         assert (await browser.get("/me")).status == 200
@@ -114,7 +124,7 @@ async def test_16_5_while_the_server_is_silent(at_the_server: Shop, mariadb: Mar
         at_the_server.clock.forward(minutes=6)
         assert_unavailable(await browser.get("/me"))
     mariadb.resume()
-    assert (await browser.get("/me")).status == 200
+    await _serves_again(browser)
 
 
 @pytest.mark.parametrize("any_url", ["mariadb"], indirect=True)
