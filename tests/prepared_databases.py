@@ -1,12 +1,11 @@
 """Databases that have their tables already: making those takes half a second."""
 
-import asyncio
 import sqlite3
-import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -25,14 +24,16 @@ class PreparedDatabases:
         self._factory = factory
         self._urls: dict[tuple[str, str], str] = {}
         self._engines: dict[str, AsyncEngine | None] = {}
-        self._beside = _LoopBeside()
+        self._stack = ExitStack()
+        # A loop beside the test's, whose connections stay open between tests.
+        self._beside = self._stack.enter_context(start_blocking_portal())
 
     def close(self) -> None:
         """Close the connections that delete rows."""
         for engine in self._engines.values():
             if engine is not None:
-                self._beside.run(engine.dispose())
-        self._beside.close()
+                self._beside.call(engine.dispose)
+        self._stack.close()
 
     @asynccontextmanager
     async def opened(self, engine: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
@@ -49,14 +50,14 @@ class PreparedDatabases:
         """The address of one without rows, for what opens it by itself."""
         url = self._url(engine, request)
         if url not in self._engines:
-            self._beside.run(_make_tables(url))
+            self._beside.call(_make_tables, url)
             self._engines[url] = None if engine == "sqlite" else create_async_engine(url, pool_pre_ping=True)
         yield url
         deleting = self._engines[url]
         if deleting is None:
             _delete_in_file(make_url(url).database or "")
         else:
-            self._beside.run(_delete(deleting))
+            self._beside.call(_delete, deleting)
 
     def _url(self, engine: str, request: pytest.FixtureRequest) -> str:
         folder = request.path.parent.name
@@ -88,20 +89,3 @@ def _delete_in_file(database: str) -> None:
     statements = ["PRAGMA synchronous = OFF", "BEGIN IMMEDIATE", *map(str, _DELETIONS), "COMMIT"]
     with closing(sqlite3.connect(database)) as connection:
         connection.executescript("; ".join(statements))
-
-
-class _LoopBeside:
-    """An event loop in a thread of its own: one may run in the test's. Its connections stay open between tests."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="prepared databases", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[object, object, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()

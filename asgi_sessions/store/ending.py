@@ -165,8 +165,8 @@ class SessionEnding:
         count = 0
         values = {"now": now, "tombstones_before": tombstones_before}
         for keys, deletion in self._ending.purgeable:
-            rest = None if limit is None else limit - count
-            count += await delete_in_batches(self._run, keys, deletion, values, limit=rest)
+            room = None if limit is None else limit - count
+            count += await delete_in_batches(self._run, keys, deletion, values, limit=room)
         return count
 
 

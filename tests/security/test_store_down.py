@@ -1,6 +1,5 @@
 """ASVS 5.0, 16.5: without the database nothing is decided. 503, never 200 where it was to be asked, cookies stay."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from asgi_sessions import StoreUnavailable, TokenTheftDetected
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.signing_keys import SigningKeyStore
-from tests.patience import PATIENCE
+from tests.clusters.workers import until
 from tests.revocation.polling import grow_old, poll, stop_polling
 from tests.security.browser import Answer, Browser
 from tests.security.conftest import OpenShop
@@ -47,12 +46,12 @@ def assert_unavailable(answer: Answer) -> None:
     assert answer.all("www-authenticate") == []
 
 
-async def _serves_again(browser: Browser) -> None:
+async def _serves(browser: Browser) -> bool:
     """Within a pause of the circuit, which the calls before have opened."""
-    async with asyncio.timeout(PATIENCE):
-        while (answer := await browser.get("/me")).status != 200:
-            assert_unavailable(answer)
-            await asyncio.sleep(0.05)
+    answer = await browser.get("/me")
+    if answer.status != 200:
+        assert_unavailable(answer)
+    return answer.status == 200
 
 
 async def _assert_nothing_works(shop: Shop, browser: Browser) -> None:
@@ -106,7 +105,7 @@ async def test_16_5_while_the_server_is_down(at_the_server: Shop, mariadb: Maria
         shop.clock.forward(minutes=-6)
     assert fresh.cookies == before
     mariadb.start()
-    await _serves_again(fresh)
+    await until(_serves, fresh)
     shop.clock.forward(minutes=6)
     for browser in (expired, refreshed):
         assert (await browser.get("/me")).status == 200
@@ -124,7 +123,7 @@ async def test_16_5_while_the_server_is_silent(at_the_server: Shop, mariadb: Mar
         at_the_server.clock.forward(minutes=6)
         assert_unavailable(await browser.get("/me"))
     mariadb.resume()
-    await _serves_again(browser)
+    await until(_serves, browser)
 
 
 @pytest.mark.parametrize("any_url", ["mariadb"], indirect=True)

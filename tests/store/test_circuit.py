@@ -1,7 +1,7 @@
 """A server that does not answer is asked now and then, and not by each request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -100,48 +100,26 @@ def test_workers_do_not_ask_in_step() -> None:
     assert all(SHORTEST <= moment <= LONGEST for moment in moments)
 
 
-class HangsUp:
-    """A port where something listens that hangs up at once, and counts."""
+@pytest.mark.parametrize("driver", ["mysql+asyncmy", "postgresql+asyncpg"])
+async def test_a_server_that_refuses_is_not_asked_by_each_request(driver: str, clock: Seconds) -> None:
+    connections = 0
 
-    def __init__(self) -> None:
-        self.connections = 0
-
-    async def __aenter__(self) -> "HangsUp":
-        self._server = await asyncio.start_server(self._hang_up, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    def _hang_up(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
         writer.close()
 
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-
-@pytest.fixture
-async def hangs_up() -> AsyncIterator[HangsUp]:
-    async with HangsUp() as server:
-        yield server
-
-
-@pytest.mark.parametrize("driver", ["mysql+asyncmy", "postgresql+asyncpg"])
-async def test_a_server_that_refuses_is_not_asked_by_each_request(
-    driver: str, hangs_up: HangsUp, clock: Seconds
-) -> None:
-    url = f"{driver}://u:p@127.0.0.1:{hangs_up.port}/shop"
-    if driver.startswith("postgresql"):
-        url += "?ssl=disable"  # it tries each connection without TLS too
-    database = with_clock(await open_database(url), clock)
-    try:
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"{driver}://u:p@127.0.0.1:{server.sockets[0].getsockname()[1]}/shop"
+        if driver.startswith("postgresql"):
+            url += "?ssl=disable"  # it tries each connection without TLS too
+        database = with_clock(await open_database(url), clock)
         causes = [str(await refused(database)) for _ in range(100)]
-        assert hangs_up.connections == FAILURES + 1
+        assert connections == FAILURES + 1
         assert len(set(causes)) == 1, "who reads the log sees what is wrong, and not that it was not asked"
         clock.now += LONGEST
         await asyncio.gather(*(refused(database) for _ in range(100)))
-        assert hangs_up.connections == FAILURES + 2
-    finally:
+        assert connections == FAILURES + 2
         await database.close()
 
 
@@ -162,13 +140,6 @@ async def opened(server: MariaDB | PostgreSQL, clock: Seconds) -> AsyncIterator[
     await database.close()
 
 
-@pytest.fixture
-def paused(server: MariaDB | PostgreSQL, opened: Database) -> Iterator[MariaDB | PostgreSQL]:
-    """The server, to be paused; resumed afterwards in any case."""
-    yield server
-    server.resume()
-
-
 async def test_a_killed_server_serves_again_with_the_first_attempt_after_a_pause(
     server: MariaDB | PostgreSQL, opened: Database, clock: Seconds
 ) -> None:
@@ -185,17 +156,17 @@ async def test_a_killed_server_serves_again_with_the_first_attempt_after_a_pause
 
 
 async def test_nobody_waits_for_a_frozen_server_but_one_in_each_pause(
-    paused: MariaDB | PostgreSQL, opened: Database, clock: Seconds
+    server: MariaDB | PostgreSQL, opened: Database, clock: Seconds
 ) -> None:
     await opened.run(ONE)
-    paused.pause()
+    server.pause()
     opened.statement_timeout = QUICK
     for _ in range(FAILURES + 1):
         await refused(opened)
     opened.statement_timeout = PATIENCE
     async with asyncio.timeout(PATIENCE / 2):
         await asyncio.gather(*(refused(opened) for _ in range(100)))
-    paused.resume()
+    server.resume()
     clock.now += LONGEST
     assert (await opened.run(ONE)).rows == [(1,)]
 

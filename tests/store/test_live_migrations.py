@@ -5,13 +5,14 @@ import itertools
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, Table, bindparam, func, inspect, select
+from sqlalchemy import Table, bindparam, func, select
 
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.migrations import REVISIONS, run, upgrade
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX, build_tables
 from tests.store.rows import ALICE, NOW, session_row
+from tests.store.test_migrations import sessions_table
 
 ROWS, OLD_WORKERS = 5000, 4
 
@@ -62,11 +63,10 @@ class OldWorkers:
 @pytest.mark.parametrize("revision", REVISIONS[:-1])
 async def test_workers_of_an_earlier_revision_go_on_while_it_is_replaced(bare: Database, revision: str) -> None:
     await run.migrate(bare, DEFAULT_TABLE_PREFIX, revision=revision)
-    table = Table(f"{DEFAULT_TABLE_PREFIX}sessions", MetaData())
+    table = await sessions_table(bare)
+    workers = OldWorkers(bare, table)
+    rows = [workers.values(f"row{number:05}") for number in range(ROWS)]
     async with bare.engine.connect() as connection:
-        await connection.run_sync(lambda sync: inspect(sync).reflect_table(table, None))
-        workers = OldWorkers(bare, table)
-        rows = [workers.values(f"row{number:05}") for number in range(ROWS)]
         await connection.execute(table.insert(), rows)
     tasks = [asyncio.ensure_future(workers.work()) for _ in range(OLD_WORKERS)]
     newer = await open_database(bare.url)

@@ -70,6 +70,14 @@ async def differences(database: Database, metadata: MetaData, table_prefix: str 
         return await connection.run_sync(compare)
 
 
+async def sessions_table(database: Database) -> Table:
+    """The sessions with the columns that the database has."""
+    table = Table(f"{DEFAULT_TABLE_PREFIX}sessions", MetaData())
+    async with database.engine.connect() as connection:
+        await connection.run_sync(lambda sync: inspect(sync).reflect_table(table, None))
+    return table
+
+
 async def table_names(database: Database) -> set[str]:
     async with database.engine.connect() as connection:
         return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
@@ -91,9 +99,7 @@ async def test_a_second_start_changes_nothing(bare: Database) -> None:
 @pytest.mark.parametrize("revision", REVISIONS[:-1])
 async def test_sessions_of_earlier_revisions_go_on_and_their_workers_too(bare: Database, revision: str) -> None:
     await run.migrate(bare, DEFAULT_TABLE_PREFIX, revision=revision)
-    older = Table("asgi_sessions_sessions", MetaData())
-    async with bare.engine.connect() as connection:
-        await connection.run_sync(lambda sync: inspect(sync).reflect_table(older, None))
+    older = await sessions_table(bare)
     values = {name: getattr(session_row(), name) for name in older.columns.keys()}  # noqa: SIM118 - no dict
     await bare.run(older.insert().values(values))
     await upgrade(bare)
