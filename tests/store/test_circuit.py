@@ -9,7 +9,7 @@ from sqlalchemy import text
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.store.circuit import FAILURES, PAUSE_SECONDS, Circuit
 from asgi_sessions.store.engine import POOL_SIZE, Database, open_database
-from asgi_sessions.store.failures import DatabaseFailure
+from asgi_sessions.store.failures import DatabaseFailure, StatementInterrupted
 from tests.clocks import Seconds
 from tests.patience import PATIENCE
 from tests.servers import MariaDB, PostgreSQL
@@ -194,7 +194,7 @@ async def test_an_error_of_the_servers_is_an_answer(opened: Database) -> None:
 
 
 async def test_connections_that_are_cut_open_nothing(server: MariaDB | PostgreSQL, opened: Database) -> None:
-    """Each is noticed by the statement that is repeated on a new one."""
+    """What comes of the next one tells whether the server is there."""
     together = text("SELECT pg_sleep(0.3)" if isinstance(server, PostgreSQL) else "SELECT SLEEP(0.3)")
     await asyncio.gather(*(opened.run(together) for _ in range(POOL_SIZE)))
     if isinstance(server, PostgreSQL):
@@ -204,4 +204,6 @@ async def test_connections_that_are_cut_open_nothing(server: MariaDB | PostgreSQ
         ids = server.sql("SELECT id FROM information_schema.processlist WHERE db = 'mysql' AND info IS NULL")
         assert len(ids) > FAILURES
         server.sql(";".join(f"KILL CONNECTION {number}" for (number,) in ids))
+    cut = await asyncio.gather(*(opened.run(ONE, swap=True) for _ in range(POOL_SIZE)), return_exceptions=True)
+    assert [type(outcome) for outcome in cut] == [StatementInterrupted] * POOL_SIZE
     await asyncio.gather(*(opened.run(ONE) for _ in range(3 * POOL_SIZE)))
