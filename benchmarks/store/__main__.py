@@ -1,8 +1,9 @@
-"""``python -m benchmarks.store``: the store's operations against raw asyncmy, and against two million rows."""
+"""``python -m benchmarks.store``: the store's operations against raw asyncmy, against two million rows, and during a purge."""
 
 import argparse
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -19,6 +20,7 @@ from benchmarks.store.alternation import Contender, Ours, Raw, measure
 from benchmarks.store.counting import exceeded, lifecycle
 from benchmarks.store.operations import OPERATIONS
 from benchmarks.store.population import Population
+from benchmarks.store.purging import ROUNDS, waits
 from benchmarks.store.raw import RawConnection, RawPool, Scribe, Stores
 from benchmarks.store.server import RoomyMariaDB
 from tests.servers import PostgreSQL
@@ -26,6 +28,8 @@ from tools.engines import ProgramMissing
 
 ROOT = Path(__file__).parents[2]
 SMALL = 2_000
+MEMORY_SHARE = 0.6
+"""Of the machine's memory, what MariaDB gets at most: the benchmark, and what else runs, need the rest."""
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,14 +37,15 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=60, help="turns of each contender at each operation (60)")
     parser.add_argument("--calls", type=int, default=30, help="calls in a turn (30)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="of the large table (2000000)")
+    parser.add_argument("--dead", type=int, default=200_000, help="rows that are purged under load (200000)")
     parser.add_argument(
         "--loop", choices=("uvloop", "asyncio"), default="uvloop", help="event loop (uvloop, which uvicorn takes, too)"
     )
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the results")
-    parser.add_argument("--quick", action="store_true", help="a trial: 2 rounds, 4,000 rows; figures mean nothing")
+    parser.add_argument("--quick", action="store_true", help="a trial: 2 rounds, 4,000 rows, 2,000 dead; figures mean nothing")
     parsed = parser.parse_args(argv)
     if parsed.quick:
-        parsed.rounds, parsed.calls, parsed.rows = 2, 4, 4_000
+        parsed.rounds, parsed.calls, parsed.rows, parsed.dead = 2, 4, 4_000, 100 * ROUNDS
     return parsed
 
 
@@ -73,9 +78,15 @@ async def counted(server: RoomyMariaDB, report: Report) -> list[str]:
     return [f"{engine}: {problem}" for engine, counts in engines.items() for problem in exceeded(counts)]
 
 
+def buffer_pool_mb(rows: int) -> int:
+    """Room for so many sessions and their indexes, as far as the machine has it."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(max(128, rows * 1024 // 2**20), int(memory * MEMORY_SHARE) // 2**20)
+
+
 async def run(options: argparse.Namespace, report: Report) -> list[str]:
     """Measure everything."""
-    server = RoomyMariaDB(max(128, options.rows * 1024 // 2**20))
+    server = RoomyMariaDB(buffer_pool_mb(options.rows))
     async with AsyncExitStack() as stack:
         stack.callback(server.close)
         problems = await counted(server, report)
@@ -112,6 +123,8 @@ async def run(options: argparse.Namespace, report: Report) -> list[str]:
         findings.against_size(
             report, {each.name: await measure(each, sizes, workshop, **amount) for each in OPERATIONS}
         )
+        found = await waits(large, Stores(others), workshop["large"], dead=options.dead)
+        findings.under_purge(report, found, large.size)
     return problems
 
 
@@ -123,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "rounds": options.rounds,
         "calls in a turn": options.calls,
         "rows of the large table": options.rows,
+        "buffer pool": f"{buffer_pool_mb(options.rows)} MB",
+        "rows purged": options.dead,
         "event loop": options.loop,
     }
     report = Report("store", "The store's operations", machine, parameters)

@@ -7,14 +7,16 @@ from benchmarks.plots import Bars
 from benchmarks.report import Report
 from benchmarks.store.alternation import CPU_MICROSECONDS, MICROSECONDS
 from benchmarks.store.counting import BUDGETS, Count
+from benchmarks.store.purging import IDLE, P50, P99, PER_SECOND, PURGING, Waits
 
-__all__ = ["OURS", "POOL", "RAW", "against_raw", "against_size", "counts"]
+__all__ = ["OURS", "POOL", "RAW", "against_raw", "against_size", "counts", "under_purge"]
 
 OURS = "asgi_sessions"
 RAW = "asyncmy"
 POOL = "asyncmy pool"
 RAW_BUDGET = 2.2
 SIZE_BUDGET = 1.5
+PURGE_BUDGET = 2.0
 
 
 def counts(report: Report, engines: Mapping[str, Sequence[Count]]) -> None:
@@ -80,6 +82,34 @@ def against_size(report: Report, samples: Mapping[str, Samples]) -> None:
     )
     report.plot("size", Bars(f"{large} against {small}", "ratio of time", ratios, frozenset(ratios), line=1))
     report.results["against size"] = _json(samples, large, small)
+
+
+def under_purge(report: Report, found: Waits, size: int) -> None:
+    """Live refreshes with a purge beside them, and without."""
+    rows = []
+    for kind in (IDLE, PURGING):
+        spreads = [found.rounds.spread(kind, quantity).text(1) for quantity in (P50, P99)]
+        rows.append([kind, f"{len(found.every[kind]):,}", *spreads, f"{found.slowest_hundredth(kind):,.1f}"])
+    ratios = [found.rounds.ratio(PURGING, IDLE, quantity) for quantity in (P50, P99)]
+    whole = found.slowest_hundredth(PURGING) / found.slowest_hundredth(IDLE)
+    verdict = _verdict(ratios[1].median, PURGE_BUDGET)
+    rows.append(["ratio", "", *(ratio.text(2) for ratio in ratios), f"{whole:,.2f}"])
+    report.table(
+        "Compare-and-swap while scattered rows are purged",
+        ["beside it", "calls", f"{P50} of a window", f"{P99} of a window", f"{P99} of all windows"],
+        rows,
+    )
+    report.text(
+        f"{found.deleted:,} dead rows, scattered over a table of {size:,}, purged in {found.seconds:,.0f} s "
+        f"({found.deleted / found.seconds:,.0f} rows a second), with {PER_SECOND} refreshes due each second in the same "
+        f"process. Windows with and without a purge alternate. p99 at most {PURGE_BUDGET} times that of idle: {verdict}."
+    )
+    report.results["under purge"] = {
+        "ratio of p99": ratios[1].as_json(),
+        "deleted": found.deleted,
+        "seconds": found.seconds,
+        "rounds": found.rounds.as_json(),
+    }
 
 
 def _variants(samples: Mapping[str, Samples]) -> list[str]:
