@@ -39,6 +39,8 @@ class Server:
     """
 
     name = ""
+    statement_seconds = 120
+    """How long `sql` waits."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"asgi-sessions-{self.name}-"))
@@ -175,7 +177,7 @@ class MariaDB(Server):
             "-e",
             statement,
         ]
-        done = subprocess.run(command, check=True, capture_output=True, timeout=120)
+        done = subprocess.run(command, check=True, capture_output=True, timeout=self.statement_seconds)
         return _rows(done.stdout)
 
     def _client_options(self) -> list[str]:
@@ -247,7 +249,7 @@ class PostgreSQL(Server):
             "-c",
             statement,
         ]
-        done = subprocess.run(command, check=True, capture_output=True, timeout=120)
+        done = subprocess.run(command, check=True, capture_output=True, timeout=self.statement_seconds)
         return _rows(done.stdout)
 
     def _data_folder(self) -> str:
