@@ -23,7 +23,7 @@ def collected(*options: str) -> list[str]:
 
 
 def of_clusters(name: str) -> bool:
-    return name.startswith("tests/clusters") or any(f"[{kind}" in name for kind in ("galera", "oracle", "group"))
+    return name.startswith("tests/clusters") or any(f"[{kind}" in name for kind in ("galera", "oracle", "group", "mariadb_", "postgresql_"))
 
 
 @pytest.mark.parametrize("options", [(), ("-m", "mariadb"), ("-m", "fast")])
