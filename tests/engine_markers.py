@@ -10,6 +10,7 @@ from tools.engines import CLUSTER_ENGINES, ENGINES
 CLUSTERS = {
     "galera": ("galera",),
     "galera_node": ("galera",),
+    "distant_galera": ("galera",),
     "proxied_galera": ("galera", "haproxy"),
     "oracle_mysql": ("oracle_mysql",),
     "group_replication": ("oracle_mysql",),

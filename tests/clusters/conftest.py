@@ -8,6 +8,7 @@ from asgi_sessions.store import engine
 from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
+from tests.clusters.network import DistantGalera
 from tests.clusters.nodes import MySQLNode
 from tests.clusters.other_versions import UpgradableMariaDB, UpgradableReplica
 from tests.clusters.replica import MariaDBPair, PostgreSQLPair, ReplicatedMariaDB
@@ -28,6 +29,20 @@ def nodes(galera: Galera) -> Iterator[Galera]:
     """Three nodes of Galera."""
     yield galera
     galera.heal()
+
+
+@pytest.fixture(scope="session")
+def distant_galera() -> Iterator[DistantGalera]:
+    """Three nodes of Galera, on a network that can be cut."""
+    require("galera")
+    yield from running(DistantGalera)
+
+
+@pytest.fixture
+def distant_nodes(distant_galera: DistantGalera) -> Iterator[DistantGalera]:
+    """The same, whole again afterwards."""
+    yield distant_galera
+    distant_galera.heal()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
-from tools import trees
 from tools.engines import CLUSTER_ENGINES
 from tools.trees import ALL, Npm, Tree, announcement, is_elf, make, named
 
@@ -43,7 +42,7 @@ class Folder:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
-    monkeypatch.setattr(trees, "TREES", tmp_path / "engines")
+    monkeypatch.setattr("tools.trees.TREES", tmp_path / "engines")
     return Tree("some", "Some", Folder(), {"some-shell": "usr/bin/shell"}, "1 MB")
 
 
@@ -92,7 +91,7 @@ def test_one_that_was_there_is_replaced_and_nothing_else_is_left(tree: Tree) -> 
     (tree.folder / "old").mkdir(parents=True)
     make([tree])
     assert {path.name for path in tree.folder.iterdir()} == {"tree", "bin"}
-    assert [path.name for path in trees.TREES.iterdir()] == ["some"]
+    assert [path.name for path in tree.folder.parent.iterdir()] == ["some"]
 
 
 def test_what_will_be_fetched_is_named_with_its_size_and_what_cannot_be_with_its_reason(tree: Tree) -> None:
@@ -101,7 +100,7 @@ def test_what_will_be_fetched_is_named_with_its_size_and_what_cannot_be_with_its
     assert "Some with its libraries, from a folder: 1 MB" in told
     assert "Other is fetched from a folder, which takes a cellar; tests that need it are skipped." in told
     make([other])
-    assert not trees.TREES.exists()
+    assert not other.folder.parent.exists()
 
 
 def test_each_says_what_it_takes() -> None:
