@@ -9,7 +9,7 @@ import pytest
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.rotation import Chain
-from asgi_sessions.store.ending import MOST_PARTS
+from asgi_sessions.store.handle_ranges import MOST_PARTS
 from asgi_sessions.store.repository import REVOKE_BATCH, ListedSession, SessionRepository
 from tests.store.rows import ALICE, BOB, HOUR, NOW, child_of, session_row, stored
 
