@@ -27,18 +27,18 @@ def add_user(command: argparse.ArgumentParser) -> None:
 
 
 def add_index(command: argparse.ArgumentParser) -> None:
-    """Give a command a name and a value by which sessions are found, which `read_index` is to read."""
-    command.add_argument("index", nargs=2, metavar=("NAME", "VALUE"), help="as the login has given them: org acme")
+    """Give a command a name and a value by which sessions are found, for `require_index`."""
+    command.add_argument("index_name", metavar="NAME", help="as the login has given it: org")
+    command.add_argument("index_value", metavar="VALUE", help="as the login has given it: acme")
 
 
-def read_index(name: str, value: str) -> tuple[str, str]:
-    """Read by what sessions are found.
+def require_index(name: str, value: str) -> None:
+    """Raise unless sessions can be found by this.
 
     Raises:
-        ValueError: None can be found by it.
+        ValueError: None can.
     """
     entry(name, value, "NAME VALUE")
-    return name, value
 
 
 def read_user(text: str, id_type: str) -> UserId:

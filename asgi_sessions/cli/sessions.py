@@ -73,7 +73,7 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
 
 
 async def _list_by(manager: SessionManager, arguments: argparse.Namespace) -> int:
-    name, value = arguments.index
+    name, value = arguments.index_name, arguments.index_value
     async with manager:
         records = await manager.list_sessions_by_index(name, value, limit=arguments.limit + 1, after=arguments.after)
     return _say_page(records, arguments, nothing=f"No live session has {name} {shown(value)}", manager=manager)
@@ -131,7 +131,7 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
 
 
 async def _revoke_by(manager: SessionManager, arguments: argparse.Namespace) -> int:
-    name, value = arguments.index
+    name, value = arguments.index_name, arguments.index_value
     async with manager:
         count = await manager.revoke_sessions_by_index(
             name, value, before=arguments.before, except_handle=arguments.except_handle

@@ -1,4 +1,7 @@
-"""Sessions from login to logout: what a worker does with its database, without a request."""
+"""Sessions from login to logout: what a worker does with its database, without a request.
+
+The file is longer than others because it makes each of the parts, and hands them to each other.
+"""
 
 import asyncio
 import random

@@ -1,4 +1,7 @@
-"""Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds."""
+"""Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds.
+
+The file is longer than others because it holds each way to end sessions, with what each promises.
+"""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
