@@ -164,8 +164,10 @@ def test_of_a_body_of_unknown_size_nothing_is_read(
     client = open_client(app)
     client.post("/login")
 
+    sent = f"form_tag={tag_of(client)}".encode()
+
     def body() -> Any:
-        yield f"form_tag={tag_of(client)}".encode()
+        yield sent
 
     assert is_refused(client.post("/body", content=body(), headers={**FORM, **headers}))
     assert app.taken == 0
