@@ -9,6 +9,7 @@ from asgi_sessions.asgi.dependency import (
 )
 from asgi_sessions.asgi.error_responses import ErrorAnswer, error_answer, session_exception_handler
 from asgi_sessions.asgi.middleware import SessionMiddleware
+from asgi_sessions.asgi.notices import Notice, NoticeCookie
 from asgi_sessions.asgi.routes import session_routes
 from asgi_sessions.errors import (
     AlreadyRotated,
@@ -45,6 +46,8 @@ __all__ = [
     "InvalidClaim",
     "IssuedSession",
     "IssuedToken",
+    "Notice",
+    "NoticeCookie",
     "PayloadChanged",
     "PayloadTooLarge",
     "ReauthenticationRequired",
