@@ -8,10 +8,13 @@ router = APIRouter(prefix="/api")
 
 
 @router.websocket("/live")
-async def live(websocket: WebSocket, session: Visitor) -> None:
-    """Stay open, and silent, for as long as the session lasts: the middleware closes the socket when it ends."""
+async def live(websocket: WebSocket, session: Visitor, form_tag: str | None = None) -> None:
+    """Stay open, and silent, for as long as the session lasts: the middleware closes the socket when it ends.
+
+    A page that names the session that it was made for hears at once that this is not the browser's any more.
+    """
     await websocket.accept()
-    if session is None:  # it has ended already
+    if session is None or form_tag not in {None, session.form_tag}:  # it has ended already
         await websocket.close(sessions.settings.websocket_close_code)
         return
     while (await websocket.receive())["type"] != "websocket.disconnect":

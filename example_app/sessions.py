@@ -42,13 +42,17 @@ async def data_of(session: MemberSession) -> list[dict[str, Any]]:
 
 
 Member = Annotated[MemberSession, Depends(get_session)]
+MemberAtForm = Annotated[MemberSession, Depends(require_session(form_tag=True))]
+"""For the forms of pages: each acts for the session that it was shown to, and for no other."""
 Visitor = Annotated[MemberSession | None, Depends(get_optional_session)]
 Administrator = Annotated[MemberSession, Depends(require_session(claims={"admin": True}))]
-RecentAdministrator = Annotated[
-    MemberSession, Depends(require_session(claims={"admin": True}, max_auth_age=timedelta(hours=1)))
+AdministratorAtForm = Annotated[MemberSession, Depends(require_session(claims={"admin": True}, form_tag=True))]
+RecentAdministratorAtForm = Annotated[
+    MemberSession, Depends(require_session(claims={"admin": True}, max_auth_age=timedelta(hours=1), form_tag=True))
 ]
 
 Oneself = Annotated[MemberSession, Depends(require_session(allow_actor=False))]
 """The user alone, and nobody who acts as the user."""
+OneselfAtForm = Annotated[MemberSession, Depends(require_session(allow_actor=False, form_tag=True))]
 RecentlyConfirmed = Annotated[MemberSession, Depends(require_session(methods={"otp"}, within=timedelta(minutes=5)))]
 """With a one-time code: a stolen cookie, or an unlocked computer, is not enough."""

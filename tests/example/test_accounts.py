@@ -17,7 +17,7 @@ def test_a_page_that_needs_a_session_leads_to_the_sign_in_form(visitor: Visitor)
 
 def test_signing_up_signs_in_and_greets_by_name(visitor: Visitor, name: str) -> None:
     response = visitor.sign_up(name)
-    assert (response.status_code, response.headers["location"]) == (303, "/?notice=welcome")
+    assert (response.status_code, response.headers["location"]) == (303, "/")
     assert f"Hello {name}" in visitor.get("/").text
 
 
