@@ -11,10 +11,13 @@ router = APIRouter(prefix="/api")
 async def live(websocket: WebSocket, session: Visitor, form_tag: str | None = None) -> None:
     """Stay open, and silent, for as long as the session lasts: the middleware closes the socket when it ends.
 
-    A page that names the session that it was made for hears at once that this is not the browser's any more.
+    A page that names the session that it was made for hears at once that the browser has another, and whose.
     """
     await websocket.accept()
-    if session is None or form_tag not in {None, session.form_tag}:  # it has ended already
+    replaced = session is not None and form_tag not in {None, session.form_tag}
+    if session is not None and replaced:
+        await websocket.send_json({"name": session.jwt_payload["name"]})
+    if session is None or replaced:  # it has ended already
         await websocket.close(sessions.settings.websocket_close_code)
         return
     while (await websocket.receive())["type"] != "websocket.disconnect":

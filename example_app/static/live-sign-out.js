@@ -4,25 +4,25 @@
 //
 // Attributes of its tag: data-close-code, the setting websocket_close_code, 4401; data-here, where to go at the end,
 // "/"; data-live, the socket's path, "/api/live"; data-form-tag, the session's form_tag, without which nobody is told who
-// else has signed in; data-session, where the current session is described, "/auth/session". Only for pages that nobody
-// sees without a session: any other would lead to itself for ever.
+// else has signed in. Only for pages that nobody sees without a session: any other would lead to itself for ever.
 "use strict";
 
 (() => {
-  const tag = document.currentScript?.dataset ?? {};
-  const { closeCode = 4401, here = "/", live = "/api/live", formTag, session = "/auth/session" } = tag;
+  const { closeCode = 4401, here = "/", live = "/api/live", formTag } = document.currentScript?.dataset ?? {};
   const address = new URL(live, location.href);
   address.protocol = address.protocol.replace("http", "ws");
   if (formTag) { // the server closes the socket if it is not this session's any more
     address.searchParams.set("form_tag", formTag);
   }
-  const shortly = 500; // the answer to another tab's login may come a moment after the end of the session before
+  const shortly = 300; // the answer to another tab's login may come a moment after the end of the session before
   const editable = new Map();
   const alerts = document.createElement("div"); // there before it says something, or nobody has it read aloud
   alerts.setAttribute("role", "alert");
   let leavingUntil = 0;
   let waiting;
   let worked = false;
+  let asked = false;
+  let successor; // the name of whoever is signed in in place of whom the page was shown to
   let ended = false;
   let pause = 1000;
 
@@ -32,54 +32,43 @@
       worked = true;
       pause = 1000;
     };
+    socket.onmessage = ({ data }) => {
+      successor = JSON.parse(data).name;
+    };
     socket.onclose = ({ code }) => {
       waiting = setTimeout(closed, leavingUntil - Date.now(), code);
     };
   }
 
   function closed(code) {
+    if (ended) {
+      return;
+    }
     if (code === Number(closeCode)) {
-      end();
+      if (!formTag || successor !== undefined || asked) {
+        end();
+      } else { // has somebody else signed in? The server says so on another socket
+        asked = true;
+        waiting = setTimeout(connect, shortly);
+      }
     } else if (worked) { // the server has restarted, or the computer has slept
       waiting = setTimeout(connect, pause * (0.5 + Math.random()));
       pause = Math.min(2 * pause, 60000);
     }
   }
 
-  async function end() {
-    if (ended) {
-      return;
-    }
-    ended = true;
-    const now = await whoIsSignedIn();
+  function end() {
     const typed = somethingIsTyped();
-    if (now) {
-      const name = now.jwt_payload?.name ?? now.user_id;
+    ended = true;
+    if (successor !== undefined) {
       const copy = typed ? "Your text is still here: copy it, then " : "To go on, ";
-      say(`You are now signed in as ${name}, since you or somebody else has signed in in another tab. ` +
+      say(`You are now signed in as ${successor}, since you or somebody else has signed in in another tab. ` +
         `This page was made before that, and its buttons do nothing. ${copy}`, "load the page again");
     } else if (typed) {
       say("You have been signed out. Your text is still here: copy it, then ", "sign in");
     } else {
       location.replace(here);
     }
-  }
-
-  // The session that has taken the place of this page's; null where there is none.
-  async function whoIsSignedIn() {
-    for (let attempt = 0; formTag && attempt < 2; attempt++) {
-      await new Promise(resolve => setTimeout(resolve, attempt * shortly));
-      try {
-        const answer = await fetch(session, { headers: { "X-Background-Request": "1" }, cache: "no-store" });
-        const found = answer.ok ? await answer.json() : null;
-        if (found && found.form_tag !== formTag) {
-          return found;
-        }
-      } catch {
-        // asked again, and else the server's word on the socket counts
-      }
-    }
-    return null;
   }
 
   function somethingIsTyped() {
@@ -136,7 +125,7 @@
   // Another script is about to leave the page, since it has heard of the end before: idle-warning.js.
   addEventListener("sessionended", event => {
     event.preventDefault();
-    end();
+    closed(Number(closeCode));
   });
   function begin() {
     document.querySelectorAll("[contenteditable]").forEach(part => editable.set(part, part.innerHTML));

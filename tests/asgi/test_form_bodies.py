@@ -102,6 +102,14 @@ def test_the_same_boundary_and_charset_pass_where_they_are_right(form_client: Te
         assert response.status_code == 200
 
 
+@pytest.mark.parametrize("files", [None, {"file": b"x"}], ids=["urlencoded", "multipart"])
+@pytest.mark.parametrize("too_many", [0, 1])
+def test_a_form_has_up_to_a_thousand_fields(form_client: TestClient, files: Any, too_many: int) -> None:
+    fields = {"form_tag": tag_of(form_client), "x": ["x"] * (999 + too_many)}
+    response = form_client.post("/body", data=fields, files=files)
+    assert is_refused(response) if too_many else response.status_code == 200
+
+
 @pytest.mark.parametrize("kind", ["urlencoded", "multipart"])
 @pytest.mark.parametrize("too_many", [0, 1])
 def test_a_body_counts_up_to_its_bound(form_client: TestClient, kind: str, too_many: int) -> None:

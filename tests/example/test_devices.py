@@ -149,7 +149,7 @@ def test_whoever_acts_ends_no_other_device_and_can_stop(acting: Visitor, member:
     assert log_out_forms(acting.get("/devices").text) == []
     handle = member.get("/api/me").json()["session_handle"]
     for path in (f"/devices/{handle}/log-out", "/devices/log-out-others"):
-        assert acting.post(path).status_code == 403
+        assert acting.submit(path).status_code == 403
     assert member.is_signed_in
     assert acting.submit("/log-out").headers["location"] == "/sign-in"
     assert not acting.is_signed_in

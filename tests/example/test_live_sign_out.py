@@ -1,6 +1,7 @@
 """The socket behind every page of somebody signed in, as a program sees it."""
 
 import asyncio
+import json
 import re
 
 import pytest
@@ -42,14 +43,20 @@ async def test_whoever_is_signed_out_already_is_told_the_same(site: Site, visito
     assert await close_code(site, visitor) == 4401
 
 
-async def test_a_page_of_another_session_is_told_the_same(site: Site, member: Visitor, name: str) -> None:
+async def test_a_page_of_another_session_is_told_whose_it_is_now(site: Site, member: Visitor, name: str) -> None:
     tag = member.form_tag["form_tag"]
     async with open_socket(site, member, query=f"?form_tag={tag}") as socket:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(socket.recv(), 1)
     member.sign_in(name)
     for other in (tag, "", "x" * 3000):
-        assert await close_code(site, member, f"?form_tag={other}") == 4401
+        async with open_socket(site, member, query=f"?form_tag={other}") as socket:
+            assert json.loads(await asyncio.wait_for(socket.recv(), PATIENCE)) == {"name": name}
+            with pytest.raises(ConnectionClosed):
+                await asyncio.wait_for(socket.recv(), PATIENCE)
+            assert socket.close_code == 4401
+    member.submit("/log-out")
+    assert await close_code(site, member, f"?form_tag={tag}") == 4401
 
 
 async def test_another_sites_page_cannot_open_it(site: Site, member: Visitor) -> None:
