@@ -21,7 +21,7 @@ from asgi_sessions import (
 )
 from example_app.local_path import path_of
 from example_app.rendering import page, see_other
-from example_app.sessions import MemberSession
+from example_app.sessions import MemberSession, had_session
 
 _FOR_PROGRAMS = ("/api/", "/auth/", "/openapi.json")
 
@@ -63,7 +63,7 @@ def _to_the_form(request: Request, error: SessionError) -> Response:
     notice = None
     if isinstance(error, TokenTheftDetected):
         notice = "ended-for-safety"
-    elif any(name.endswith("sAccessToken") for name in request.cookies):
+    elif had_session(request):
         notice = "session-ended"
     return see_other(request, "/sign-in", next=_to_return_to(request), notice=notice)
 

@@ -1,8 +1,9 @@
 """A WebSocket for each open page, so that the page knows when its session ends: static/live-sign-out.js."""
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Response, WebSocket
 
-from example_app.sessions import Visitor, sessions
+from example_app.notices import notices
+from example_app.sessions import Visitor, had_session, sessions
 
 router = APIRouter(prefix="/api")
 
@@ -13,7 +14,10 @@ async def live(websocket: WebSocket, session: Visitor, form_tag: str | None = No
 
     A page that names the session that it was made for hears at once that the browser has another, and whose.
     """
-    await websocket.accept()
+    answer = Response()
+    if session is None and had_session(websocket):  # the handshake clears its cookies: the next page does not see them
+        notices.leave(websocket, answer, "session-ended")
+    await websocket.accept(headers=[header for header in answer.raw_headers if header[0] == b"set-cookie"])
     replaced = session is not None and form_tag not in {None, session.form_tag}
     if session is not None and replaced:
         await websocket.send_json({"name": session.jwt_payload["name"]})

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any, TypedDict
 
 from fastapi import Depends, Request
+from fastapi.requests import HTTPConnection
 
 from asgi_sessions import Session, SessionManager, SessionSettings, get_optional_session, get_session, require_session
 from example_app.users import User
@@ -34,6 +35,11 @@ async def begin_session(request: Request, user: User, *, stay_signed_in: bool) -
         persistent=stay_signed_in,
         authentication_methods=("pwd",),
     )
+
+
+def had_session(connection: HTTPConnection) -> bool:
+    """Whether the browser has the cookie of a session, good or ended: whoever has none was not signed in."""
+    return any(name.endswith("sAccessToken") for name in connection.cookies)
 
 
 async def data_of(session: MemberSession) -> list[dict[str, Any]]:

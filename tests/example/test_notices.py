@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.example.running_site import IPHONE, Site, Visitor
+from tests.example.test_live_sign_out import open_socket
 
 
 def notice(page: str) -> tuple[str, str, str] | None:
@@ -79,3 +80,17 @@ def test_a_theft_is_a_warning_that_says_what_to_do(visitor: Visitor) -> None:
     assert found[:2] == ("warning", "alert")
     for advice in ("Sign in again", "look at your devices", "change your password"):
         assert advice in found[2]
+
+
+async def test_the_socket_of_a_page_whose_session_has_ended_leaves_the_notice(
+    member: Visitor, site: Site, name: str
+) -> None:
+    phone = Visitor(site, IPHONE)
+    phone.sign_in(name)
+    phone.submit("/devices/log-out-others")
+    phone.close()
+    async with open_socket(site, member, query="?form_tag=x") as socket:
+        cookies = socket.response.headers.get_all("set-cookie")  # type: ignore[union-attr]  # it is open
+    assert [cookie.partition(";")[0] for cookie in cookies if cookie.startswith("notice=")] == ["notice=session-ended"]
+    async with open_socket(site, Visitor(site)) as socket:
+        assert socket.response.headers.get_all("set-cookie") == []  # type: ignore[union-attr]
