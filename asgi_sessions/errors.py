@@ -2,6 +2,8 @@
 
 Errors carry their data in attributes (``session_handle``, ``user_id``, ``status_code``, ``code``), so no text has to be
 parsed. No text contains a token, or a reason that would help an attacker.
+
+The file is longer than others because it holds the public docstrings.
 """
 
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ __all__ = [
     "AlreadyRotated",
     "ConfigurationError",
     "CsrfRejected",
+    "FormForAnotherSession",
     "GeneralError",
     "ImpersonationRefused",
     "InvalidClaim",
@@ -146,6 +149,27 @@ class CsrfRejected(SessionError):
     status_code = 403
     code = "csrf_rejected"
     detail = "The request came from another site."
+
+
+class FormForAnotherSession(SessionError):
+    """A form does not name the session that the request has, so it was not shown to this user. Nothing was done.
+
+    Somebody has logged in from another tab since the page was loaded; or the page's forms name no session at all.
+
+    Attributes:
+        session_handle: The session that the request has.
+    """
+
+    status_code = 409
+    code = "form_for_another_session"
+    detail = "This page was made for another session. Load the page again, and look at whose it is."
+
+    def __init__(self, session_handle: str) -> None:
+        super().__init__()
+        self.session_handle = session_handle
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.session_handle,)
 
 
 class InvalidClaim(SessionError):

@@ -56,6 +56,7 @@ class SessionView(BaseModel):
     """A session as its user may see it."""
 
     session_handle: str = Field(description="Names the session. Public: it opens nothing.")
+    form_tag: str = Field(description="What forms send back, or scripts as `Form-Tag`, to act for this session alone.")
     user_id: str | int
     jwt_payload: Any = None
     persistent: bool = Field(description="Whether the session outlives the browser.")

@@ -13,6 +13,7 @@ from asgi_sessions.asgi.header_names import (
     ACCESS_HEADER,
     ANTI_CSRF_HEADER,
     BACKGROUND_HEADER,
+    FORM_TAG_HEADER,
     MODE_HEADER,
     REFRESH_HEADER,
     RETRY_HEADER,
@@ -59,7 +60,7 @@ def cors_headers(settings: SessionSettings) -> CorsHeaders:
     """
     if not isinstance(settings, SessionSettings):
         raise TypeError(f"settings must be a SessionSettings, not {type(settings).__name__}")
-    allowed = [BACKGROUND_HEADER.decode()]
+    allowed = [BACKGROUND_HEADER.decode(), FORM_TAG_HEADER.decode()]
     exposed: list[str] = []
     if settings.speaks_supertokens:
         allowed += [*_REQUEST_HEADERS, *_NEWER_REQUEST_HEADERS]

@@ -14,6 +14,7 @@ from asgi_sessions.asgi.handshake import can_deny
 from asgi_sessions.errors import (
     AlreadyRotated,
     CsrfRejected,
+    FormForAnotherSession,
     GeneralError,
     ImpersonationRefused,
     InvalidClaim,
@@ -48,6 +49,7 @@ _GRAVITY = {
             TokenTheftDetected,
             Unauthorised,
             CsrfRejected,
+            FormForAnotherSession,
             TooManyCookies,
             TryRefreshToken,
             AlreadyRotated,

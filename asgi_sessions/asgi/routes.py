@@ -100,6 +100,7 @@ def describe_session(session: Session[Any, Any]) -> dict[str, Any]:
     """A session as its user may see it."""
     return {
         "session_handle": session.session_handle,
+        "form_tag": session.form_tag,
         "user_id": plain(session.user_id),
         "jwt_payload": session.jwt_payload,
         "persistent": session.persistent,

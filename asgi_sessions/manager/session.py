@@ -17,6 +17,7 @@ from asgi_sessions.manager.records import Impersonation, IssuedToken, SessionRec
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.authentication_methods import Methods, checked, level
 from asgi_sessions.protocol.durations import from_ms
+from asgi_sessions.protocol.session_handle import form_tag
 from asgi_sessions.protocol.user_id import UserId
 
 PayloadT = TypeVar("PayloadT", default=Any)
@@ -82,6 +83,15 @@ class Session(Generic[UserIdT, PayloadT]):
     @property
     def persistent(self) -> bool:
         return self._access.persistent
+
+    @property
+    def form_tag(self) -> str:
+        """What the forms of this session's pages send back, as the field ``form_tag``; not secret, 16 characters.
+
+        It stays for the session's life. `require_session` with ``form_tag=True`` refuses forms with another tag, which
+        were shown to another session.
+        """
+        return form_tag(self.session_handle)
 
     @property
     def actor(self) -> UserId | None:

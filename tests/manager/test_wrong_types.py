@@ -182,6 +182,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "within": AGES,
             "allow_actor": but_none(FLAGS),
             "extend": but_none(FLAGS),
+            "form_tag": FLAGS,
         },
     ),
     "session_routes": (asgi_sessions.session_routes, {"max_auth_age": AGES}),
