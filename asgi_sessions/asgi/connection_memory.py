@@ -36,7 +36,7 @@ class ConnectionMemory:
             from `earlier_sessions`, when the application has returned: they would keep each other alive.
         termination: Ends a connection that may outlast its session; None for any other.
         arrived_at: When the connection came, ms, by this worker's own clock; see `_arrived`.
-        begun_answer: What leaves with the response, as far as there is any of it; None where that is a Vary at most.
+        begun_answer: What leaves with the response, as far as there is any; None where caches are told at most.
     """
 
     # Slots, and all of them filled: an attribute that only the class has is slow to find. But few have `_earlier`.

@@ -173,6 +173,13 @@ class SessionSettings(BaseSettings):
     older_cookie_partitioned: fields.OptionalSwitch = None
     """The earlier value of ``cookie_partitioned``; None where it has always been the present one."""
 
+    cache_control: Annotated[choices.CacheControl, values.one_of(choices.CacheControl)] = "no-store"
+    """The Cache-Control of a response whose application has asked for the session, where the application sets neither
+    that nor Expires: so that Back shows no page of before a logout. ``off`` leaves it to browsers."""
+    clear_site_data: Annotated[choices.ClearSiteData, values.one_of(choices.ClearSiteData)] = "prefetchCache"
+    """What browsers drop besides where a response clears the cookies: pages that they have fetched ahead
+    (``prefetchCache``), also the host's HTTP cache (``cache``), or nothing (``off``)."""
+
     csrf: Annotated[choices.Csrf, values.one_of(choices.Csrf)] = "fetch-metadata"
     """How requests of other sites' pages are recognised: by Fetch Metadata and Origin, a token, both, or not at all."""
     trusted_origins: fields.Origins = ()

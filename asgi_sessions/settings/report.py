@@ -126,6 +126,17 @@ _WEAKNESSES: tuple[tuple[Callable[[SessionSettings], bool], str], ...] = (
         "cookie_samesite: none, so the cookies go with requests of other sites.",
     ),
     (
+        lambda s: s.cache_control != "no-store",
+        (
+            "cache_control: not no-store, so after a logout Back shows pages of before it, where the application does "
+            "not say otherwise."
+        ),
+    ),
+    (
+        lambda s: s.clear_site_data == "off",
+        "clear_site_data: off, so after a logout a page that was fetched ahead may show.",
+    ),
+    (
         lambda s: s.csrf == "off",
         "csrf: off, so pages of other sites can act for a user who is logged in.",
     ),
