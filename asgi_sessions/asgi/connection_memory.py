@@ -12,7 +12,7 @@ from asgi_sessions.asgi.cross_site import CrossSiteGuard
 from asgi_sessions.asgi.outcome import Outcome, Renewal
 from asgi_sessions.asgi.termination import Termination
 from asgi_sessions.asgi.transport import Transport
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.errors import FetchedAhead, Unauthorised
 from asgi_sessions.manager.connection import FINISHED_KEY, SessionConnection
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.pending_termination import PendingTermination
@@ -20,6 +20,7 @@ from asgi_sessions.manager.records import IssuedToken
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.connections import came_in_time, is_over
+from asgi_sessions.protocol.speculative import is_speculative
 
 if TYPE_CHECKING:
     from asgi_sessions.manager.manager import SessionManager
@@ -185,6 +186,17 @@ class ConnectionMemory:
     def _carries_tokens(self) -> bool:
         """Whether tokens that are made now can leave."""
         return not self._has_begun
+
+    def _refuse_ahead(self) -> None:
+        """Refuse what makes new tokens on a request that the browser makes before anybody wants its answer.
+
+        It is refused whether or not a session is required: as nobody's, the page would show at the click.
+
+        Raises:
+            FetchedAhead: It is one.
+        """
+        if is_speculative(self._headers):
+            raise FetchedAhead
 
     @property
     def _one_at_a_time(self) -> asyncio.Lock:

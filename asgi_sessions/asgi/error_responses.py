@@ -14,6 +14,7 @@ from asgi_sessions.asgi.handshake import can_deny
 from asgi_sessions.errors import (
     AlreadyRotated,
     CsrfRejected,
+    FetchedAhead,
     GeneralError,
     ImpersonationRefused,
     InvalidClaim,
@@ -50,6 +51,7 @@ _GRAVITY = {
             CsrfRejected,
             TooManyCookies,
             TryRefreshToken,
+            FetchedAhead,
             AlreadyRotated,
             PayloadChanged,
             ReauthenticationRequired,

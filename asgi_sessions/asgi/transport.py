@@ -19,8 +19,12 @@ from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.settings import SessionSettings
 
-_CLEARS = {"prefetchCache": [b'"prefetchCache"'], "cache": [b'"prefetchCache", "cache"'], "off": []}
-"""The values of Clear-Site-Data. Never "cookies": Chromium drops those of sibling applications as well."""
+_AHEAD = b'"prefetchCache", "prerenderCache"'
+_CLEARS = {"prefetchCache": [_AHEAD], "cache": [_AHEAD + b', "cache"'], "off": []}
+"""The values of Clear-Site-Data. A prerendered page rests on a prefetched one, so that neither word does alone.
+
+Never "cookies": Chromium drops those of sibling applications as well.
+"""
 _SAYS_WHO_IT_IS = {"cookie": ["Cookie"], "header": ["Authorization"], "any": ["Authorization", "Cookie"]}
 
 

@@ -177,7 +177,7 @@ class SessionSettings(BaseSettings):
     """The Cache-Control of a response whose application has asked for the session, where the application sets neither
     that nor Expires: so that Back shows no page of before a logout. ``off`` leaves it to browsers."""
     clear_site_data: Annotated[choices.ClearSiteData, values.one_of(choices.ClearSiteData)] = "prefetchCache"
-    """What browsers drop besides where a response clears the cookies: pages that they have fetched ahead
+    """What browsers drop besides where a response clears the cookies: pages that they have fetched or rendered ahead
     (``prefetchCache``), also the host's HTTP cache (``cache``), or nothing (``off``)."""
 
     csrf: Annotated[choices.Csrf, values.one_of(choices.Csrf)] = "fetch-metadata"

@@ -26,7 +26,8 @@ from tests.asgi.apps import ACCESS, LIFETIME, application, cookies_set, login, n
 from tests.asgi.conftest import OpenClient
 from tests.clocks import MovableClock
 
-PREFETCHED, ALL_CACHES = '"prefetchCache"', '"prefetchCache", "cache"'
+PREFETCHED = '"prefetchCache", "prerenderCache"'
+ALL_CACHES = f'{PREFETCHED}, "cache"'
 
 
 async def _chunks() -> AsyncIterator[str]:
