@@ -160,7 +160,7 @@ class SessionSettings(BaseSettings):
     """Shares the cookies with all subdomains of this domain; None keeps them with the one host."""
     cookie_prefix: fields.CookiePrefix = None
     """None means ``__Host-`` where its rules allow it, else ``__Secure-``, and no prefix if cookies are not
-    secure. The empty text, or the word ``none``, means no prefix."""
+    secure. The empty text, or the word ``none``, means no prefix. ``__Host-Http-`` is stronger, see the docs."""
     older_cookie_domains: fields.OlderDomains = ()
     """Earlier values of ``cookie_domain``. The word ``host-only``, which is stored as None, stands for the time when it
     was not set. Cookies of earlier domains, prefixes and paths count, in every combination with the present ones, if
