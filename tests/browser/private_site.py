@@ -150,3 +150,9 @@ class Visitor:
 
     def waits_until(self, true: Callable[[], object]) -> None:
         self._wait.until(lambda _: true())
+
+    def finds(self, found: Callable[[], Asked | None]) -> Asked:
+        """Wait for a request."""
+        asked = self._wait.until(lambda _: found())
+        assert asked is not None
+        return asked
