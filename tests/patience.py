@@ -7,7 +7,7 @@ limit gives its own.
 
 from asgi_sessions.store import engine
 
-PATIENCE = 45.0
+PATIENCE = 120.0
 """Seconds. Nothing takes so long unless it is broken."""
 
 engine.STATEMENT_TIMEOUT_SECONDS = 60.0
