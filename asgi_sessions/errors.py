@@ -14,6 +14,7 @@ __all__ = [
     "ConfigurationError",
     "CsrfRejected",
     "FormForAnotherSession",
+    "FetchedAhead",
     "GeneralError",
     "ImpersonationRefused",
     "InvalidClaim",
@@ -97,6 +98,18 @@ class TokenTheftDetected(SessionError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.session_handle, self.user_id)
+
+
+class FetchedAhead(SessionError):
+    """The browser fetches a page ahead (``Sec-Purpose: prefetch``), for which the session would have to be refreshed.
+
+    Nothing was done: nobody may ever look at the answer. The browser drops it, and asks again if the user wants the
+    page.
+    """
+
+    status_code = 503
+    code = "fetched_ahead"
+    detail = "Not ahead of time. Ask again when the page is wanted."
 
 
 class AlreadyRotated(SessionError):

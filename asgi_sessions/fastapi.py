@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, Field
 
@@ -18,7 +19,7 @@ from asgi_sessions.asgi.dependency import (
     require_session,
 )
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
-from asgi_sessions.asgi.routes import AsciiJSONResponse, describe_record, describe_session
+from asgi_sessions.asgi.routes import AsciiJSONResponse, NotStored, describe_record, describe_session
 from asgi_sessions.manager.records import CURSOR
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE
@@ -112,6 +113,10 @@ _LOGIN_NEEDED: dict[int | str, dict[str, Any]] = {401: {"model": Problem, "descr
 _FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"model": Problem, "description": "Another site, or log in anew."}}
 
 
+class _SessionRoute(NotStored, APIRoute):
+    pass
+
+
 def _shown(session: Session[Any, Any], remaining: dict[str, Any] | None = None) -> Response:
     # The payload is not for pydantic, which writes UTF-8: it may hold half a surrogate pair.
     described = describe_session(session) | (remaining or {})
@@ -130,7 +135,7 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
         A router with ``POST /session/refresh``, ``POST /signout``, ``GET /session``, ``GET /sessions``,
         ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``.
     """
-    router = APIRouter(tags=["session"])
+    router = APIRouter(tags=["session"], route_class=_SessionRoute)
     asking_session = Annotated[Session[Any, Any], Depends(require_session(extend=False))]
     recent_session = Annotated[Session[Any, Any], Depends(require_session(max_auth_age=max_auth_age))]
 

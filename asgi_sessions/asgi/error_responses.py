@@ -14,6 +14,7 @@ from asgi_sessions.asgi.handshake import can_deny
 from asgi_sessions.errors import (
     AlreadyRotated,
     CsrfRejected,
+    FetchedAhead,
     FormForAnotherSession,
     GeneralError,
     ImpersonationRefused,
@@ -52,6 +53,7 @@ _GRAVITY = {
             FormForAnotherSession,
             TooManyCookies,
             TryRefreshToken,
+            FetchedAhead,
             AlreadyRotated,
             PayloadChanged,
             ReauthenticationRequired,

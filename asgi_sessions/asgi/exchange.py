@@ -44,6 +44,7 @@ class Exchange(Authentication):
         if self._has_begun:
             raise ConfigurationError("The response has started: create_new_session can no longer set its cookies.")
         self._needs_tokens("create_new_session")
+        self._refuse_ahead()
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
             self._guard.check_login(carried, allowed)
@@ -71,6 +72,7 @@ class Exchange(Authentication):
         carried = self._transport.read(self._headers, refreshing=True)
         if not carried.bearer:
             self._guard.check_origin(carried, method="POST")
+        self._refuse_ahead()
         async with self._one_at_a_time:
             try:
                 access = await presented.access_token(lifecycle, carried)

@@ -9,11 +9,13 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions.asgi import session_operations as operations
 from asgi_sessions.asgi.dependency import get_session, require_session
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
+from asgi_sessions.asgi.response_headers import not_stored
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.user_id import plain
@@ -26,6 +28,24 @@ class AsciiJSONResponse(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+class NotStored(BaseRoute):
+    """A route whose answers no cache keeps, whatever the settings say; but for those that say something themselves."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, errors included."""
+
+        def unstored(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                message["headers"] = not_stored(message.get("headers", ()))
+            return send(message)
+
+        await super().handle(scope, receive, unstored)
+
+
+class _SessionRoute(NotStored, Route):
+    pass
 
 
 def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Route]:
@@ -48,13 +68,13 @@ def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Rou
         return JSONResponse({"revoked": await (await recently(request)).revoke_other_sessions()})
 
     return [
-        Route("/session/refresh", _refresh, methods=["POST"]),
-        Route("/signout", _sign_out, methods=["POST"]),
-        Route("/session", _who_am_i, methods=["GET"]),
-        Route("/sessions", _my_devices, methods=["GET"]),
-        Route("/sessions/revoke-others", revoke_others, methods=["POST"]),
-        Route("/sessions/{session_handle}", revoke_one, methods=["DELETE"]),
-        Route("/jwks.json", _jwks, methods=["GET"]),
+        _SessionRoute("/session/refresh", _refresh, methods=["POST"]),
+        _SessionRoute("/signout", _sign_out, methods=["POST"]),
+        _SessionRoute("/session", _who_am_i, methods=["GET"]),
+        _SessionRoute("/sessions", _my_devices, methods=["GET"]),
+        _SessionRoute("/sessions/revoke-others", revoke_others, methods=["POST"]),
+        _SessionRoute("/sessions/{session_handle}", revoke_one, methods=["DELETE"]),
+        _SessionRoute("/jwks.json", _jwks, methods=["GET"]),
     ]
 
 

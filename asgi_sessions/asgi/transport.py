@@ -12,13 +12,19 @@ from asgi_sessions.asgi.header_names import (
     RETRY_HEADER,
 )
 from asgi_sessions.asgi.plain_http import PlainHttpNotice
-from asgi_sessions.asgi.response_headers import RawHeaders, Vary
+from asgi_sessions.asgi.response_headers import CacheHeaders, RawHeaders
 from asgi_sessions.asgi.session_cookies import SessionCookies
 from asgi_sessions.manager.records import IssuedToken, TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.settings import SessionSettings
 
+_AHEAD = b'"prefetchCache", "prerenderCache"'
+_CLEARS = {"prefetchCache": [_AHEAD], "cache": [_AHEAD + b', "cache"'], "off": []}
+"""The values of Clear-Site-Data. A prerendered page rests on a prefetched one, so that neither word does alone.
+
+Never "cookies": Chromium drops those of sibling applications as well.
+"""
 _SAYS_WHO_IT_IS = {"cookie": ["Cookie"], "header": ["Authorization"], "any": ["Authorization", "Cookie"]}
 
 
@@ -30,8 +36,8 @@ class Transport:
         names_alone: The cookies' names, the access token's first, where nothing but cookies can say who it is; None
             elsewhere.
         plain_http: Notes logins whose cookies do not come back.
-        vary: What the answer to whoever asks depends on.
-        vary_header: Its `header`, at hand for what each request needs.
+        caches: What caches are told of the answer to whoever asks.
+        asked: Its `default`.
         marker_lifetime: For how long a retry marker is good, ms.
     """
 
@@ -40,8 +46,10 @@ class Transport:
         self._idle = settings.idle_timeouts
         self.cookies = SessionCookies(settings)
         self.plain_http = PlainHttpNotice(settings)
-        self.vary = Vary(*_SAYS_WHO_IT_IS[settings.token_transport])
-        self.vary_header = self.vary.header
+        cache_control = None if settings.cache_control == "off" else settings.cache_control
+        self.caches = CacheHeaders(_SAYS_WHO_IT_IS[settings.token_transport], cache_control)
+        self.asked = self.caches.default
+        self._clear_site_data = [(b"clear-site-data", value) for value in _CLEARS[settings.clear_site_data]]
         self.marker_lifetime = marker_lifetime(settings.late_parent_window_ms, settings.max_clock_difference_ms)
         alone = settings.token_transport == "cookie" and not (settings.speaks_supertokens or settings.uses_csrf_tokens)
         self.names_alone = self.cookies.names if alone else None
@@ -118,7 +126,7 @@ class Transport:
 
         Another site can make a browser ask without its cookies and keep what the answer sets: what is cleared without
         having come would log its users out. So a cookie is cleared if it came, or if a token came and the browser keeps
-        this cookie for another path.
+        this cookie for another path. With the cookies goes what the browser has fetched ahead for whoever they named.
 
         Args:
             carried: What the request carried.
@@ -127,7 +135,10 @@ class Transport:
         """
         if not carried.presents_session:
             return []
-        out = [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")] if in_headers else self.cookies.cleared(carried, path)
+        if in_headers:
+            out = [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")]
+        else:
+            out = self.cookies.cleared(carried, path) + self._clear_site_data
         if self.settings.speaks_supertokens:
             out += client_protocol.cleared(in_headers=in_headers)
         return out

@@ -13,6 +13,7 @@ from tests.browser import webkitgtk as webkit
 from tests.browser.chromium import start as start_chromium
 from tests.browser.firefox import start as start_firefox
 from tests.browser.pool import Pool
+from tests.browser.private_site import PrivateSite
 from tests.certificates import make_certificate
 from tests.engines_used import require
 from tests.example.running_site import Site
@@ -45,6 +46,19 @@ def webkitgtk() -> Iterator[str]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A file, and that of its key: for hosts of every name, since these browsers take any."""
     return make_certificate(tmp_path_factory.mktemp("certificate"), "localhost")
+
+
+@pytest.fixture
+def open_site(certificate: tuple[Path, Path], tmp_path: Path) -> Iterator[Callable[..., PrivateSite]]:
+    """Opens a site with a private page, by TLS unless it is told not to, with these settings."""
+    with ExitStack() as stack:
+
+        def start(*, tls: bool = True, **settings: Any) -> PrivateSite:
+            site = PrivateSite(tmp_path, certificate if tls else None, settings)
+            stack.callback(site.close)
+            return site
+
+        yield start
 
 
 @pytest.fixture

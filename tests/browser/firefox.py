@@ -44,6 +44,11 @@ COMMANDS = {
     Command.GET_ELEMENT_TEXT: "WebDriver:GetElementText",
     Command.IS_ELEMENT_ENABLED: "WebDriver:IsElementEnabled",
     Command.SET_TIMEOUTS: "WebDriver:SetTimeouts",
+    Command.W3C_GET_CURRENT_WINDOW_HANDLE: "WebDriver:GetWindowHandle",
+    Command.W3C_GET_WINDOW_HANDLES: "WebDriver:GetWindowHandles",
+    Command.SWITCH_TO_WINDOW: "WebDriver:SwitchToWindow",
+    Command.NEW_WINDOW: "WebDriver:NewWindow",
+    Command.CLOSE: "WebDriver:CloseWindow",
     "setContext": "Marionette:SetContext",
 }
 """What the tests use; geckodriver's source (marionette/src/webdriver.rs) names the others."""
