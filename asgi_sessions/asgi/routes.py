@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from asgi_sessions.asgi import session_operations as operations
+from asgi_sessions.asgi.browser_helper import browser_helper
 from asgi_sessions.asgi.dependency import get_session, require_session
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
 from asgi_sessions.manager.records import SessionRecord
@@ -36,7 +37,8 @@ def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Rou
 
     Returns:
         ``POST /session/refresh``, ``POST /signout``, ``GET /session``, ``GET /sessions``,
-        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``.
+        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``,
+        ``GET /session.js``.
     """
     recently = require_session(max_auth_age=max_auth_age)
 
@@ -55,6 +57,7 @@ def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Rou
         Route("/sessions/revoke-others", revoke_others, methods=["POST"]),
         Route("/sessions/{session_handle}", revoke_one, methods=["DELETE"]),
         Route("/jwks.json", _jwks, methods=["GET"]),
+        Route("/session.js", _browser_helper, methods=["GET"]),
     ]
 
 
@@ -94,6 +97,10 @@ async def _my_devices(request: Request) -> Response:
 
 async def _jwks(request: Request) -> Response:
     return JSONResponse(operations.jwks(request), headers={"Cache-Control": "public, max-age=60"})
+
+
+async def _browser_helper(request: Request) -> Response:
+    return browser_helper(request)
 
 
 def describe_session(session: Session[Any, Any]) -> dict[str, Any]:
