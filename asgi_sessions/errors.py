@@ -4,7 +4,8 @@ Errors carry their data in attributes (``session_handle``, ``user_id``, ``status
 parsed. No text contains a token, or a reason that would help an attacker.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 __all__ = [
@@ -153,18 +154,21 @@ class InvalidClaim(SessionError):
 
     Attributes:
         claim: The name of the claim that is missing or different.
+        reason: What is wrong with it, a JSON object that the client may see; None where nobody has said. The default
+            answer holds it with ``client_protocol="supertokens"`` alone, whose client expects it.
     """
 
     status_code = 403
     code = "invalid_claim"
     detail = "The session does not permit this."
 
-    def __init__(self, claim: str) -> None:
+    def __init__(self, claim: str, *, reason: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.claim = claim
+        self.reason = reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.claim,)
+        return partial(type(self), reason=self.reason), (self.claim,)
 
 
 class ReauthenticationRequired(SessionError):
