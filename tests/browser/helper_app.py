@@ -21,19 +21,23 @@ CLOCK = "HELPER_CLOCK"
 """The variable that names a file: by how many milliseconds the worker's clock is ahead."""
 
 PAGE = """<!doctype html>
+<html data-options='{options}'>
 <title>A page</title>
 <h1>A page</h1>
 <input>
-<script type="module">
-import {{ Session }} from "/auth/session.js";
-window.session = new Session({options});
+<script type="module" src="/page.js"></script>
+"""
+SCRIPT = """
+import { Session } from "/auth/session.js";
+window.session = new Session(JSON.parse(document.documentElement.dataset.options));
 window.reasons = [];
 session.addEventListener("signedout", event => reasons.push(event.reason));
 document.querySelector("h1").textContent = (await session.check())?.user_id ?? "Nobody";
-</script>
 """
-OPTIONS = {"/": "", "/socket": '{socket: "/api/socket"}', "/events": '{events: "/api/events"}'}
+OPTIONS = {"/": "{}", "/socket": '{"socket": "/api/socket"}', "/events": '{"events": "/api/events"}'}
 """The pages, and what each gives to the helper."""
+POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self' wss:"
+"""As strict as can be: the helper needs no more."""
 
 WORKER = """
 import { Session } from "/auth/session.js";
@@ -67,11 +71,15 @@ class Counting:
 
 
 async def page(request: Request) -> Response:
-    return HTMLResponse(PAGE.format(options=OPTIONS[request.url.path]))
+    return HTMLResponse(PAGE.format(options=OPTIONS[request.url.path]), headers={"Content-Security-Policy": POLICY})
 
 
 async def elsewhere(_: Request) -> Response:
     return HTMLResponse("<!doctype html><title>Elsewhere</title><h1>Elsewhere</h1>")
+
+
+async def script(_: Request) -> Response:
+    return Response(SCRIPT, media_type="text/javascript")
 
 
 async def worker(_: Request) -> Response:
@@ -118,6 +126,7 @@ app = Starlette(
     routes=[
         *(Route(path, page) for path in OPTIONS),
         Route("/elsewhere", elsewhere),
+        Route("/page.js", script),
         Route("/worker.js", worker),
         Route("/log-in", log_in, methods=["POST"]),
         Route("/me", me, methods=["GET", "POST", "PUT"]),
