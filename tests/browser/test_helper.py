@@ -324,3 +324,18 @@ def test_a_page_that_was_offline_asks_as_soon_as_it_is_back(
         visit.later(2 * IDLE)
         browser.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": False, **network})
         visit.is_told("unauthorised")
+
+
+def test_the_documentations_page_works(new_browser: Callable[..., Chrome], tmp_path: Path) -> None:
+    settings = {
+        "ASGI_SESSIONS_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}",
+        "ASGI_SESSIONS_SECRET_KEY": SECRET,
+    }
+    with UvicornServer("tests.browser.helper_docs_app:app", tmp_path, settings) as server:
+        visit = Visit(new_browser(), server, tmp_path / "clock")
+        visit.address = f"http://localhost:{server.port}"
+        visit.opens()
+        visit.shows("Hello alice!")
+        visit.waits(lambda _: '"WebSocket /live" [accepted]' in server.log)
+        visit.js("fetch('/auth/signout', {method: 'POST'})")  # the page does not know of it
+        visit.shows("You are signed out.")
