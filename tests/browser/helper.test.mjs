@@ -182,6 +182,31 @@ test("a sign-out is told once, and the cookies are gone", async () => {
   assert.deepEqual(reasons, ["signed_out"]);
 });
 
+test("an answer from before the sign-out does not bring the user back", async () => {
+  const { jar, reasons } = await loggedIn();
+  let open, asked;
+  const gate = new Promise(resolve => (open = resolve));
+  const first = new Promise(resolve => (asked = resolve));
+  const session = new Session({
+    auth: `${url}/auth`,
+    fetch: async (input, init) => {
+      const answer = await jar.fetch(input, init);
+      if (answer.ok && new URL(answer.url).pathname.startsWith("/auth/session")) {
+        asked();
+        await gate;
+      }
+      return answer;
+    },
+  });
+  session.addEventListener("signedout", event => reasons.push(event.reason));
+  const looking = session.check();
+  await first;
+  await session.signOut();
+  open();
+  assert.equal(await looking, null);
+  assert.deepEqual(reasons, ["signed_out"]);
+});
+
 test("an expired access token is no obstacle to a sign-out", async () => {
   const { jar, session, reasons, user } = await loggedIn();
   later(LIFETIME);
