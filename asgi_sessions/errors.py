@@ -6,7 +6,8 @@ parsed. No text contains a token, or a reason that would help an attacker.
 The file is longer than others because it holds the public docstrings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 __all__ = [
@@ -190,18 +191,21 @@ class InvalidClaim(SessionError):
 
     Attributes:
         claim: The name of the claim that is missing or different.
+        reason: What is wrong with it, a JSON object that the client may see; None where nobody has said. The default
+            answer holds it with ``client_protocol="supertokens"`` alone, whose client expects it.
     """
 
     status_code = 403
     code = "invalid_claim"
     detail = "The session does not permit this."
 
-    def __init__(self, claim: str) -> None:
+    def __init__(self, claim: str, *, reason: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.claim = claim
+        self.reason = reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.claim,)
+        return partial(type(self), reason=self.reason), (self.claim,)
 
 
 class ReauthenticationRequired(SessionError):

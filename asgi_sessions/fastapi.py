@@ -12,6 +12,7 @@ from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, Field
 
 from asgi_sessions.asgi import session_operations as operations
+from asgi_sessions.asgi.browser_helper import browser_helper
 from asgi_sessions.asgi.dependency import (
     SessionDependency,
     get_optional_session,
@@ -133,7 +134,8 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
 
     Returns:
         A router with ``POST /session/refresh``, ``POST /signout``, ``GET /session``, ``GET /sessions``,
-        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``.
+        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``,
+        ``GET /session.js``.
     """
     router = APIRouter(tags=["session"], route_class=_SessionRoute)
     asking_session = Annotated[Session[Any, Any], Depends(require_session(extend=False))]
@@ -208,5 +210,9 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
         """The public keys with which other services verify access tokens."""
         response.headers["Cache-Control"] = "public, max-age=60"
         return operations.jwks(request)
+
+    @router.api_route("/session.js", methods=["GET", "HEAD"], include_in_schema=False)
+    async def script(request: Request) -> Response:
+        return browser_helper(request)
 
     return router

@@ -177,6 +177,13 @@ def curl() -> str:
     return find_program("curl")
 
 
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Its path."""
+    require("node")
+    return find_program("node")
+
+
 def running(start: Callable[[], Closing]) -> Iterator[Closing]:
     """A server, or several, until the fixture that yields from this ends."""
     server = start()

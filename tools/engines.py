@@ -140,6 +140,13 @@ ENGINES = (
         ("curl",),
         "the example's tour by command line",
     ),
+    Engine(
+        "node",
+        "Node.js",
+        ("node",),
+        ("nodejs",),
+        "the browser helper outside browsers",
+    ),
 )
 
 

@@ -113,11 +113,19 @@ class SessionDependency(Generic[SessionT]):
 def _check_claims(payload: Any, claims: Mapping[str, Any]) -> None:
     for name, wanted in claims.items():
         if not isinstance(payload, dict) or name not in payload:
-            raise InvalidClaim(name)
+            raise InvalidClaim(name, reason=_reason("value does not exist", wanted))
         held = payload[name]
         good = wanted(held) if callable(wanted) else type(held) is type(wanted) and held == wanted
         if not good:
-            raise InvalidClaim(name)
+            raise InvalidClaim(name, reason=_reason("wrong value", wanted))
+
+
+def _reason(message: str, wanted: Any) -> dict[str, Any]:
+    """What the supertokens-website client is told of a claim, in its own words: what the route asks for, if it can say.
+
+    Never what the payload holds instead: the client has that.
+    """
+    return {"message": message, **({"expectedValue": wanted} if isinstance(wanted, str | int | None) else {})}
 
 
 get_session: SessionDependency[Session[Any, Any]] = SessionDependency()

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions.asgi import session_operations as operations
+from asgi_sessions.asgi.browser_helper import browser_helper
 from asgi_sessions.asgi.dependency import get_session, require_session
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
 from asgi_sessions.asgi.response_headers import not_stored
@@ -56,7 +57,8 @@ def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Rou
 
     Returns:
         ``POST /session/refresh``, ``POST /signout``, ``GET /session``, ``GET /sessions``,
-        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``.
+        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``,
+        ``GET /session.js``.
     """
     recently = require_session(max_auth_age=max_auth_age)
 
@@ -75,6 +77,7 @@ def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Rou
         _SessionRoute("/sessions/revoke-others", revoke_others, methods=["POST"]),
         _SessionRoute("/sessions/{session_handle}", revoke_one, methods=["DELETE"]),
         _SessionRoute("/jwks.json", _jwks, methods=["GET"]),
+        _SessionRoute("/session.js", _browser_helper, methods=["GET"]),
     ]
 
 
@@ -114,6 +117,10 @@ async def _my_devices(request: Request) -> Response:
 
 async def _jwks(request: Request) -> Response:
     return JSONResponse(operations.jwks(request), headers={"Cache-Control": "public, max-age=60"})
+
+
+async def _browser_helper(request: Request) -> Response:
+    return browser_helper(request)
 
 
 def describe_session(session: Session[Any, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from asgi_sessions.asgi.plain_http import PlainHttpNotice
 from asgi_sessions.asgi.response_headers import CacheHeaders, RawHeaders
 from asgi_sessions.asgi.session_cookies import SessionCookies
 from asgi_sessions.manager.records import IssuedToken, TokenSet
+from asgi_sessions.protocol import access_token, refresh_token
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.settings import SessionSettings
@@ -65,7 +66,7 @@ class Transport:
         """
         if self.settings.token_transport == "cookie":
             return self.cookies.read(headers)
-        bearer = bearer_token(headers)
+        bearer = self._counting_bearer(headers)
         if bearer is not None:
             marker = first_header(headers, RETRY_HEADER)
             if refreshing:
@@ -80,7 +81,18 @@ class Transport:
         transport = self.settings.token_transport
         if transport != "any":
             return transport == "header"
-        return bearer_token(headers) is not None or first_header(headers, MODE_HEADER) == "header"
+        return self._counting_bearer(headers) is not None or first_header(headers, MODE_HEADER) == "header"
+
+    def _counting_bearer(self, headers: RawHeaders) -> str | None:
+        """The bearer token, if it counts: another service's is as if it were not there, beside cookies of ours.
+
+        What has the form of one of our tokens counts, whatever it is worth: a client that sends one is never served by
+        its cookies instead. The cookies beside another one are checked for CSRF as ever.
+        """
+        bearer = bearer_token(headers)
+        if bearer is None or self.settings.token_transport != "any" or _has_our_form(bearer):
+            return bearer
+        return None if self.cookies.read(headers).presents_session else bearer
 
     # -- out
 
@@ -152,6 +164,10 @@ class Transport:
     def retry_marker_cleared(self, *, in_headers: bool) -> RawHeaders:
         """The response headers that take the marker back after a success."""
         return [(RETRY_HEADER, b"")] if in_headers else self.cookies.retry_marker_cleared()
+
+
+def _has_our_form(token: str) -> bool:
+    return access_token.has_form(token) or refresh_token.has_form(token)
 
 
 def request_path(scope: Any) -> str:
