@@ -12,10 +12,12 @@ from asgi_sessions.pages.labels import kind_of, title_of
 from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.protocol.ip_address import truncated
 
-__all__ = ["MOST", "Device", "Devices", "Group", "arranged", "group_of", "version_of"]
+__all__ = ["MOST", "MOST_AT_ONCE", "Device", "Devices", "Group", "arranged", "group_of", "version_of"]
 
 MOST = 1000
 """Sessions that are looked at: one statement reads them. Further ones can be logged out all at once."""
+MOST_AT_ONCE = 900
+"""Sessions that one form names: it may have a thousand fields."""
 PAGE = 25
 """Groups on one page."""
 NEW = timedelta(days=7)
@@ -152,9 +154,10 @@ def arranged(
 
 
 def group_of(devices: Sequence[Device], handle: str) -> tuple[Device, ...]:
-    """The group in which a session is shown; empty where there is no such session."""
+    """The group in which a session is shown, as far as one form can name it; empty where there is no such session."""
     groups = _grouped([device for device in devices if not device.is_here])
-    return next((g.devices for g in groups if any(device.handle == handle for device in g.devices)), ())
+    found = next((g.devices for g in groups if any(device.handle == handle for device in g.devices)), ())
+    return found[:MOST_AT_ONCE]
 
 
 def every(

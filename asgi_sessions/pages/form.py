@@ -7,8 +7,7 @@ from starlette.requests import Request
 
 __all__ = ["MOST_FIELDS", "submitted"]
 
-MOST_FIELDS = 1010
-"""As many sessions as are looked at can be chosen."""
+MOST_FIELDS = 1000
 LONGEST_BODY = 64 * 1024
 _TYPE = "application/x-www-form-urlencoded"
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from asgi_sessions.asgi.error_responses import NO_SESSION, answerable, error_answer
+from asgi_sessions.asgi.form_tags import require_form_of
 from asgi_sessions.errors import ReauthenticationRequired, SessionError
 from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.manager.session import Session
@@ -51,7 +52,9 @@ class Frame:
 
         async def endpoint(request: Request) -> Response:
             try:
-                return await of_user(request, await self.sessions.get_session(request))
+                session = await self.sessions.get_session(request)
+                await require_form_of(session, request)
+                return await of_user(request, session)
             except HTTPException as error:
                 return await self._error_page(request, error.status_code, {})
             except Exception as error:
@@ -75,7 +78,8 @@ class Frame:
         """A page of somebody who is signed in; see `Renderer.page`."""
         language = language or await self.language(request)
         name = await self._user_name.of(session)
-        given = {**self._head(request), "user_name": name, "is_acting": session.actor is not None, **values}
+        own = {"user_name": name, "is_acting": session.actor is not None, "form_tag": session.form_tag}
+        given = {**self._head(request), **own, **values}
         return self._renderer.page(request, template, language, given, status_code=status_code)
 
     async def show_to_nobody(self, request: Request, template: str, values: Mapping[str, Any]) -> Response:

@@ -46,7 +46,7 @@ _SYSTEMS: Final = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS", "Web0S": "webOS
 _FROZEN: Final = frozenset({"Windows", "macOS", "ChromeOS", "Linux"})
 """Systems whose version browsers no longer say in the User-Agent: what stands there is the same for all."""
 _TELEVISIONS = re.compile(r"\b(?:Smart-?TV|TV|BRAVIA|AFT\w+|CrKey|Roku|Web0S)\b", re.ASCII | re.IGNORECASE)
-_CONSOLES = re.compile(r"\b(PlayStation \d|PlayStation|Xbox|Nintendo Switch|Nintendo)", re.ASCII)
+_CONSOLES = re.compile(r"\b(?:PlayStation(?: \d)?|Xbox|Nintendo(?: Switch)?)", re.ASCII)
 
 _KINDS: Final = (
     ("script", re.compile(r"\b(?:Headless|\w*bot|Spider)\b", re.IGNORECASE)),
@@ -57,11 +57,8 @@ _KINDS: Final = (
     ("script", re.compile(r"\A(?:curl|Wget|HTTPie|Postman|Python|OkHttp|Go|Dart|Node\.js|Java|Ruby|aiohttp)\b")),
 )
 
-_VERSIONS = (
-    re.compile(r"(?<=\w) \d+(?:\.\d+)*(?= on |\Z)"),
-    re.compile(r"(?<= on Windows) \d+(?:\.\d+)*\Z"),
-    re.compile(r", \w+ [\d.]+\Z"),
-)
+_BROWSER_VERSION = re.compile(r"(?<=[\w)]) \d+(?:\.\d+)*\Z")
+_SYSTEM_VERSION = re.compile(r", \w+ [\d.]+\Z|(?<=\AWindows) \d+\Z")
 
 
 def device_label(headers: Mapping[str, str]) -> str | None:
@@ -91,9 +88,8 @@ def device_label(headers: Mapping[str, str]) -> str | None:
 
 def title_of(label: str) -> str:
     """A label without the versions: what stays the same when a browser updates itself."""
-    for version in reversed(_VERSIONS):
-        label = version.sub("", label)
-    return label
+    browser, on, system = label.partition(" on ")
+    return f"{_BROWSER_VERSION.sub('', browser)}{on}{_SYSTEM_VERSION.sub('', system)}"
 
 
 def kind_of(label: str) -> str:
@@ -145,8 +141,8 @@ def _browser(found: Any) -> str | None:
 
 def _system(agent: str, found: Any, hints: _Hints) -> str | None:
     """The device or the operating system, with its version where the browser tells the true one."""
-    if console := _CONSOLES.search(agent):
-        return console[1]
+    if consoles := _CONSOLES.findall(agent):
+        return max(consoles, key=len)
     name = None if found.os is None else _SYSTEMS.get(found.os.family, found.os.family)
     if _TELEVISIONS.search(agent):
         return _plain(" ".join(word for word in (name, "TV") if word))

@@ -28,7 +28,7 @@ class Notice:
     Attributes:
         text: A sentence, in the user's language; it is escaped.
         at: When it happened, aware; None for no time.
-        url: Where to read or do more; None for no link.
+        url: Where to read or do more, a path or a URL of http or https; None for no link.
         url_text: The link's text.
     """
 
@@ -36,6 +36,9 @@ class Notice:
     at: datetime | None = None
     url: str | None = None
     url_text: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_address(self.url, "url")
 
 
 class PagesOptions(TypedDict, total=False):

@@ -64,7 +64,7 @@ class YourDevices:
             "page": page,
             "now": now,
             "places": {address: str(place) for address, place in places.items()},
-            "notices": [notice for notice in notices or () if isinstance(notice, Notice)],
+            "notices": _notices(notices),
             "may_change": session.actor is None,
             "accuracy": self._sessions.settings.access_token_lifetime,
             "change_password_url": address_of(self._frame.configuration.change_password_url, request),
@@ -77,11 +77,8 @@ class YourDevices:
         """What will happen, before it does: for one session, or for all of one browser."""
         handle, of_group = request.query_params.get("session"), request.query_params.get("group")
         found = every(*await self._of(session), session, from_ms(self._sessions.time()))
-        devices = (
-            [device for device in found if device.handle == handle]
-            if of_group is None
-            else [*group_of(found, of_group)]
-        )
+        one = [device for device in found if device.handle == handle]
+        devices = one if of_group is None else group_of(found, of_group)
         if not devices:
             return self._done(request, "gone")
         return await self._confirm(request, session, devices)
@@ -177,6 +174,10 @@ class YourDevices:
     def _done(self, request: Request, what: str, count: int | None = None) -> Response:
         query = f"?done={what}" + ("" if count is None else f"&count={count}")
         return RedirectResponse(f"{list_url(request)}{query}#notice", 303, {"Cache-Control": "no-store"})
+
+
+def _notices(said: Any) -> list[Notice]:
+    return [notice for notice in said if isinstance(notice, Notice)] if isinstance(said, Sequence) else []
 
 
 def _done(request: Request) -> str | None:
