@@ -1,4 +1,4 @@
-"""What the tests use of the system: servers, browsers and curl; their programs, and Debian's packages of them."""
+"""What the tests use of the system: servers, browsers, curl and npm; their programs, and Debian's packages of them."""
 
 import os
 import re
@@ -139,6 +139,13 @@ ENGINES = (
         ("curl",),
         ("curl",),
         "the example's tour by command line",
+    ),
+    Engine(
+        "npm",
+        "npm",
+        ("npm",),
+        ("npm",),
+        "axe-core, which checks the pages for everybody's use",
     ),
 )
 

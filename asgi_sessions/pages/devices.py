@@ -8,7 +8,7 @@ from typing import Any
 
 from asgi_sessions.manager.records import SessionRecord, read_cursor
 from asgi_sessions.manager.session import Session
-from asgi_sessions.pages.labels import kind_of, title_of
+from asgi_sessions.pages.labels import kind_of, title_of, versions_of
 from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.protocol.ip_address import truncated
 
@@ -32,6 +32,7 @@ class Device:
         handle: The session's.
         title: What the label says without versions.
         label: The label, as the session has it. A client may have chosen it.
+        versions: What the title leaves out of it.
         kind: What its icon shows; see `labels.KINDS`.
         name: What the user calls it; None for nothing.
         address: From where it has signed in, as far as that is kept, and this user's to know.
@@ -46,6 +47,7 @@ class Device:
     handle: str
     title: str
     label: str
+    versions: tuple[str, ...]
     kind: str
     name: str | None
     address: str | None
@@ -91,7 +93,7 @@ class Devices:
     Attributes:
         here: The session that asks; None on later pages, and where it is not among the newest `MOST`.
         groups: The others.
-        others: How many sessions there are beside the one that asks, on all pages.
+        entries: How many groups there are on all pages.
         next: The cursor of the next page; None on the last one.
         is_first: Whether this is the first page.
         is_cut: Whether there are more sessions than are looked at.
@@ -100,7 +102,7 @@ class Devices:
 
     here: Device | None
     groups: tuple[Group, ...]
-    others: int
+    entries: int
     next: str | None
     is_first: bool
     is_cut: bool
@@ -139,13 +141,13 @@ def arranged(
         reverse=True,
     )
     here = next((device for device in devices if device.is_here), None)
-    others = [device for device in devices if not device.is_here]
-    groups = [group for group in _grouped(others) if begin is None or group.first.position < begin]
+    everything = _grouped([device for device in devices if not device.is_here])
+    groups = [group for group in everything if begin is None or group.first.position < begin]
     page = tuple(groups[:PAGE])
     return Devices(
         here=here if begin is None else None,
         groups=page,
-        others=len(others),
+        entries=len(everything),
         next=page[-1].cursor if len(groups) > len(page) else None,
         is_first=begin is None,
         is_cut=len(records) >= MOST,
@@ -187,6 +189,7 @@ def _device(
         handle=record.session_handle,
         title=title_of(record.device_label),
         label=record.device_label,
+        versions=tuple(versions_of(record.device_label)),
         kind=kind_of(record.device_label),
         name=names.get(record.session_handle),
         # Where whoever acts as the user is, only that one may know.

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from asgi_sessions.protocol import device
 
-__all__ = ["KINDS", "device_label", "kind_of", "title_of"]
+__all__ = ["KINDS", "device_label", "kind_of", "title_of", "versions_of"]
 
 KINDS: Final = ("phone", "tablet", "desktop", "tv", "script", "unknown")
 """What there is an icon for."""
@@ -58,7 +58,7 @@ _KINDS: Final = (
 )
 
 _BROWSER_VERSION = re.compile(r"(?<=[\w)]) \d+(?:\.\d+)*\Z")
-_SYSTEM_VERSION = re.compile(r", \w+ [\d.]+\Z|(?<=\AWindows) \d+\Z")
+_SYSTEM_VERSION = re.compile(r", (?P<of_device>\w+ [\d.]+)\Z|(?P<of_system>\A(?:Windows|Android)) \d+\Z")
 
 
 def device_label(headers: Mapping[str, str]) -> str | None:
@@ -77,7 +77,10 @@ def device_label(headers: Mapping[str, str]) -> str | None:
     agent = headers.get("user-agent", "")[:_LONGEST]
     from ua_parser import parse  # noqa: PLC0415 - a tenth of a second, and only where somebody logs in
 
-    found = parse(agent)
+    try:
+        found = parse(agent)
+    except ValueError:  # of what looks like an Android device without a name
+        return None
     hints = _Hints(headers)
     browser = hints.browser or _browser(found)
     if browser is None:
@@ -89,7 +92,16 @@ def device_label(headers: Mapping[str, str]) -> str | None:
 def title_of(label: str) -> str:
     """A label without the versions: what stays the same when a browser updates itself."""
     browser, on, system = label.partition(" on ")
-    return f"{_BROWSER_VERSION.sub('', browser)}{on}{_SYSTEM_VERSION.sub('', system)}"
+    return _BROWSER_VERSION.sub("", browser) + on + _SYSTEM_VERSION.sub(r"\g<of_system>", system)
+
+
+def versions_of(label: str) -> list[str]:
+    """What the title leaves out: ``["Safari 18", "iOS 18.5"]``."""
+    browser, _, system = label.partition(" on ")
+    found = [browser] if _BROWSER_VERSION.search(browser) else []
+    if version := _SYSTEM_VERSION.search(system):
+        found.append(version["of_device"] or system)
+    return found
 
 
 def kind_of(label: str) -> str:
@@ -169,7 +181,9 @@ def _android(found: Any, hints: _Hints) -> str:
     if hints.is_mobile == "?0" or (hints.is_mobile is None and "Mobile" not in found.string):
         name = f"{name} tablet"
     version = _version(found.os).partition(".")[0]
-    return name[:_LONGEST_MODEL] if model == "K" or not version else f"{name[:_LONGEST_MODEL]}, Android {version}"
+    if model == "K" or not version:
+        return name[:_LONGEST_MODEL]
+    return f"Android {version}" if name == "Android" else f"{name[:_LONGEST_MODEL]}, Android {version}"
 
 
 def _version(system: Any) -> str:

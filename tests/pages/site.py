@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -27,6 +28,8 @@ IPHONE = (
     "Version/18.5 Mobile/15E148 Safari/604.1"
 )
 DEVICES = "/account/devices"
+EXAMPLE_TRANSLATIONS = Path(__file__).parent / "translations" / "rtl"
+"""Arabic alone: part of the texts, for the other direction."""
 SIGN_IN = "/sign-in"
 Build = Callable[..., ASGIApp]
 

@@ -45,12 +45,12 @@ def test_from_signing_in_to_being_alone(site: TestClient, clock: MovableClock) -
     question = laptop.get(f"{DEVICES}/log-out?session={phone.handle}")
     assert texts(question, "h1") == ["Log out My phone?"]
     done = laptop.get(followed(laptop.submit(question)))
-    assert "Logged out 1 device." in text_of(done)
+    assert "Logged out: 1 sign-in has ended." in text_of(done)
     assert texts(done, "h3") == ["Firefox on Linux", "Chrome on Windows"]
     assert not phone.is_signed_in
 
     question = laptop.get(f"{DEVICES}/log-out-others")
-    assert "1 other device will be signed out." in text_of(question)
+    assert "1 other sign-in will end." in text_of(question)
     assert "This cannot be undone." in text_of(question)
     alone = laptop.get(followed(laptop.submit(question)))
     assert "You are signed in on this device only." in text_of(alone)

@@ -63,7 +63,7 @@ REAL = {
         "tablet",
     ),
     "Mozilla/5.0 (Android 14; Mobile; rv:127.0) Gecko/127.0 Firefox/127.0": (
-        "Firefox 127 on Android, Android 14",
+        "Firefox 127 on Android 14",
         "Firefox on Android",
         "phone",
     ),
@@ -192,7 +192,7 @@ def test_any_header_gives_one_plain_line(agent: str, brands: str, model: str) ->
 def test_a_label_is_kept_at_the_login_and_the_versions_stand_below(new_browser: NewBrowser) -> None:
     page = new_browser(agent=IPHONE).get()
     assert texts(page, "h3") == ["Safari on iPhone"]
-    assert "Safari 18 on iPhone, iOS 18.5" in texts(page, "span")
+    assert {"Safari 18", "iOS 18.5"} <= set(texts(page, "span"))
 
 
 def test_without_the_function_the_librarys_own_label_has_an_icon_as_well(

@@ -13,7 +13,7 @@ from asgi_sessions.pages import Notice, asked
 from asgi_sessions.protocol.durations import from_ms
 from tests.clocks import MovableClock
 from tests.pages.conftest import NewBrowser, OpenSite
-from tests.pages.site import DEVICES, FIREFOX, IPHONE, Browser, text_of, texts
+from tests.pages.site import DEVICES, EXAMPLE_TRANSLATIONS, FIREFOX, IPHONE, Browser, text_of, texts
 
 HERE = Path(__file__).parent
 
@@ -47,10 +47,10 @@ def test_german_has_its_plurals_and_times(new_browser: NewBrowser, clock: Movabl
     page = here.get(**{"accept-language": "de"})
     assert "Zuletzt benutzt: vor 2 Stunden" in text_of(page)
     question = here.get(f"{DEVICES}/log-out-others", **{"accept-language": "de"})
-    assert "1 anderes Gerät wird abgemeldet." in text_of(question)
+    assert "1 andere Anmeldung wird beendet." in text_of(question)
     new_browser(agent=IPHONE)
     question = here.get(f"{DEVICES}/log-out-others", **{"accept-language": "de"})
-    assert "2 andere Geräte werden abgemeldet." in text_of(question)
+    assert "2 andere Anmeldungen werden beendet." in text_of(question)
     assert other.is_signed_in
 
 
@@ -58,7 +58,7 @@ def test_the_application_chooses_and_brings_a_language_from_right_to_left(open_s
     async def language(_: Any) -> str:
         return "ar"
 
-    site = open_site(language=language, translations=HERE / "translations")
+    site = open_site(language=language, translations=EXAMPLE_TRANSLATIONS)
     for _ in range(3):
         here = Browser(site, "alice", FIREFOX, "192.0.2.1")
     page = here.get()
@@ -69,7 +69,7 @@ def test_the_application_chooses_and_brings_a_language_from_right_to_left(open_s
 
 
 def test_a_catalogue_of_the_application_replaces_single_texts(open_site: OpenSite) -> None:
-    site = open_site(translations=HERE / "translations")
+    site = open_site(translations=HERE / "translations" / "texts")
     page = Browser(site, "alice", FIREFOX, "192.0.2.1").get()
     assert texts(page, "h1") == ["Where you are signed in"]
     assert "Other devices" in text_of(page)

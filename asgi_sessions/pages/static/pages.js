@@ -32,17 +32,17 @@ async function ask(link) {
     location.assign(asked.url); // somewhere else: signed out, or the device is gone
     return;
   }
-  show(document.adoptNode(content), asked.url, link.id);
+  show(content, asked.url, link.id);
 }
 
 function show(content, address, opener) {
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-labelledby", "question");
   // The page that asks is one step below the list: its relative addresses are to be read from there.
-  for (const form of content.querySelectorAll("form")) form.action = new URL(form.getAttribute("action"), address).href;
-  for (const link of content.querySelectorAll("a")) link.href = new URL(link.getAttribute("href"), address).href;
-  for (const use of content.querySelectorAll("use")) {
-    use.setAttribute("href", new URL(use.getAttribute("href"), address).href);
+  for (const name of ["action", "href"]) {
+    for (const each of content.querySelectorAll(`[${name}]`)) {
+      each.setAttribute(name, new URL(each.getAttribute(name), address).href);
+    }
   }
   localTimes(content);
   dialog.append(content);
