@@ -68,6 +68,8 @@ async def begin(request: Request) -> Response:
     user = request.query_params["user"]
     if "seeded" in request.query_params:
         await seed(user)
+    if "from" in request.query_params:
+        request.scope["client"] = (request.query_params["from"], 0)
     await sessions.create_new_session(request, user)
     return RedirectResponse("/account/devices", 303)
 
