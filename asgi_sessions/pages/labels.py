@@ -153,7 +153,8 @@ def _browser(found: Any) -> str | None:
 
 def _system(agent: str, found: Any, hints: _Hints) -> str | None:
     """The device or the operating system, with its version where the browser tells the true one."""
-    if consoles := _CONSOLES.findall(agent):
+    consoles: list[str] = _CONSOLES.findall(agent)
+    if consoles:
         return max(consoles, key=len)
     name = None if found.os is None else _SYSTEMS.get(found.os.family, found.os.family)
     if _TELEVISIONS.search(agent):

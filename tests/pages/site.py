@@ -5,6 +5,7 @@ from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 from fastapi import FastAPI
@@ -106,7 +107,7 @@ class Browser:
         return self.post(str(httpx2.URL(str(page.url)).join(action).path), sent)
 
     def post(self, path: str, fields: list[tuple[str, str]], **headers: str) -> httpx2.Response:
-        body = str(httpx2.QueryParams(fields))
+        body = urlencode(fields)
         sent = {"content-type": "application/x-www-form-urlencoded", "origin": "https://testserver"} | headers
         return self._send("POST", path, headers=self._cookies | sent, content=body)
 

@@ -61,7 +61,7 @@ def test_every_text_is_translated_with_its_places(path: Path) -> None:
     assert {message.id for message in found if message.id} == set(texts)
     assert not found.obsolete
     for message in found:
-        forms = [message.string] if isinstance(message.string, str) else list(message.string)
+        forms = [message.string] if isinstance(message.string, str) else list(message.string or ())
         assert all(forms), message.id
         ids = [message.id] if isinstance(message.id, str) else list(message.id)
         places = {name for text in ids for name in re.findall(r"%\((\w+)\)s", text)}
