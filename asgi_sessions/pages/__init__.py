@@ -13,7 +13,7 @@ if _missing := [title for module, title in _NEEDED.items() if find_spec(module) 
     )
 
 from asgi_sessions.pages.labels import device_label  # noqa: E402 - only where the extra is installed
-from asgi_sessions.pages.options import Notice, PagesOptions  # noqa: E402
+from asgi_sessions.pages.options import PagesOptions, SecurityNotice  # noqa: E402
 from asgi_sessions.pages.routes import pages_router, pages_routes  # noqa: E402
 
-__all__ = ["Notice", "PagesOptions", "device_label", "pages_router", "pages_routes"]
+__all__ = ["PagesOptions", "SecurityNotice", "device_label", "pages_router", "pages_routes"]

@@ -13,7 +13,7 @@ from asgi_sessions.asgi.required_authentication import RequiredAuthentication
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.origin import split_origin
 
-__all__ = ["Configuration", "Link", "Notice", "PagesOptions"]
+__all__ = ["Configuration", "Link", "PagesOptions", "SecurityNotice"]
 
 Link: TypeAlias = tuple[str, str]
 """A text and a URL."""
@@ -22,7 +22,7 @@ Address: TypeAlias = str | Callable[[Request], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class SecurityNotice:
     """Something about the user's account that the application knows, shown on top of the devices.
 
     Attributes:
@@ -65,7 +65,7 @@ class PagesOptions(TypedDict, total=False):
     place: Callable[[str], Any]
     """Names the place of an IP address, such as "Berlin, Germany"; None where it is unknown. Async or plain."""
     notices: Callable[[Session[Any, Any]], Any]
-    """What the application knows of the account's safety: a sequence of `Notice`, given the session. Async or plain."""
+    """What the application knows of the account's safety, given the session: `SecurityNotice` objects. Either kind."""
     language: Callable[[Request], Any]
     """The user's language, such as "de"; None to choose by Accept-Language. Async or plain."""
     translations: str | os.PathLike[str]

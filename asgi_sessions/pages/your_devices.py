@@ -7,6 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from asgi_sessions.asgi.background import is_background
+from asgi_sessions.asgi.notices import NoticeCookie
 from asgi_sessions.errors import ImpersonationRefused
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session, require_alone
@@ -16,13 +18,14 @@ from asgi_sessions.pages.asked import Asked
 from asgi_sessions.pages.devices import MOST, Device, arranged, every, group_of
 from asgi_sessions.pages.form import submitted
 from asgi_sessions.pages.frame import Frame, together
-from asgi_sessions.pages.options import Notice
+from asgi_sessions.pages.options import SecurityNotice
 from asgi_sessions.pages.rendering import list_url
 from asgi_sessions.protocol.durations import from_ms
 
 __all__ = ["YourDevices"]
 
-_DONE = frozenset({"logged-out", "renamed", "gone"})
+DONE = ("logged-out", "renamed", "gone")
+"""What the list may say of the form before."""
 CurrentSession = Session[Any, Any]
 
 
@@ -39,6 +42,7 @@ class YourDevices:
         self._sessions = frame.sessions
         self._place = Asked("place", own.place, frame.sessions.clock)
         self._notices = Asked("notices", own.notices, frame.sessions.clock)
+        self._done_before = NoticeCookie(DONE, name="devices-notice")
 
     async def devices(self, request: Request, session: CurrentSession) -> Response:
         """The list."""
@@ -68,10 +72,13 @@ class YourDevices:
             "may_change": session.actor is None,
             "accuracy": self._sessions.settings.access_token_lifetime,
             "change_password_url": address_of(self._frame.configuration.change_password_url, request),
-            "done": _done(request),
-            "done_count": _count(request),
         }
-        return await self._frame.show(request, session, "devices.html", values)
+        if is_background(request.scope, ()):  # a script's look at the list is not the page after the form
+            return await self._frame.show(request, session, "devices.html", values | {"done": None})
+        done = self._done_before.read(request)
+        answer = await self._frame.show(request, session, "devices.html", values | {"done": done})
+        self._done_before.clear(request, answer)
+        return answer
 
     async def ask_to_log_out(self, request: Request, session: CurrentSession) -> Response:
         """What will happen, before it does: for one session, or for all of one browser."""
@@ -172,19 +179,10 @@ class YourDevices:
             recent.check(session, self._sessions.time())
 
     def _done(self, request: Request, what: str, count: int | None = None) -> Response:
-        query = f"?done={what}" + ("" if count is None else f"&count={count}")
-        return RedirectResponse(f"{list_url(request)}{query}#notice", 303, {"Cache-Control": "no-store"})
+        answer = RedirectResponse(f"{list_url(request)}#notice", 303, {"Cache-Control": "no-store"})
+        self._done_before.leave(request, answer, what, count)
+        return answer
 
 
-def _notices(said: Any) -> list[Notice]:
-    return [notice for notice in said if isinstance(notice, Notice)] if isinstance(said, Sequence) else []
-
-
-def _done(request: Request) -> str | None:
-    what = request.query_params.get("done")
-    return what if what in _DONE else None
-
-
-def _count(request: Request) -> int:
-    text = request.query_params.get("count", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+def _notices(said: Any) -> list[SecurityNotice]:
+    return [notice for notice in said if isinstance(notice, SecurityNotice)] if isinstance(said, Sequence) else []

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 
 from asgi_sessions import SessionManager, SessionMiddleware
 from asgi_sessions.manager.records import Device, Login
-from asgi_sessions.pages import Notice, device_label, pages_routes
+from asgi_sessions.pages import SecurityNotice, device_label, pages_routes
 from asgi_sessions.protocol.durations import from_ms
 from tests.pages.site import EXAMPLE_TRANSLATIONS
 
@@ -94,11 +94,11 @@ async def sign_in(request: Request) -> Response:
     return HTMLResponse("<!doctype html><html lang=en><title>Sign in</title><h1>Sign in</h1>")
 
 
-def notices(session: Any) -> list[Notice]:
+def notices(session: Any) -> list[SecurityNotice]:
     if session.user_id != "warned":
         return []
     at = from_ms(clock() - 7_200_000)
-    return [Notice(text="A copied login was found and ended.", at=at, url="/safety", url_text="What happened?")]
+    return [SecurityNotice(text="A copied login was found and ended.", at=at, url="/safety", url_text="What happened?")]
 
 
 def language(request: Request) -> str | None:

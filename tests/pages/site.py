@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asgi_sessions import SessionManager, SessionMiddleware, get_session
 from asgi_sessions.pages import pages_router, pages_routes
-from tests.asgi.apps import Jar, login
+from tests.asgi.apps import Jar, login, set_cookie_headers
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 CHROME = (
@@ -111,6 +111,15 @@ class Browser:
         sent = {"content-type": "application/x-www-form-urlencoded", "origin": "https://testserver"} | headers
         return self._send("POST", path, headers=self._cookies | sent, content=body)
 
+    def take(self, answer: httpx2.Response) -> None:
+        """Apply an answer's cookies."""
+        for header in set_cookie_headers(answer):
+            name, _, value = header.partition(";")[0].partition("=")
+            if "Max-Age=0" in header:
+                self.jar.cookies.pop(name, None)
+            else:
+                self.jar.cookies[name] = value
+
     @property
     def is_signed_in(self) -> bool:
         return self.get().status_code == 200
@@ -125,7 +134,7 @@ class Browser:
         answer: httpx2.Response = self._client.request(method, path, headers=sent, follow_redirects=False, **options)
         self._client.cookies.clear()
         if hasattr(self, "jar"):
-            self.jar.take(answer)
+            self.take(answer)
         return answer
 
 

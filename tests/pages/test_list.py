@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from asgi_sessions import SessionManager
-from asgi_sessions.pages import Notice
+from asgi_sessions.pages import SecurityNotice
 from asgi_sessions.pages.devices import PAGE
 from tests.clocks import MovableClock
 from tests.pages.conftest import NewBrowser, OpenSite
@@ -133,7 +133,7 @@ def test_nothing_that_anybody_has_chosen_is_html(
         brand=EVIL,
         user_name=lambda _: EVIL,
         place=lambda _: EVIL,
-        notices=lambda _: [Notice(text=EVIL, url='/"><b>', url_text=EVIL)],
+        notices=lambda _: [SecurityNotice(text=EVIL, url='/"><b>', url_text=EVIL)],
         account_links=[(EVIL, "/x")],
         language=lambda _: EVIL,
     )
@@ -143,7 +143,7 @@ def test_nothing_that_anybody_has_chosen_is_html(
     pages = [
         here.get(path)
         for path in (
-            f"{DEVICES}?done={EVIL}&count={EVIL}",
+            DEVICES,
             f"{DEVICES}/rename?session={other.handle}",
             f"{DEVICES}/rename?session={here.handle}",
             f"{DEVICES}/log-out?session={other.handle}",
@@ -201,3 +201,14 @@ def test_all_that_a_page_loads_is_there_also_below_a_path_of_a_proxy(
     assert site.get(f"{DEVICES}/static/pages.css").headers["cache-control"] == "no-cache"
     for name in ("x", "..%2F__init__.py", "../your_devices.py", "PAGES.CSS", "%00"):
         assert site.get(f"{DEVICES}/static/{name}").status_code == 404
+
+
+def test_what_was_done_is_said_once_and_to_the_page_alone(new_browser: NewBrowser) -> None:
+    other, here = new_browser(agent=CHROME), new_browser()
+    answer = here.submit(here.get(f"{DEVICES}/log-out?session={other.handle}"))
+    assert followed(answer) == DEVICES
+    said = "Logged out: 1 sign-in has ended."
+    assert said not in text_of(here.get(**{"x-background-request": "1"}))
+    assert said in text_of(here.get())
+    assert said not in text_of(here.get())
+    assert said not in text_of(here.get(f"{DEVICES}?done=logged-out&count=7"))

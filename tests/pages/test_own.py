@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jinja2 import DictLoader
 
-from asgi_sessions.pages import Notice, asked
+from asgi_sessions.pages import SecurityNotice, asked
 from asgi_sessions.protocol.durations import from_ms
 from tests.clocks import MovableClock
 from tests.pages.conftest import NewBrowser, OpenSite
@@ -111,9 +111,11 @@ def test_places_and_news_are_what_the_application_knows(open_site: OpenSite, clo
         asked_for.append(address)
         return {"192.0.2.1": "Berlin, Germany"}.get(address)
 
-    async def notices(session: Any) -> list[Notice]:
+    async def notices(session: Any) -> list[SecurityNotice]:
         at = from_ms(clock.now - 7_200_000)
-        return [Notice(text="A session was ended for safety.", at=at, url="/help", url_text="What does that mean?")]
+        return [
+            SecurityNotice(text="A session was ended for safety.", at=at, url="/help", url_text="What does that mean?")
+        ]
 
     site = open_site(place=place, notices=notices)
     for address in ("192.0.2.1", "192.0.2.1", "198.51.100.7"):
@@ -127,7 +129,7 @@ def test_places_and_news_are_what_the_application_knows(open_site: OpenSite, clo
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "vbscript:x"])
 def test_news_lead_to_pages(url: str) -> None:
     with pytest.raises(ValueError, match="url must be a path"):
-        Notice(text="x", url=url)
+        SecurityNotice(text="x", url=url)
 
 
 @pytest.mark.parametrize("wrong", [5, "text", [5, "x"], {"a": 1}, object()])

@@ -94,7 +94,7 @@ def test_who_acts_as_a_user_sees_the_devices_and_ends_none(
 ) -> None:
     user, admin = new_browser("alice", IPHONE), new_browser("root", CHROME, "203.0.113.9")
     acting = site.post("/impersonate?user=alice", headers=admin.jar.header | {"x-from": "203.0.113.9"})
-    admin.jar.take(acting)
+    admin.take(acting)
     admin.handle = acting.json()["handle"]
     page = admin.get()
     assert "You act as this user." in text_of(page)
