@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
+from inspect import isawaitable
 from typing import Any
 
 from asgi_sessions.manager.function_call import FunctionFailed, result_of
@@ -78,7 +79,8 @@ class Asked:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"asgi_sessions {self._name}")
         call = partial(copy_context().run, function, argument)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        said = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await said if isawaitable(said) else said  # of a function that calls an async one
 
     def _failed(self, how: str, *, raised: bool = False) -> None:
         self._failures.say(

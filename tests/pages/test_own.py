@@ -139,6 +139,14 @@ def test_what_is_no_news_is_none(open_site: OpenSite, wrong: Any) -> None:
     assert 'class="notices"' not in page.text
 
 
+def test_a_plain_function_may_call_an_async_one(open_site: OpenSite) -> None:
+    async def place(address: str) -> str:
+        return f"place of {address}"
+
+    site = open_site(place=lambda address: place(address.strip()))
+    assert "place of 192.0.2.1" in text_of(Browser(site, "alice", FIREFOX, "192.0.2.1").get())
+
+
 def raises(_: Any) -> str:
     raise RuntimeError("no such thing")
 
