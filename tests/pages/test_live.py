@@ -11,6 +11,7 @@ from starlette.routing import Mount
 from asgi_sessions import SessionManager, SessionMiddleware, SessionSettings
 from asgi_sessions.pages import live, pages_routes
 from asgi_sessions.pages.devices import version_of
+from tests.asgi.apps import LIFETIME
 from tests.asgi.connections import Response, errors_in, login_cookie
 from tests.clocks import MovableClock
 from tests.revocation.polling import poll
@@ -118,7 +119,7 @@ async def test_an_open_page_does_not_extend_its_session(
     async with sessions:
         _, cookie = await login_cookie(sessions)
         (before,) = await sessions.list_sessions_for_user("alice")
-        clock.advance(240)
+        clock.advance(LIFETIME)  # a request of the user's would refresh, and count
         async with Response(app, cookie, NEWS) as stream:
             await stream.until(lambda: bool(versions(stream)))
         (after,) = await sessions.list_sessions_for_user("alice")
