@@ -1,4 +1,4 @@
-"""What the tests use of the system: servers, browsers and curl; their programs, and Debian's packages of them."""
+"""What the tests use of the system: servers, browsers, curl and npm; their programs, and Debian's packages of them."""
 
 import os
 import re
@@ -146,6 +146,13 @@ ENGINES = (
         ("node",),
         ("nodejs",),
         "the browser helper outside browsers",
+    ),
+    Engine(
+        "npm",
+        "npm",
+        ("npm",),
+        ("npm",),
+        "axe-core, which checks the pages for everybody's use",
     ),
 )
 

@@ -51,7 +51,7 @@ class Exchange(Authentication):
         async with self._one_at_a_time:
             replaces = await self._held(lifecycle, carried)
             await lifecycle.impersonator.require_the_user(login, replaces, self._access)
-            device = device_of(self._scope, lifecycle.settings.ip_address)
+            device = device_of(self._scope, lifecycle.settings.ip_address, self.manager.device_label.of)
             try:
                 tokens = await lifecycle.create(login, device=device, replaces=replaces)
             except Unauthorised as error:

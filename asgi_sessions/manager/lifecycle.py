@@ -15,6 +15,7 @@ from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.clocks import Clocks
+from asgi_sessions.manager.end_watch import EndWatch
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.impersonating import Impersonator, in_which_acts
@@ -68,6 +69,7 @@ class Lifecycle:
         revoker: Ends sessions.
         refresher: Answers refresh tokens.
         verifier: Verifies access tokens.
+        end_watch: Hears of the ends of sessions.
         lists: The sessions of a user.
         data: The info and the payload of a session.
         impersonator: Who may act as another user.
@@ -106,6 +108,7 @@ class Lifecycle:
         self._sessions = sessions
         self._feed = feed
         self._listeners = listeners
+        self.end_watch = EndWatch(feed, listeners)
         self._events = events
         self.revoker = Revoker(settings, sessions, feed, listeners, events, clock, announce)
         self._beside = Beside()

@@ -16,6 +16,7 @@ from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.claims_function import ClaimsFunctionT
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
+from asgi_sessions.manager.device_label import DeviceLabel, LabelFunctionT
 from asgi_sessions.manager.events import HookT
 from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.issued_session import IssuedSession
@@ -57,6 +58,7 @@ class SessionManager(StartedOnLoops):
         log = manager_log("asgi_sessions", self.settings)
         self.cross_site_log = OncePerMinute(log, logging.WARNING, clock)
         self.unavailable_log = OncePerMinute(log, logging.WARNING, clock)
+        self.device_label = DeviceLabel(clock)
         self._namesakes_log = OncePerMinute(log, logging.WARNING, clock)
 
     # -- with a request
@@ -628,6 +630,24 @@ class SessionManager(StartedOnLoops):
             ValueError: There is one already.
         """
         return self._claims.set(function)
+
+    def label_devices(self, function: LabelFunctionT) -> LabelFunctionT:
+        """Let `function` say at each login what its device is called in lists of sessions. Also a decorator.
+
+        The label is kept with the session: one line, cut to 100 characters. Whatever the function takes from a header,
+        a client has chosen: escape it where it is shown. If the function raises or returns no text, the library's own
+        label counts ("Firefox on Windows"), and the log says so.
+
+        Args:
+            function: A plain function. It gets the headers of the login's request, whose names are looked up in any
+                case, and returns the label, or None for the library's own. A login waits for it, and so does the event
+                loop: it must not block.
+
+        Raises:
+            TypeError: It is no plain function.
+            ValueError: There is one already.
+        """
+        return self.device_label.set(function)
 
     # -- without a request: for applications that carry the tokens themselves
 

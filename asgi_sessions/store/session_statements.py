@@ -32,6 +32,7 @@ from asgi_sessions.store.session_row import (
 from asgi_sessions.store.tombstones import revocation_clock
 
 __all__ = [
+    "ESCAPE",
     "ChangeStatements",
     "Conditions",
     "EndingStatements",
@@ -39,6 +40,9 @@ __all__ = [
     "ReadStatements",
     "RotationStatements",
 ]
+
+ESCAPE = "!"
+"""Before what would stand for other characters in a pattern."""
 
 
 class Conditions:
@@ -90,6 +94,8 @@ class ReadStatements:
 
         self.find = prepared(select(*row).where(which.of_handle))
         self.get_info = prepared(select(s.session_info).where(which.of_handle, which.live))
+        part = s.session_info.like(bindparam("pattern"), escape=ESCAPE)
+        self.infos_with = select(s.handle, s.session_info).where(which.of_handles, which.live, part)
         self.living = select(s.handle).where(which.of_handles, which.live)
         page = select(*row).where(which.of_user, which.live).order_by(*which.newest_first).limit(size)
         self.list_of = prepared(page)

@@ -134,6 +134,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "on_session_refreshed": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_revoked": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_theft": ({}, {"hook": [None, "hook", print, object()]}),
+    "label_devices": ({}, {"function": [None, 5, object()]}),
     "claims": ({}, {"function": [None, 5, print, object()]}),
     "limit_sessions_per_user": ({}, {"function": [None, 5, print, object()]}),
     "create_new_session_without_request": (

@@ -178,6 +178,23 @@ async def test_ended_sessions_are_not_live(sessions: SessionRepository) -> None:
     assert await sessions.revoke_all(ALICE, "theft", NOW) == 0
 
 
+async def test_infos_are_found_by_a_part_of_their_text_and_by_nothing_like_it(sessions: SessionRepository) -> None:
+    infos = {
+        "has": '{"a_key%!":"é 💻"}',
+        "wild": '{"aXkeyZ!":1}',
+        "other": '{"b":1}',
+        "ended": '{"a_key%!":1}',
+        "unasked": '{"a_key%!":1}',
+    }
+    for handle, info in infos.items():
+        await sessions.insert(session_row(handle, session_info=info))
+    await sessions.revoke("ended", "logout", NOW)
+    asked = ["has", "wild", "other", "ended", *NEVER_ISSUED]
+    assert await sessions.infos_with('"a_key%!"', asked, NOW) == {"has": infos["has"]}
+    assert await sessions.infos_with('"a_key%!"', ["\0", ""], NOW) == {}
+    assert await sessions.infos_with('"a_key%!"', [], NOW) == {}
+
+
 async def test_info_and_payload_are_replaced_separately(sessions: SessionRepository) -> None:
     await sessions.insert(session_row())
     assert await sessions.set_info("h1", '{"a": 1}', NOW)
