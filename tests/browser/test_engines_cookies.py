@@ -47,6 +47,16 @@ def test_only_webkit_lets_a_script_plant_a_cookie_whose_prefix_keeps_scripts_out
     assert found == {"__Host-Http-c"} | (unguarded if isinstance(any_browser, WebKitGTK) else set())
 
 
+def test_only_webkitgtk_lets_a_server_break_the_rules_of_a_prefix(any_browser: WebDriver, open_site: OpenSite) -> None:
+    """So there a sibling host can plant what looks like ours, as without a prefix."""
+    visitor = Visitor(any_browser, open_site())
+    visitor.opens("/public")
+    sets(visitor, "__Host-a=1; Secure; Path=/", "__Host-b=1; Secure; Path=/; Domain=shop.localhost")
+    sets(visitor, "__Host-c=1; Path=/", "__Secure-d=1; Path=/")
+    broken = {"__Host-b", "__Host-c", "__Secure-d"}
+    assert kept(visitor) == {"__Host-a"} | (broken if isinstance(any_browser, WebKitGTK) else set())
+
+
 def test_only_webkit_refuses_secure_cookies_over_plain_http_on_this_machine(
     any_browser: WebDriver, open_site: OpenSite
 ) -> None:
