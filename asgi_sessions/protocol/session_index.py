@@ -45,7 +45,9 @@ def entries(index: Any, argument: str = "index") -> tuple[Entry, ...]:
 
 def entry(name: Any, value: Any, argument: str = "name") -> Entry:
     """One of them; errors as in `entries`."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}: a name must be str, not {type(name).__name__}")
+    if not _NAME.fullmatch(name):
         raise ValueError(
             f"{argument}: a name is 1 to {NAME_LENGTH} lower-case letters, digits and _, and begins with a letter"
         )
