@@ -5,7 +5,7 @@ The file is longer than others because it makes each of the parts, and hands the
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -52,6 +52,7 @@ from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.event_loop import require_loop
 from asgi_sessions.store.index_rows import SessionIndexStore
+from asgi_sessions.store.marks import MarkStore
 from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
@@ -87,6 +88,7 @@ class Lifecycle:
         sessions: SessionRepository,
         payload_changes: PayloadChangeStore,
         session_index: SessionIndexStore,
+        marks: MarkStore,
         feed: RevocationFeed | None,
         listeners: TerminationListeners,
         events: Events,
@@ -123,7 +125,7 @@ class Lifecycle:
             sessions, payload_changes, self.data, self.issuer, self._liveness, claims, feed, events, clock, announce
         )
         self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
-        self.index = SessionIndex(settings, session_index, self._liveness, self.revoker, clock)
+        self.index = SessionIndex(settings, session_index, marks, self._liveness, self.revoker, clock)
         idle_clock = self._idle_clock = IdleClock(settings, sessions, self._liveness, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, idle_clock, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, idle_clock, claims, events, clock)
@@ -218,6 +220,7 @@ class Lifecycle:
                 await self.revoker.revoke(handle, reason=REPLACED, actor=None if access is None else access.actor)
         await self.index.begin(row.handle, row.created_at, login.index)
         await self._sessions.insert(row)
+        await self.index.require_not_ended(row, login.index)
         if impersonation is not None:
             await self.impersonator.require_actor(row, impersonation, replaced)
         await self._limit.after(row, allowed, evicted)
@@ -225,6 +228,18 @@ class Lifecycle:
     def abandon(self, session_handle: str) -> None:
         """End a session whose tokens have never left, without waiting for it: nobody holds it."""
         self._unclaimed.end(session_handle)
+
+    def start_beside(self, work: Coroutine[Any, Any, None], *, at_most: int) -> "asyncio.Task[None] | None":
+        """Start what is to be done whatever becomes of the request; None where so much is under way already.
+
+        Args:
+            work: It must handle its own errors.
+            at_most: So many tasks.
+        """
+        if len(self._beside) >= at_most:
+            work.close()
+            return None
+        return self._beside.start(work)
 
     async def close(self) -> None:
         """Finish what is done beside requests."""

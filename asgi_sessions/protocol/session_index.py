@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
-__all__ = ["DIGEST_LENGTH", "MOST_ENTRIES", "NAME_LENGTH", "Entry", "changed", "entries", "entry"]
+__all__ = ["DIGEST_LENGTH", "ENDS_REMEMBERED", "MOST_ENTRIES", "NAME_LENGTH", "Entry", "changed", "entries", "entry"]
 
 Entry: TypeAlias = tuple[str, bytes]
 """A name, and the digest of one of its values."""
@@ -17,6 +17,8 @@ Entry: TypeAlias = tuple[str, bytes]
 MOST_ENTRIES: Final = 16
 NAME_LENGTH: Final = 40
 DIGEST_LENGTH: Final = 32
+ENDS_REMEMBERED: Final = frozenset({"oidc_sid"})
+"""Names whose values, once ended from elsewhere, begin no session for a while: that logout may overtake its login."""
 _NAME: Final = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_LENGTH - 1}}}")
 
 

@@ -50,6 +50,7 @@ class Tables:
     state: Table
     payload_changes: Table
     session_index: Table
+    marks: Table
 
 
 @lru_cache(PREFIXES)
@@ -166,7 +167,16 @@ def _describe(table_prefix: str, metadata: MetaData) -> Tables:
         Index(f"ix_{table_prefix}session_index_handle", "handle"),
         **options,
     )
-    return Tables(sessions, signing_keys, leases, state, payload_changes, session_index)
+    marks = Table(
+        f"{table_prefix}marks",
+        metadata,
+        Column("kind", _ascii(NAME_LENGTH), primary_key=True),
+        Column("digest", _binary(DIGEST_LENGTH), primary_key=True),
+        Column("until", BigInteger, nullable=False),
+        Index(f"ix_{table_prefix}marks_until", "until"),
+        **options,
+    )
+    return Tables(sessions, signing_keys, leases, state, payload_changes, session_index, marks)
 
 
 def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:
