@@ -10,7 +10,7 @@ VENV    ?= .venv
 BIN     := $(VENV)/bin
 LOWEST  := .venv-lowest
 # Of the tests: what touches other libraries. `make test-lowest` runs it.
-LOWEST_TESTS := asgi channels failed_starts hosts manager protocol scrubbing store testing test_settings.py
+LOWEST_TESTS := asgi channels failed_starts hosts manager oidc pages protocol scrubbing store testing test_settings.py
 # That test at once: twice as many as two cores, since tests wait for servers half of the time.
 WORKERS ?= 4
 # The tests start hundreds of Pythons. What one has compiled the next takes, whatever the environment says.
@@ -58,14 +58,16 @@ test-engine:
 	$(INSTALL) --extra dev --engines "$(ENGINE)"
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "$(ENGINE)"
 
-# Clusters of databases, and MySQL itself: their engines are not among those of `make test`. SHORT=1 is what CI runs:
-# without MySQL, which comes from Debian unstable, without the contract of the store, and with one fault of each kind.
+# Clusters of databases, MySQL itself, and versions that the system does not have: these engines are not among those of
+# `make test`. SHORT=1 is what CI runs: without what tools/trees.py fetches, without the contract of the store, and with
+# one fault of each kind.
+TREES := oracle_mysql mariadb_11_8 postgresql_16 postgresql_17 postgresql_18
 ifdef SHORT
 test-engines test-cluster: ENGINES = mariadb postgresql galera haproxy
 ON_ENGINES := tests/clusters -m "clusters and not fire and not oracle_mysql"
 UNDER_FIRE := -m "fire and not oracle_mysql" -k "galera_one_is_killed or replica or standby or frozen and one_server"
 else
-test-engines test-cluster: ENGINES = mariadb postgresql galera oracle_mysql haproxy
+test-engines test-cluster: ENGINES = mariadb postgresql galera $(TREES) haproxy
 ON_ENGINES := -n 2 --dist loadscope -m "clusters and not fire" --every-engine
 UNDER_FIRE := -m fire --every-engine
 endif

@@ -9,11 +9,14 @@ from asgi_sessions.asgi.dependency import (
 )
 from asgi_sessions.asgi.error_responses import ErrorAnswer, error_answer, session_exception_handler
 from asgi_sessions.asgi.middleware import SessionMiddleware
+from asgi_sessions.asgi.notices import Notice, NoticeCookie
 from asgi_sessions.asgi.routes import session_routes
 from asgi_sessions.errors import (
     AlreadyRotated,
     ConfigurationError,
     CsrfRejected,
+    FetchedAhead,
+    FormForAnotherSession,
     GeneralError,
     ImpersonationRefused,
     InvalidClaim,
@@ -38,11 +41,15 @@ __all__ = [
     "ConfigurationError",
     "CsrfRejected",
     "ErrorAnswer",
+    "FormForAnotherSession",
+    "FetchedAhead",
     "GeneralError",
     "ImpersonationRefused",
     "InvalidClaim",
     "IssuedSession",
     "IssuedToken",
+    "Notice",
+    "NoticeCookie",
     "PayloadChanged",
     "PayloadTooLarge",
     "ReauthenticationRequired",

@@ -2,15 +2,20 @@
 
 Errors carry their data in attributes (``session_handle``, ``user_id``, ``status_code``, ``code``), so no text has to be
 parsed. No text contains a token, or a reason that would help an attacker.
+
+The file is longer than others because it holds the public docstrings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 __all__ = [
     "AlreadyRotated",
     "ConfigurationError",
     "CsrfRejected",
+    "FormForAnotherSession",
+    "FetchedAhead",
     "GeneralError",
     "ImpersonationRefused",
     "InvalidClaim",
@@ -96,6 +101,18 @@ class TokenTheftDetected(SessionError):
         return type(self), (self.session_handle, self.user_id)
 
 
+class FetchedAhead(SessionError):
+    """The browser fetches a page ahead (``Sec-Purpose: prefetch``), for which the session would have to be refreshed.
+
+    Nothing was done: nobody may ever look at the answer. The browser drops it, and asks again if the user wants the
+    page.
+    """
+
+    status_code = 503
+    code = "fetched_ahead"
+    detail = "Not ahead of time. Ask again when the page is wanted."
+
+
 class AlreadyRotated(SessionError):
     """The refresh token is a late parent: another tab has refreshed meanwhile. Try again once.
 
@@ -148,23 +165,47 @@ class CsrfRejected(SessionError):
     detail = "The request came from another site."
 
 
+class FormForAnotherSession(SessionError):
+    """A form does not name the session that the request has, so it was not shown to this user. Nothing was done.
+
+    Somebody has logged in from another tab since the page was loaded; or the page's forms name no session at all.
+
+    Attributes:
+        session_handle: The session that the request has.
+    """
+
+    status_code = 409
+    code = "form_for_another_session"
+    detail = "This page was made for another session. Load the page again, and look at whose it is."
+
+    def __init__(self, session_handle: str) -> None:
+        super().__init__()
+        self.session_handle = session_handle
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.session_handle,)
+
+
 class InvalidClaim(SessionError):
     """The session's payload lacks a claim that this route requires.
 
     Attributes:
         claim: The name of the claim that is missing or different.
+        reason: What is wrong with it, a JSON object that the client may see; None where nobody has said. The default
+            answer holds it with ``client_protocol="supertokens"`` alone, whose client expects it.
     """
 
     status_code = 403
     code = "invalid_claim"
     detail = "The session does not permit this."
 
-    def __init__(self, claim: str) -> None:
+    def __init__(self, claim: str, *, reason: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.claim = claim
+        self.reason = reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.claim,)
+        return partial(type(self), reason=self.reason), (self.claim,)
 
 
 class ReauthenticationRequired(SessionError):

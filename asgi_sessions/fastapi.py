@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, Field
 
 from asgi_sessions.asgi import session_operations as operations
+from asgi_sessions.asgi.browser_helper import browser_helper
 from asgi_sessions.asgi.dependency import (
     SessionDependency,
     get_optional_session,
@@ -18,7 +20,7 @@ from asgi_sessions.asgi.dependency import (
     require_session,
 )
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
-from asgi_sessions.asgi.routes import AsciiJSONResponse, describe_record, describe_session
+from asgi_sessions.asgi.routes import AsciiJSONResponse, NotStored, describe_record, describe_session
 from asgi_sessions.manager.records import CURSOR
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.cookies import ACCESS_COOKIE
@@ -56,6 +58,7 @@ class SessionView(BaseModel):
     """A session as its user may see it."""
 
     session_handle: str = Field(description="Names the session. Public: it opens nothing.")
+    form_tag: str = Field(description="What forms send back, or scripts as `Form-Tag`, to act for this session alone.")
     user_id: str | int
     jwt_payload: Any = None
     persistent: bool = Field(description="Whether the session outlives the browser.")
@@ -111,6 +114,10 @@ _LOGIN_NEEDED: dict[int | str, dict[str, Any]] = {401: {"model": Problem, "descr
 _FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"model": Problem, "description": "Another site, or log in anew."}}
 
 
+class _SessionRoute(NotStored, APIRoute):
+    pass
+
+
 def _shown(session: Session[Any, Any], remaining: dict[str, Any] | None = None) -> Response:
     # The payload is not for pydantic, which writes UTF-8: it may hold half a surrogate pair.
     described = describe_session(session) | (remaining or {})
@@ -127,9 +134,10 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
 
     Returns:
         A router with ``POST /session/refresh``, ``POST /signout``, ``GET /session``, ``GET /sessions``,
-        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``.
+        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``,
+        ``GET /session.js``.
     """
-    router = APIRouter(tags=["session"])
+    router = APIRouter(tags=["session"], route_class=_SessionRoute)
     asking_session = Annotated[Session[Any, Any], Depends(require_session(extend=False))]
     recent_session = Annotated[Session[Any, Any], Depends(require_session(max_auth_age=max_auth_age))]
 
@@ -202,5 +210,9 @@ def session_router(*, max_auth_age: timedelta | float | None = None) -> APIRoute
         """The public keys with which other services verify access tokens."""
         response.headers["Cache-Control"] = "public, max-age=60"
         return operations.jwks(request)
+
+    @router.api_route("/session.js", methods=["GET", "HEAD"], include_in_schema=False)
+    async def script(request: Request) -> Response:
+        return browser_helper(request)
 
     return router

@@ -10,7 +10,7 @@ from example_app.cookie_hint import cookie_hint
 from example_app.forms import Submitted, problems
 from example_app.local_path import local_path
 from example_app.rendering import page, see_other
-from example_app.sessions import Member, Visitor, begin_session, sessions
+from example_app.sessions import Member, MemberAtForm, Visitor, begin_session, sessions
 from example_app.users import NameTaken
 
 router = APIRouter(include_in_schema=False)
@@ -27,7 +27,7 @@ async def home(request: Request, session: Member) -> Response:
 
 @router.get("/sign-up")
 async def sign_up_form(request: Request, session: Visitor) -> Response:
-    return see_other("/") if session else _sign_up_form(request)
+    return see_other(request, "/") if session else _sign_up_form(request)
 
 
 @router.post("/sign-up")
@@ -41,12 +41,12 @@ async def sign_up(request: Request, form: Submitted, accounts: TheAccounts) -> R
     except NameTaken:
         return _sign_up_form(request, entered, {"name": NAME_TAKEN}, status_code=409)
     await begin_session(request, user, stay_signed_in=account.stay_signed_in)
-    return see_other("/", notice="welcome")
+    return see_other(request, "/", notice="welcome")
 
 
 @router.get("/sign-in")
 async def sign_in_form(request: Request, session: Visitor, next: str | None = None) -> Response:  # noqa: A002  # the parameter's name
-    return see_other(local_path(next)) if session else _sign_in_form(request, next=next)
+    return see_other(request, local_path(next)) if session else _sign_in_form(request, next=next)
 
 
 @router.post("/sign-in")
@@ -60,13 +60,13 @@ async def sign_in(request: Request, form: Submitted, accounts: TheAccounts) -> R
     goes_on = local_path(form.get("next"))
     if ended := session.evicted_sessions:  # there is a limit: ASGI_SESSIONS_MAX_SESSIONS_PER_USER
         return page(request, "logged_out_elsewhere.html", session, ended=ended, next=goes_on)
-    return see_other(goes_on)
+    return see_other(request, goes_on)
 
 
 @router.post("/log-out")
-async def log_out(session: Member) -> Response:
+async def log_out(request: Request, session: MemberAtForm) -> Response:
     await session.revoke_session()  # the cookies leave with the redirect
-    return see_other("/sign-in", notice="logged-out")
+    return see_other(request, "/sign-in", notice="logged-out")
 
 
 class Entered(TypedDict):

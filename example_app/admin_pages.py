@@ -5,7 +5,14 @@ from fastapi import APIRouter, Request, Response
 from example_app.accounts import Accounts, TheAccounts
 from example_app.forms import Submitted
 from example_app.rendering import page, see_other
-from example_app.sessions import Administrator, MemberSession, RecentAdministrator, payload_of, sessions
+from example_app.sessions import (
+    Administrator,
+    AdministratorAtForm,
+    MemberSession,
+    RecentAdministratorAtForm,
+    payload_of,
+    sessions,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -19,23 +26,27 @@ async def administration(request: Request, session: Administrator, accounts: The
 
 
 @router.post("/admin/log-out-user")
-async def log_out_user(request: Request, session: Administrator, form: Submitted, accounts: TheAccounts) -> Response:
+async def log_out_user(
+    request: Request, session: AdministratorAtForm, form: Submitted, accounts: TheAccounts
+) -> Response:
     user_id = _number(form)
     if user_id is None:
         return await _page(request, session, accounts, wrong=NO_USER_ID, status_code=422)
     count = await sessions.revoke_all_sessions_for_user(user_id)
-    return see_other("/admin", notice="user-logged-out", count=count)
+    return see_other(request, "/admin", notice="user-logged-out", count=count)
 
 
 @router.post("/admin/act-as")
-async def act_as(request: Request, session: RecentAdministrator, form: Submitted, accounts: TheAccounts) -> Response:
+async def act_as(
+    request: Request, session: RecentAdministratorAtForm, form: Submitted, accounts: TheAccounts
+) -> Response:
     """Act as a user, who sees it on "your devices". The administrator's own session ends in this browser."""
     user_id = _number(form)
     user = None if user_id is None else await accounts.users.get(user_id)
     if user is None or user.is_admin:
-        return see_other("/admin", notice="nobody-to-act-as")
+        return see_other(request, "/admin", notice="nobody-to-act-as")
     await sessions.impersonate(request, user.id, actor=session, jwt_payload=payload_of(user), session_info={})
-    return see_other("/")
+    return see_other(request, "/")
 
 
 def _number(form: Submitted) -> int | None:

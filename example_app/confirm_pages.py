@@ -10,7 +10,7 @@ from example_app.codes import GOOD_FOR, TheCodes, TooManyTries, TypedCode
 from example_app.forms import Submitted, problems
 from example_app.local_path import local_path
 from example_app.rendering import page, see_other
-from example_app.sessions import MemberSession, Oneself, RecentlyConfirmed, data_of
+from example_app.sessions import MemberSession, Oneself, OneselfAtForm, RecentlyConfirmed, data_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,7 +32,7 @@ async def confirm_form(request: Request, session: Oneself, next: str | None = No
 
 
 @router.post("/confirm/code")
-async def send_code(request: Request, session: Oneself, form: Submitted, codes: TheCodes) -> Response:
+async def send_code(request: Request, session: OneselfAtForm, form: Submitted, codes: TheCodes) -> Response:
     """Make a code, and show it as if it had come by mail. The page is the answer itself: no address holds a code."""
     try:
         code = await codes.make(session.user_id, session.session_handle)
@@ -42,7 +42,7 @@ async def send_code(request: Request, session: Oneself, form: Submitted, codes: 
 
 
 @router.post("/confirm")
-async def confirm(request: Request, session: Oneself, form: Submitted, codes: TheCodes) -> Response:
+async def confirm(request: Request, session: OneselfAtForm, form: Submitted, codes: TheCodes) -> Response:
     goes_on = form.get("next")
     try:
         typed = TypedCode.model_validate({"code": form.get("code", "")})
@@ -53,7 +53,7 @@ async def confirm(request: Request, session: Oneself, form: Submitted, codes: Th
     except TooManyTries:
         return _form(request, session, goes_on, TOO_MANY_TRIES, status_code=429)
     await session.add_authentication_method("otp")  # the session goes on, and says so from now on
-    return see_other(local_path(goes_on))
+    return see_other(request, local_path(goes_on))
 
 
 def _form(

@@ -9,15 +9,19 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from asgi_sessions import (
+    FormForAnotherSession,
     InvalidClaim,
     ReauthenticationRequired,
     SessionError,
     TokenTheftDetected,
     TryRefreshToken,
     Unauthorised,
+    get_session,
     session_exception_handler,
 )
+from example_app.local_path import path_of
 from example_app.rendering import page, see_other
+from example_app.sessions import MemberSession, had_session
 
 _FOR_PROGRAMS = ("/api/", "/auth/", "/openapi.json")
 
@@ -45,7 +49,9 @@ async def _session_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Unauthorised | TryRefreshToken | TokenTheftDetected):
         return _to_the_form(request, error)
     if isinstance(error, ReauthenticationRequired):  # signed in, but for this a code is missing, or another
-        return see_other("/confirm", next=_to_return_to(request))
+        return see_other(request, "/confirm", next=_to_return_to(request))
+    if isinstance(error, FormForAnotherSession):
+        return await _page_of_another(request, error)
     answer = await session_exception_handler(request, error)  # raises what is a mistake in this application
     detail = error.detail if isinstance(error, SessionError) else None
     if isinstance(error, InvalidClaim):
@@ -57,9 +63,16 @@ def _to_the_form(request: Request, error: SessionError) -> Response:
     notice = None
     if isinstance(error, TokenTheftDetected):
         notice = "ended-for-safety"
-    elif any(name.endswith("sAccessToken") for name in request.cookies):
+    elif had_session(request):
         notice = "session-ended"
-    return see_other("/sign-in", next=_to_return_to(request), notice=notice)
+    return see_other(request, "/sign-in", next=_to_return_to(request), notice=notice)
+
+
+async def _page_of_another(request: Request, error: FormForAnotherSession) -> Response:
+    """Nothing was done: say who is signed in by now, and lead back to what they have looked at, made for them."""
+    session: MemberSession = await get_session(request)
+    shown = path_of(request.headers.get("referer", ""))
+    return page(request, "other_session.html", session, status_code=error.status_code, shown=shown)
 
 
 def _to_return_to(request: Request) -> str | None:

@@ -1,24 +1,49 @@
-"""What a page says about the form sent before. The address carries only a word, so nobody can put texts there."""
+"""What a page says about the form before. The server leaves it in a cookie, so that nobody can put it into a link."""
 
-_TEXTS = {
-    "welcome": "Your account is ready, and you are signed in.",
-    "logged-out": "You are logged out on this device.",
-    "session-ended": "Your session has ended. Please sign in again.",
-    "ended-for-safety": "Somebody else may have used a copy of your session, so it was ended. Please sign in again.",
-    "device-logged-out": "The device is logged out.",
-    "no-such-device": "That device was logged out already.",
-    "others-logged-out": "Logged out on {count}.",
-    "nobody-to-act-as": "There is no such user, or none that you may act as.",
-    "user-logged-out": "The user is logged out on {count}.",
+from dataclasses import dataclass
+from enum import StrEnum
+
+from asgi_sessions import Notice, NoticeCookie
+
+
+class Kind(StrEnum):
+    """How a notice looks; a warning also interrupts whoever has the page read aloud."""
+
+    SUCCESS = "success"
+    INFORMATION = "information"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class ShownNotice:
+    """A notice in words."""
+
+    kind: Kind
+    text: str
+
+
+_NOTICES = {
+    "welcome": (Kind.SUCCESS, "Your account is ready, and you are signed in."),
+    "logged-out": (Kind.SUCCESS, "You are logged out on this device."),
+    "session-ended": (Kind.INFORMATION, "Your session has ended. Please sign in again."),
+    "ended-for-safety": (
+        Kind.WARNING,
+        (
+            "Somebody else may have used a copy of your session, so it was ended. Sign in again, look at your devices "
+            "and log out those that you do not know, and change your password."
+        ),
+    ),
+    "device-logged-out": (Kind.SUCCESS, "The device is logged out."),
+    "no-such-device": (Kind.INFORMATION, "That device was logged out already."),
+    "others-logged-out": (Kind.SUCCESS, "Logged out on {count}."),
+    "nobody-to-act-as": (Kind.INFORMATION, "There is no such user, or none that you may act as."),
+    "user-logged-out": (Kind.SUCCESS, "The user is logged out on {count}."),
 }
 
-
-def notice_text(notice: str | None, count: str | None) -> str | None:
-    """The sentence behind the word, None where there is none."""
-    text = _TEXTS.get(notice or "")
-    return text and text.format(count=_devices(count))
+notices = NoticeCookie(_NOTICES)
 
 
-def _devices(count: str | None) -> str:
-    number = int(count) if count and count.isascii() and count.isdigit() and len(count) < 6 else 0
-    return "1 device" if number == 1 else f"{number} devices"
+def in_words(notice: Notice) -> ShownNotice:
+    kind, text = _NOTICES[notice.code]
+    number = notice.number or 0
+    return ShownNotice(kind, text.format(count="1 device" if number == 1 else f"{number} devices"))

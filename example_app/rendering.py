@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from example_app.notices import notice_text
+from example_app.notices import in_words, notices
 from example_app.relative_time import relative_time
 from example_app.sessions import MemberSession, sessions
 
@@ -46,17 +46,38 @@ def page(
         status_code: Of the response.
         **values: For the template.
     """
+    notice = notices.read(request)
     html = _templates.get_template(template).render(
         path=request.url.path,
         here=request.url.path if request.method == "GET" else "/",
-        notice=notice_text(request.query_params.get("notice"), request.query_params.get("count")),
+        notice=notice and in_words(notice),
         session=session,
         **values,
     )
-    return HTMLResponse(html, status_code, _HEADERS)
+    response = HTMLResponse(html, status_code, _HEADERS)
+    notices.clear(request, response)
+    return response
 
 
-def see_other(path: str, **query: str | int | None) -> RedirectResponse:
-    """The answer to a form: go and GET that page."""
-    given = {name: value for name, value in query.items() if value is not None}
-    return RedirectResponse(f"{path}?{urlencode(given)}" if given else path, 303, {"Cache-Control": "no-store"})
+def see_other(
+    request: Request,
+    path: str,
+    *,
+    next: str | None = None,  # noqa: A002  # the parameter's name
+    notice: str | None = None,
+    count: int | None = None,
+) -> RedirectResponse:
+    """The answer to a form: go and GET that page.
+
+    Args:
+        request: Which is answered.
+        path: Of the page.
+        next: Where that page leads in the end.
+        notice: What the page is to say: a code of notices.py.
+        count: Of how many it tells.
+    """
+    location = path if next is None else f"{path}?{urlencode({'next': next})}"
+    response = RedirectResponse(location, 303, {"Cache-Control": "no-store"})
+    if notice is not None:
+        notices.leave(request, response, notice, count)
+    return response

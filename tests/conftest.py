@@ -16,6 +16,7 @@ from tests import engines_used, heap, heartbeat, order
 from tests.clusters.galera import Galera, GaleraNode
 from tests.clusters.group_replication import GroupReplication, Member
 from tests.clusters.oracle_mysql import OracleMySQL
+from tests.clusters.other_versions import MariaDB118, PostgreSQL16, PostgreSQL17, PostgreSQL18
 from tests.engine_markers import is_slow, mark, without_clusters
 from tests.engines_used import pytest_addoption, require
 from tests.prepared_databases import PreparedDatabases
@@ -122,6 +123,34 @@ def oracle_mysql() -> Iterator[OracleMySQL]:
 
 
 @pytest.fixture(scope="session")
+def mariadb_11_8() -> Iterator[MariaDB118]:
+    """A server of MariaDB 11.8."""
+    require("mariadb_11_8")
+    yield from running(MariaDB118)
+
+
+@pytest.fixture(scope="session")
+def postgresql_16() -> Iterator[PostgreSQL16]:
+    """A server of PostgreSQL 16."""
+    require("postgresql_16")
+    yield from running(PostgreSQL16)
+
+
+@pytest.fixture(scope="session")
+def postgresql_17() -> Iterator[PostgreSQL17]:
+    """A server of PostgreSQL 17."""
+    require("postgresql_17")
+    yield from running(PostgreSQL17)
+
+
+@pytest.fixture(scope="session")
+def postgresql_18() -> Iterator[PostgreSQL18]:
+    """A server of PostgreSQL 18."""
+    require("postgresql_18")
+    yield from running(PostgreSQL18)
+
+
+@pytest.fixture(scope="session")
 def group_replication(request: pytest.FixtureRequest) -> Iterator[GroupReplication]:
     """Three of them as a group, whose members give up without a majority: after 5 s, or what the parameter says."""
     require("oracle_mysql")
@@ -146,6 +175,13 @@ def curl() -> str:
     """Its path."""
     require("curl")
     return find_program("curl")
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Its path."""
+    require("node")
+    return find_program("node")
 
 
 def running(start: Callable[[], Closing]) -> Iterator[Closing]:

@@ -10,15 +10,22 @@ from tools.engines import CLUSTER_ENGINES, ENGINES
 CLUSTERS = {
     "galera": ("galera",),
     "galera_node": ("galera",),
+    "distant_galera": ("galera",),
     "proxied_galera": ("galera", "haproxy"),
     "oracle_mysql": ("oracle_mysql",),
     "group_replication": ("oracle_mysql",),
     "group_primary": ("oracle_mysql",),
+    "mariadb_11_8": ("mariadb_11_8",),
+    "postgresql_16": ("postgresql_16",),
+    "postgresql_17": ("postgresql_17",),
+    "postgresql_18": ("postgresql_18",),
     "mariadb_pair": ("mariadb",),
+    "upgradable_mariadb": ("mariadb", "mariadb_11_8"),
+    "upgradable_pair": ("mariadb", "mariadb_11_8"),
     "postgresql_pair": ("postgresql",),
     "own_server": (),
 }
-"""Fixtures of tests/clusters, and the engines that each needs."""
+"""Fixtures of tests/clusters and of trees, and the engines that each needs."""
 
 SLOW = (
     "asgi/test_fast_and_slow.py",

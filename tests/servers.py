@@ -36,11 +36,13 @@ class Server:
     Attributes:
         folder: Its data, deleted by ``close()``.
         port: On 127.0.0.1.
+        suffix: Of its programs' names, where it is not the version that is installed.
     """
 
     name = ""
     statement_seconds = 120
     """How long `sql` waits."""
+    suffix = ""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"asgi-sessions-{self.name}-"))
@@ -167,7 +169,7 @@ class MariaDB(Server):
 
     def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
         command = [
-            find_program(self.client),
+            find_program(f"{self.client}{self.suffix}"),
             "--no-defaults",
             *self._client_options(),
             "-uroot",
@@ -187,9 +189,9 @@ class MariaDB(Server):
         return self.sql("SELECT @@datadir")[0][0].rstrip("/")
 
     def _install(self) -> None:
-        find_program("mariadbd")
+        find_program(f"mariadbd{self.suffix}")
         command = [
-            find_program("mariadb-install-db"),
+            find_program(f"mariadb-install-db{self.suffix}"),
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
             "--auth-root-authentication-method=normal",
@@ -201,7 +203,7 @@ class MariaDB(Server):
 
     def _command(self) -> list[str]:
         return [
-            find_program("mariadbd"),
+            find_program(f"mariadbd{self.suffix}"),
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
             f"--socket={self.folder / 'server.sock'}",
@@ -235,7 +237,7 @@ class PostgreSQL(Server):
     def sql(self, statement: str, database: str | None = None) -> list[list[str]]:
         target = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database or "postgres"]
         # Debian's in /usr/bin is a program in Perl that looks for this one, which takes four times as long.
-        beside = Path(find_program("postgres")).resolve().with_name("psql")
+        beside = Path(find_program(f"postgres{self.suffix}")).resolve().with_name("psql")
         command = [
             str(beside) if beside.exists() else find_program("psql"),
             "-X",
@@ -256,8 +258,8 @@ class PostgreSQL(Server):
         return self.sql("SHOW data_directory")[0][0]
 
     def _install(self) -> None:
-        initdb = find_program("initdb")
-        find_program("postgres")
+        initdb = find_program(f"initdb{self.suffix}")
+        find_program(f"postgres{self.suffix}")
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
         data = str(self.folder / "data")
@@ -274,7 +276,7 @@ class PostgreSQL(Server):
             "max_connections": "200",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [*self._as_user(), find_program("postgres"), "-D", str(self.folder / "data"), *options]
+        return [*self._as_user(), find_program(f"postgres{self.suffix}"), "-D", str(self.folder / "data"), *options]
 
     def stop(self) -> None:
         self._end(signal.SIGINT)  # SIGTERM would wait for the clients to go

@@ -818,6 +818,7 @@ async def provide() -> str:
         {"signing_key_provider": provide},
         {"signing_key_provider": provide, "table_prefix": "asgi_sessions", "audience": "shop"},
         {"audience": "asgi_sessions"},
+        {"access_token_lifetime": "60s"},
     ],
 )
 def test_what_is_as_good_as_the_defaults_is_not_weakened(values: dict[str, Any]) -> None:
@@ -836,11 +837,15 @@ def test_what_is_as_good_as_the_defaults_is_not_weakened(values: dict[str, Any])
         ({"older_cookie_prefixes": "none"}, "older_cookie_domains"),
         ({"older_cookie_paths": "/auth"}, "older_cookie_domains"),
         ({"cookie_samesite": "none"}, "cookie_samesite"),
+        ({"cache_control": "private, no-cache"}, "cache_control"),
+        ({"cache_control": "off"}, "cache_control"),
+        ({"clear_site_data": "off"}, "clear_site_data"),
         ({"csrf": "off"}, "csrf"),
         ({"trusted_origins": "http://a.example"}, "trusted_origins"),
         ({"token_transport": "any"}, "token_transport"),
         ({"revocation_check": "none"}, "revocation_check"),
         ({"access_token_lifetime": "61m"}, "access_token_lifetime"),
+        ({"access_token_lifetime": "59s"}, "access_token_lifetime"),
         ({"idle_timeout": "15d"}, "idle_timeout"),
         ({"nonpersistent_idle_timeout": "9h"}, "nonpersistent_idle_timeout"),
         ({"absolute_timeout": "101d"}, "absolute_timeout"),

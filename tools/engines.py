@@ -1,4 +1,4 @@
-"""What the tests use of the system: servers, browsers and curl; their programs, and Debian's packages of them."""
+"""What the tests use of the system: servers, browsers, curl and npm; their programs, and Debian's packages of them."""
 
 import os
 import re
@@ -14,8 +14,8 @@ WEBKITGTK_FOLDERS = "usr/lib/*/webkit2gtk-4.1", "usr/libexec/webkit2gtk-4.1"
 """Debian's and Red Hat's, of the small browser that comes with the library."""
 GALERA_FOLDERS = "usr/lib/galera", "usr/lib64/galera-4"
 """Debian's and Red Hat's."""
-MYSQL_FOLDER = Path(__file__).parents[1] / ".engines" / "mysql" / "bin"
-"""Where tools/mysql_tree.py puts it."""
+TREES = Path(__file__).parents[1] / ".engines"
+"""Where tools/trees.py puts versions that the system does not have."""
 GALERA_VERSION = """
 import pathlib, re, sys
 library, *_ = (found for folder in sys.argv[1:] for found in pathlib.Path("/", folder).glob("libgalera_smm.so"))
@@ -51,7 +51,8 @@ class Engine:
         name: Of the marker that its tests have, and of the fixture that starts it.
         title: As its makers write it.
         programs: All that tests call.
-        packages: Debian's. Servers come without what starts them at boot, where Debian parts the two.
+        packages: Debian's. Servers come without what starts them at boot, where Debian parts the two. Empty where
+            tools/trees.py unpacks it.
         purpose: What is tested with it.
         version_command: What prints the version; by default the first of the programs, if asked so.
     """
@@ -77,7 +78,7 @@ class Engine:
         """Ask which version it is."""
         command = self.version_command or (find_program(self.programs[0]), "--version")
         told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-        number = re.search(r"\d+(\.\d+)+", told)
+        number = re.search(r"(?<![\w./-])\d+(\.\d+)+", told)  # not in a path
         return str(number[0] if number else told).strip()
 
 
@@ -139,6 +140,20 @@ ENGINES = (
         ("curl",),
         "the example's tour by command line",
     ),
+    Engine(
+        "node",
+        "Node.js",
+        ("node",),
+        ("nodejs",),
+        "the browser helper outside browsers",
+    ),
+    Engine(
+        "npm",
+        "npm",
+        ("npm",),
+        ("npm",),
+        "axe-core, which checks the pages for everybody's use",
+    ),
 )
 
 
@@ -157,6 +172,34 @@ CLUSTER_ENGINES = (
         ("oracle-mysqld", "oracle-mysql"),
         (),
         "sessions on MySQL, and on a group of it",
+    ),
+    Engine(
+        "mariadb_11_8",
+        "MariaDB 11.8",
+        ("mariadbd-11.8", "mariadb-install-db-11.8", "mariadb-11.8", "mariadb-upgrade-11.8"),
+        (),
+        "sessions on MariaDB of Debian 13",
+    ),
+    Engine(
+        "postgresql_16",
+        "PostgreSQL 16",
+        ("postgres-16", "initdb-16", "psql"),
+        (),
+        "sessions on PostgreSQL between Debian's",
+    ),
+    Engine(
+        "postgresql_17",
+        "PostgreSQL 17",
+        ("postgres-17", "initdb-17", "psql-17"),
+        (),
+        "sessions on PostgreSQL of Debian 13",
+    ),
+    Engine(
+        "postgresql_18",
+        "PostgreSQL 18",
+        ("postgres-18", "initdb-18", "psql-18"),
+        (),
+        "sessions on the newest PostgreSQL",
     ),
     Engine(
         "haproxy",
@@ -192,7 +235,8 @@ def find_program(name: str) -> str:
         ProgramMissing: It is not.
     """
     galera = [str(folder) for pattern in GALERA_FOLDERS for folder in Path("/").glob(pattern)]
-    folders = ("/usr/sbin", "/usr/local/bin", *postgresql_folders(), *webkitgtk_folders(), *galera, str(MYSQL_FOLDER))
+    trees = [str(folder) for folder in TREES.glob("*/bin")]
+    folders = ("/usr/sbin", "/usr/local/bin", *postgresql_folders(), *webkitgtk_folders(), *galera, *trees)
     path = os.pathsep.join((os.environ.get("PATH", ""), *folders))
     for alternative in (name, *ALSO_CALLED.get(name, ())):
         mode = os.F_OK if name.endswith(".so") else os.F_OK | os.X_OK

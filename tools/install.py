@@ -8,10 +8,11 @@ import re
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from tools import debian, mysql_tree, progress
+from tools import debian, progress, trees
 from tools.engines import CLUSTER_ENGINES, ENGINES, Engine
 
 PROJECT = Path(__file__).parents[1]
@@ -130,7 +131,7 @@ def provide(target: str, environment: Environment | None, engines: list[Engine])
     """Say what is missing, and install it."""
     missing = [engine for engine in engines if engine.missing_programs()]
     needs = {engine.packages: f"{engine.title}, for tests of {engine.purpose}" for engine in missing if engine.packages}
-    unpacks = any(not engine.packages for engine in missing)
+    unpacks = trees.named([engine.name for engine in missing])
     if environment is not None and environment.lacks_venv:
         needs = {("python3-venv",): "makes environments for Python"} | needs
     if environment is None and not needs and not unpacks:
@@ -144,8 +145,7 @@ def provide(target: str, environment: Environment | None, engines: list[Engine])
     announce(target, environment, needs, installs=installs, unpacks=unpacks)
     if installs:
         debian.install(packages)
-    if unpacks and mysql_tree.can_be_made():
-        mysql_tree.make()
+    trees.make(unpacks)
     if installs:
         if still := [engine.title for engine in missing if engine.packages and engine.missing_programs()]:
             sys.exit(f"{', '.join(still)}: installed, and not found by tools/engines.py afterwards.")
@@ -161,7 +161,7 @@ def announce(
     needs: dict[tuple[str, ...], str],
     *,
     installs: bool,
-    unpacks: bool = False,
+    unpacks: Sequence[trees.Tree] = (),
 ) -> None:
     print(f"make {target} needs what is not here yet.")
     packages = [package for group in needs for package in group]
@@ -177,7 +177,7 @@ def announce(
             print(f"    {', '.join(group):42} {purpose}")
         print("    As root: make engines")
     if unpacks:
-        print(mysql_tree.announcement())
+        print(trees.announcement(unpacks))
     if environment is not None:
         versions = ", in the lowest versions that pyproject.toml allows" if environment.lowest else ""
         print(f"With pip, into {environment.folder}{versions}:\n    {EXTRAS[environment.extra]}")

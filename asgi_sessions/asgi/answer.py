@@ -212,7 +212,7 @@ class Answer:
             looked: Whether it asked for the session.
         """
         self.started = True
-        return with_ours(theirs, self._headers(), self._transport.vary, looked=looked)
+        return with_ours(theirs, self._headers(), self._transport.caches, looked=looked)
 
     def _headers(self) -> RawHeaders:
         if self._content is Content.NOTHING and self._marker is None and not self._forget_older:

@@ -216,6 +216,7 @@ class Authentication(ConnectionMemory):
                 raise TryRefreshToken  # it has the path of earlier settings: the client can ask where it comes
             raise Unauthorised
         self._guard.check(access, inquiry.csrf, bearer=inquiry.carried.bearer)
+        self._refuse_ahead()
         return await self._refresh(inquiry.lifecycle, inquiry.carried, access, inline=True, extend=inquiry.extend)
 
     # -- what the rules share with each other and with a refresh that was asked for

@@ -7,17 +7,19 @@ header mode takes the tokens from headers. One server speaks to all of them at o
 import base64
 import json
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from asgi_sessions.asgi.header_names import (
     ACCESS_HEADER,
     ANTI_CSRF_HEADER,
     BACKGROUND_HEADER,
+    FORM_TAG_HEADER,
     MODE_HEADER,
     REFRESH_HEADER,
     RETRY_HEADER,
 )
 from asgi_sessions.asgi.response_headers import RawHeaders
+from asgi_sessions.errors import InvalidClaim
 from asgi_sessions.manager.records import TokenSet
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.durations import datetime_to_ms
@@ -59,7 +61,7 @@ def cors_headers(settings: SessionSettings) -> CorsHeaders:
     """
     if not isinstance(settings, SessionSettings):
         raise TypeError(f"settings must be a SessionSettings, not {type(settings).__name__}")
-    allowed = [BACKGROUND_HEADER.decode()]
+    allowed = [BACKGROUND_HEADER.decode(), FORM_TAG_HEADER.decode()]
     exposed: list[str] = []
     if settings.speaks_supertokens:
         allowed += [*_REQUEST_HEADERS, *_NEWER_REQUEST_HEADERS]
@@ -99,6 +101,11 @@ def cleared(*, in_headers: bool) -> RawHeaders:
     """The extra headers of an answer that ends the session. A word each: proxies strip empty headers."""
     out = [(_ID_HEADER, b"remove"), (_FRONT_HEADER, b"remove")]
     return [*out, _exposed(out, anti_csrf=False, in_headers=in_headers)]
+
+
+def failed_claim(error: InvalidClaim) -> dict[str, Any]:
+    """What the answer to a failed claim holds besides, for the client's event ``API_INVALID_CLAIM``."""
+    return {"claimValidationErrors": [{"id": error.claim, "reason": error.reason or {"message": error.detail}}]}
 
 
 def _front_token(access: AccessToken) -> bytes:

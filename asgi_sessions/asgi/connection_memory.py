@@ -12,7 +12,7 @@ from asgi_sessions.asgi.cross_site import CrossSiteGuard
 from asgi_sessions.asgi.outcome import Outcome, Renewal
 from asgi_sessions.asgi.termination import Termination
 from asgi_sessions.asgi.transport import Transport
-from asgi_sessions.errors import Unauthorised
+from asgi_sessions.errors import FetchedAhead, Unauthorised
 from asgi_sessions.manager.connection import FINISHED_KEY, SessionConnection
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.pending_termination import PendingTermination
@@ -20,6 +20,7 @@ from asgi_sessions.manager.records import IssuedToken
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.connections import came_in_time, is_over
+from asgi_sessions.protocol.speculative import is_speculative
 
 if TYPE_CHECKING:
     from asgi_sessions.manager.manager import SessionManager
@@ -36,7 +37,7 @@ class ConnectionMemory:
             from `earlier_sessions`, when the application has returned: they would keep each other alive.
         termination: Ends a connection that may outlast its session; None for any other.
         arrived_at: When the connection came, ms, by this worker's own clock; see `_arrived`.
-        begun_answer: What leaves with the response, as far as there is any of it; None where that is a Vary at most.
+        begun_answer: What leaves with the response, as far as there is any; None where caches are told at most.
     """
 
     # Slots, and all of them filled: an attribute that only the class has is slow to find. But few have `_earlier`.
@@ -185,6 +186,17 @@ class ConnectionMemory:
     def _carries_tokens(self) -> bool:
         """Whether tokens that are made now can leave."""
         return not self._has_begun
+
+    def _refuse_ahead(self) -> None:
+        """Refuse what makes new tokens on a request that the browser makes before anybody wants its answer.
+
+        It is refused whether or not a session is required: as nobody's, the page would show at the click.
+
+        Raises:
+            FetchedAhead: It is one.
+        """
+        if is_speculative(self._headers):
+            raise FetchedAhead
 
     @property
     def _one_at_a_time(self) -> asyncio.Lock:

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from typing_extensions import TypeVar
 
 from asgi_sessions.asgi.error_responses import Served
+from asgi_sessions.asgi.form_tags import require_form_of
 from asgi_sessions.asgi.required_authentication import RequiredAuthentication
 from asgi_sessions.errors import InvalidClaim
 from asgi_sessions.manager import arguments
@@ -29,7 +30,16 @@ class SessionDependency(Generic[SessionT]):
     and applications.
     """
 
-    __slots__ = ("_authentication", "_check_database", "_claims", "_csrf", "_demanding", "_extend", "_required")
+    __slots__ = (
+        "_authentication",
+        "_check_database",
+        "_claims",
+        "_csrf",
+        "_demanding",
+        "_extend",
+        "_form_tag",
+        "_required",
+    )
 
     # FastAPI reads this rather than following `__wrapped__`, which is the security scheme that draws the lock.
     __signature__ = inspect.Signature(
@@ -45,14 +55,16 @@ class SessionDependency(Generic[SessionT]):
         authentication: RequiredAuthentication | None = None,
         claims: Mapping[str, Any] | None = None,
         extend: bool | None = None,
+        form_tag: bool = False,
     ) -> None:
         self._required = required
         self._csrf = csrf
         self._check_database = check_database
         self._authentication = authentication
         self._extend = extend
+        self._form_tag = form_tag
         self._claims = dict(claims) if claims else None
-        self._demanding = authentication is not None or bool(claims)
+        self._demanding = authentication is not None or bool(claims) or form_tag
 
     async def __call__(self, connection: ASGIConnection) -> SessionT:
         """Return the session of a request or WebSocket.
@@ -64,10 +76,11 @@ class SessionDependency(Generic[SessionT]):
         Raises:
             Unauthorised, TryRefreshToken, TokenTheftDetected, CsrfRejected, StoreUnavailable: As in
                 `SessionManager.get_session`.
+            FormForAnotherSession: The form was made for another session.
             ReauthenticationRequired: The login is older than ``max_auth_age``, or not by the ``methods`` or ``level``.
             ImpersonationRefused: Somebody acts as the user, which the route does not allow.
             InvalidClaim: The payload lacks a required claim.
-            ConfigurationError: There is no `SessionMiddleware` around the route.
+            ConfigurationError: There is no `SessionMiddleware` around the route, or a WebSocket is to have a form.
             TypeError: `connection` is no request or WebSocket.
         """
         try:
@@ -88,6 +101,8 @@ class SessionDependency(Generic[SessionT]):
                 extend=self._extend,
             )
         if self._demanding and session is not None:
+            if self._form_tag:  # first: what another session may not do is no answer to what was not asked of it
+                await require_form_of(session, connection)
             if self._authentication is not None:
                 self._authentication.check(session, exchange.manager.time())
             if self._claims is not None:
@@ -98,11 +113,19 @@ class SessionDependency(Generic[SessionT]):
 def _check_claims(payload: Any, claims: Mapping[str, Any]) -> None:
     for name, wanted in claims.items():
         if not isinstance(payload, dict) or name not in payload:
-            raise InvalidClaim(name)
+            raise InvalidClaim(name, reason=_reason("value does not exist", wanted))
         held = payload[name]
         good = wanted(held) if callable(wanted) else type(held) is type(wanted) and held == wanted
         if not good:
-            raise InvalidClaim(name)
+            raise InvalidClaim(name, reason=_reason("wrong value", wanted))
+
+
+def _reason(message: str, wanted: Any) -> dict[str, Any]:
+    """What the supertokens-website client is told of a claim, in its own words: what the route asks for, if it can say.
+
+    Never what the payload holds instead: the client has that.
+    """
+    return {"message": message, **({"expectedValue": wanted} if isinstance(wanted, str | int | None) else {})}
 
 
 get_session: SessionDependency[Session[Any, Any]] = SessionDependency()
@@ -123,6 +146,7 @@ def require_session(
     within: timedelta | float | None = None,
     allow_actor: bool | None = None,
     extend: bool | None = None,
+    form_tag: bool = False,
 ) -> SessionDependency[Session[Any, Any]]:
     """Make a dependency with stronger requirements than `get_session`.
 
@@ -143,6 +167,10 @@ def require_session(
         extend: Whether the request extends the session, that is, counts against ``idle_timeout``. None: it does,
             unless it is a background request by itself (a WebSocket, an event stream, one of ``background_paths``, one
             with the header ``X-Background-Request: 1``). Of several questions on one request one that extends counts.
+        form_tag: True refuses a request that may change something (any but GET, HEAD and OPTIONS) unless its page was
+            made for this very session: its form has the field ``form_tag``, or the request the header ``Form-Tag``,
+            with `Session.form_tag`. The form may have up to 1 MiB, or any size where it has been read already, as
+            FastAPI does for ``Form()`` and ``File()``. Not for WebSockets, which have no form.
 
     Returns:
         An object for ``Depends``, and to call and await directly.
@@ -156,6 +184,7 @@ def require_session(
     arguments.flag(check_database, "check_database")
     if extend is not None:
         arguments.flag(extend, "extend")
+    arguments.flag(form_tag, "form_tag")
     if not isinstance(claims, Mapping | None):
         raise TypeError(f"claims must be a mapping, not {type(claims).__name__}")
     return SessionDependency(
@@ -166,4 +195,5 @@ def require_session(
         ),
         claims=claims,
         extend=extend,
+        form_tag=form_tag,
     )

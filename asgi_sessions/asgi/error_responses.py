@@ -10,10 +10,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketState
 
+from asgi_sessions.asgi import client_protocol
 from asgi_sessions.asgi.handshake import can_deny
 from asgi_sessions.errors import (
     AlreadyRotated,
     CsrfRejected,
+    FetchedAhead,
+    FormForAnotherSession,
     GeneralError,
     ImpersonationRefused,
     InvalidClaim,
@@ -48,8 +51,10 @@ _GRAVITY = {
             TokenTheftDetected,
             Unauthorised,
             CsrfRejected,
+            FormForAnotherSession,
             TooManyCookies,
             TryRefreshToken,
+            FetchedAhead,
             AlreadyRotated,
             PayloadChanged,
             ReauthenticationRequired,
@@ -209,6 +214,8 @@ def _answer(scope: MutableMapping[str, Any], error: SessionError) -> ErrorAnswer
         headers["WWW-Authenticate"] = _step_up_challenge(error)
         missing = {"methods": list(error.methods), "level": error.level, "max_age": error.max_age}
         content |= {name: value for name, value in missing.items() if value not in (None, [])}
+    if isinstance(error, InvalidClaim) and exchange is not None and exchange.manager.settings.speaks_supertokens:
+        content |= client_protocol.failed_claim(error)
     return ErrorAnswer(status, headers, content)
 
 

@@ -44,13 +44,14 @@ class Exchange(Authentication):
         if self._has_begun:
             raise ConfigurationError("The response has started: create_new_session can no longer set its cookies.")
         self._needs_tokens("create_new_session")
+        self._refuse_ahead()
         carried = self._transport.read(self._headers)
         if not (carried.bearer or self.answer.in_headers):
             self._guard.check_login(carried, allowed)
         async with self._one_at_a_time:
             replaces = await self._held(lifecycle, carried)
             await lifecycle.impersonator.require_the_user(login, replaces, self._access)
-            device = device_of(self._scope, lifecycle.settings.ip_address)
+            device = device_of(self._scope, lifecycle.settings.ip_address, self.manager.device_label.of)
             try:
                 tokens = await lifecycle.create(login, device=device, replaces=replaces)
             except Unauthorised as error:
@@ -71,6 +72,7 @@ class Exchange(Authentication):
         carried = self._transport.read(self._headers, refreshing=True)
         if not carried.bearer:
             self._guard.check_origin(carried, method="POST")
+        self._refuse_ahead()
         async with self._one_at_a_time:
             try:
                 access = await presented.access_token(lifecycle, carried)

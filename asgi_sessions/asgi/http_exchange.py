@@ -6,6 +6,7 @@ from starlette.types import Message
 
 from asgi_sessions.asgi.error_responses import error_response
 from asgi_sessions.asgi.exchange import Exchange
+from asgi_sessions.asgi.response_headers import THEIRS
 from asgi_sessions.asgi.termination import Termination
 from asgi_sessions.errors import SessionError
 
@@ -20,21 +21,21 @@ class HTTPExchange(Exchange):
 
     def send(self, message: Message) -> Awaitable[None]:
         """Let a message of the application out, the first one with the session's headers."""
-        # No coroutine of its own: most messages are passed on as they are, or with no more than a Vary.
+        # No coroutine of its own: most messages are passed on as they are, or with no more than what caches are told.
         if message["type"] == "http.response.start":
             headers = message["headers"] = list(message.get("headers", ()))
-            endless, varied = True, False
+            endless, told = True, False
             for name, _ in headers:
                 if name == b"content-length":
                     endless = False
-                elif name == b"vary":
-                    varied = self._looked
+                elif name in THEIRS:
+                    told = self._looked
             lasts = endless and _may_last(message)
-            if lasts or varied or self.begun_answer is not None:
+            if lasts or told or self.begun_answer is not None:
                 return self._start(message, lasts=lasts)
             self._started = True
             if self._looked:
-                headers.append(self._transport.vary_header)
+                headers += self._transport.asked
         elif self.termination is not None:
             return self.termination.send(message, last=_ends_response(message))
         to_server = self._to_server  # as everywhere on this way: calling an attribute that is no method is slow

@@ -8,34 +8,49 @@ RawHeaders = list[tuple[bytes, bytes]]
 # networks end in -Cache-Control, or are one of these (Fastly, Varnish and Akamai; Akamai; nginx; HTTP/1.0).
 _CACHE_FIELDS = frozenset({b"cache-control", b"surrogate-control", b"edge-control", b"x-accel-expires", b"expires"})
 _NOT_STORED = ((b"cache-control", b"no-store"), (b"cdn-cache-control", b"no-store"))
+_OF_BROWSERS = frozenset({b"cache-control", b"expires"})
+"""The fields by which an application tells browsers how to store a response."""
+THEIRS = _OF_BROWSERS | {b"vary"}
+"""The application's own fields of which ours depend. A response with none of them gets `CacheHeaders.default`."""
 
 
-class Vary:
-    """What a response depends on whose application has asked for the session, or which sets tokens.
+class CacheHeaders:
+    """What caches are told of a response whose application has asked for the session, or which sets tokens.
 
     Args:
         names: The request headers that say who it is.
+        cache_control: What caches may do with a response of which the application says nothing; None for what they
+            will.
 
     Attributes:
-        header: What `add` appends to a response that names no Vary itself.
+        default: What is added where the application says nothing, at hand for what each request needs.
     """
 
-    __slots__ = ("_names", "header")
+    __slots__ = ("_cache_control", "_names", "default")
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, names: Iterable[str], cache_control: str | None) -> None:
         self._names = [name.encode() for name in names]
-        self.header = (b"vary", b", ".join(self._names))
+        vary = (b"vary", b", ".join(self._names))
+        self._cache_control = () if cache_control is None else ((b"cache-control", cache_control.encode()),)
+        self.default = (vary, *self._cache_control)
 
-    def add(self, headers: RawHeaders) -> None:
-        """Let a response's headers name all of it, and nothing twice."""
+    def vary(self, headers: RawHeaders) -> None:
+        """Let a response's headers name all of what it depends on, and nothing twice."""
         theirs = [value for name, value in headers if name.lower() == b"vary"]
         named = {part.strip().lower() for value in theirs for part in value.split(b",")}
         missing = [name for name in self._names if name.lower() not in named]
         if missing and b"*" not in named:
             headers.append((b"vary", b", ".join(missing)))
 
+    def keep_private(self, headers: RawHeaders) -> None:
+        """Say how a response may be stored, unless the application has said so."""
+        if not any(name.lower() in _OF_BROWSERS for name, _ in headers):
+            headers.extend(self._cache_control)
 
-def with_ours(theirs: Iterable[tuple[bytes, bytes]], ours: RawHeaders, vary: Vary, *, looked: bool) -> RawHeaders:
+
+def with_ours(
+    theirs: Iterable[tuple[bytes, bytes]], ours: RawHeaders, caches: CacheHeaders, *, looked: bool
+) -> RawHeaders:
     """The headers of a response: the application's and ours.
 
     No cache keeps a response that hands out or clears tokens, whatever the application says to caches.
@@ -43,8 +58,8 @@ def with_ours(theirs: Iterable[tuple[bytes, bytes]], ours: RawHeaders, vary: Var
     Args:
         theirs: The application's.
         ours: Those that hand out or clear tokens, and what belongs to them.
-        vary: What the response depends on.
-        looked: Whether the application has asked for the session, so that caches must tell users apart.
+        caches: What caches are told.
+        looked: Whether the application has asked for the session, so that the response may be for one user alone.
     """
     headers = list(theirs)
     sets = any(name == b"set-cookie" or name.startswith(b"st-") for name, _ in ours)
@@ -52,8 +67,18 @@ def with_ours(theirs: Iterable[tuple[bytes, bytes]], ours: RawHeaders, vary: Var
         headers = [header for header in headers if not _allows_storing(header[0].lower())]
         ours = [*ours, *_NOT_STORED]
     if looked or sets:
-        vary.add(headers)
+        caches.vary(headers)
+    if looked and not sets:
+        caches.keep_private(headers)
     return _exposed_once([*headers, *ours]) if ours else headers
+
+
+def not_stored(theirs: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """The headers of a response that no cache is to keep, unless its own say what caches may do."""
+    headers = list(theirs)
+    if not any(name.lower() in _OF_BROWSERS for name, _ in headers):
+        headers.append(_NOT_STORED[0])
+    return headers
 
 
 def _allows_storing(name: bytes) -> bool:

@@ -9,11 +9,14 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from asgi_sessions.asgi import session_operations as operations
+from asgi_sessions.asgi.browser_helper import browser_helper
 from asgi_sessions.asgi.dependency import get_session, require_session
 from asgi_sessions.asgi.refresh_route import mark_refresh_endpoint
+from asgi_sessions.asgi.response_headers import not_stored
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.user_id import plain
@@ -28,6 +31,24 @@ class AsciiJSONResponse(JSONResponse):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
+class NotStored(BaseRoute):
+    """A route whose answers no cache keeps, whatever the settings say; but for those that say something themselves."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, errors included."""
+
+        def unstored(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                message["headers"] = not_stored(message.get("headers", ()))
+            return send(message)
+
+        await super().handle(scope, receive, unstored)
+
+
+class _SessionRoute(NotStored, Route):
+    pass
+
+
 def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Route]:
     """Make the routes for refresh, sign-out, the current session and the list of devices; mount them at ``/auth``.
 
@@ -36,7 +57,8 @@ def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Rou
 
     Returns:
         ``POST /session/refresh``, ``POST /signout``, ``GET /session``, ``GET /sessions``,
-        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``.
+        ``DELETE /sessions/{session_handle}``, ``POST /sessions/revoke-others``, ``GET /jwks.json``,
+        ``GET /session.js``.
     """
     recently = require_session(max_auth_age=max_auth_age)
 
@@ -48,13 +70,14 @@ def session_routes(*, max_auth_age: timedelta | float | None = None) -> list[Rou
         return JSONResponse({"revoked": await (await recently(request)).revoke_other_sessions()})
 
     return [
-        Route("/session/refresh", _refresh, methods=["POST"]),
-        Route("/signout", _sign_out, methods=["POST"]),
-        Route("/session", _who_am_i, methods=["GET"]),
-        Route("/sessions", _my_devices, methods=["GET"]),
-        Route("/sessions/revoke-others", revoke_others, methods=["POST"]),
-        Route("/sessions/{session_handle}", revoke_one, methods=["DELETE"]),
-        Route("/jwks.json", _jwks, methods=["GET"]),
+        _SessionRoute("/session/refresh", _refresh, methods=["POST"]),
+        _SessionRoute("/signout", _sign_out, methods=["POST"]),
+        _SessionRoute("/session", _who_am_i, methods=["GET"]),
+        _SessionRoute("/sessions", _my_devices, methods=["GET"]),
+        _SessionRoute("/sessions/revoke-others", revoke_others, methods=["POST"]),
+        _SessionRoute("/sessions/{session_handle}", revoke_one, methods=["DELETE"]),
+        _SessionRoute("/jwks.json", _jwks, methods=["GET"]),
+        _SessionRoute("/session.js", _browser_helper, methods=["GET"]),
     ]
 
 
@@ -96,10 +119,15 @@ async def _jwks(request: Request) -> Response:
     return JSONResponse(operations.jwks(request), headers={"Cache-Control": "public, max-age=60"})
 
 
+async def _browser_helper(request: Request) -> Response:
+    return browser_helper(request)
+
+
 def describe_session(session: Session[Any, Any]) -> dict[str, Any]:
     """A session as its user may see it."""
     return {
         "session_handle": session.session_handle,
+        "form_tag": session.form_tag,
         "user_id": plain(session.user_id),
         "jwt_payload": session.jwt_payload,
         "persistent": session.persistent,

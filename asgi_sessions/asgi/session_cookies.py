@@ -48,8 +48,9 @@ class SessionCookies:
         if self.id_refresh:
             self._older[self.id_refresh] = self._earlier(ID_REFRESH_COOKIE, self.id_refresh)
         self._all_older = [(cookie, older) for cookie in self._all for older in self._older[cookie]]
-        # Where the prefix says so; a cookie of an earlier name, domain or path may be anybody's.
-        self._only_host_sets_refresh = self.refresh.name.lower().startswith("__host-") and not self._older[self.refresh]
+        # Where the prefixes say so; without them a cookie of an earlier name, domain or path may be anybody's.
+        refresh_names = [cookie.name.lower() for cookie in (self.refresh, *self._older[self.refresh])]
+        self._only_host_sets_refresh = all(name.startswith("__host-") for name in refresh_names)
         self._names = {cookie: cookie.name.encode() for cookie in [*self._all, self.retry]}
         # Names alone: a cookie of the same name and another domain or path comes as one more copy.
         self._older_names = {
@@ -197,7 +198,7 @@ class SessionCookies:
     ) -> CookieSpec:
         secure = self._settings.cookie_secure
         return CookieSpec(
-            name=prefixed_name(name, prefix, secure=secure, domain=domain, path=path),
+            name=prefixed_name(name, prefix, secure=secure, domain=domain, path=path, http_only=http_only),
             path=path,
             domain=domain,
             secure=secure,

@@ -12,13 +12,20 @@ from asgi_sessions.asgi.header_names import (
     RETRY_HEADER,
 )
 from asgi_sessions.asgi.plain_http import PlainHttpNotice
-from asgi_sessions.asgi.response_headers import RawHeaders, Vary
+from asgi_sessions.asgi.response_headers import CacheHeaders, RawHeaders
 from asgi_sessions.asgi.session_cookies import SessionCookies
 from asgi_sessions.manager.records import IssuedToken, TokenSet
+from asgi_sessions.protocol import access_token, refresh_token
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.retry_marker import marker_lifetime
 from asgi_sessions.settings import SessionSettings
 
+_AHEAD = b'"prefetchCache", "prerenderCache"'
+_CLEARS = {"prefetchCache": [_AHEAD], "cache": [_AHEAD + b', "cache"'], "off": []}
+"""The values of Clear-Site-Data. A prerendered page rests on a prefetched one, so that neither word does alone.
+
+Never "cookies": Chromium drops those of sibling applications as well.
+"""
 _SAYS_WHO_IT_IS = {"cookie": ["Cookie"], "header": ["Authorization"], "any": ["Authorization", "Cookie"]}
 
 
@@ -30,8 +37,8 @@ class Transport:
         names_alone: The cookies' names, the access token's first, where nothing but cookies can say who it is; None
             elsewhere.
         plain_http: Notes logins whose cookies do not come back.
-        vary: What the answer to whoever asks depends on.
-        vary_header: Its `header`, at hand for what each request needs.
+        caches: What caches are told of the answer to whoever asks.
+        asked: Its `default`.
         marker_lifetime: For how long a retry marker is good, ms.
     """
 
@@ -40,8 +47,10 @@ class Transport:
         self._idle = settings.idle_timeouts
         self.cookies = SessionCookies(settings)
         self.plain_http = PlainHttpNotice(settings)
-        self.vary = Vary(*_SAYS_WHO_IT_IS[settings.token_transport])
-        self.vary_header = self.vary.header
+        cache_control = None if settings.cache_control == "off" else settings.cache_control
+        self.caches = CacheHeaders(_SAYS_WHO_IT_IS[settings.token_transport], cache_control)
+        self.asked = self.caches.default
+        self._clear_site_data = [(b"clear-site-data", value) for value in _CLEARS[settings.clear_site_data]]
         self.marker_lifetime = marker_lifetime(settings.late_parent_window_ms, settings.max_clock_difference_ms)
         alone = settings.token_transport == "cookie" and not (settings.speaks_supertokens or settings.uses_csrf_tokens)
         self.names_alone = self.cookies.names if alone else None
@@ -57,7 +66,7 @@ class Transport:
         """
         if self.settings.token_transport == "cookie":
             return self.cookies.read(headers)
-        bearer = bearer_token(headers)
+        bearer = self._counting_bearer(headers)
         if bearer is not None:
             marker = first_header(headers, RETRY_HEADER)
             if refreshing:
@@ -72,7 +81,18 @@ class Transport:
         transport = self.settings.token_transport
         if transport != "any":
             return transport == "header"
-        return bearer_token(headers) is not None or first_header(headers, MODE_HEADER) == "header"
+        return self._counting_bearer(headers) is not None or first_header(headers, MODE_HEADER) == "header"
+
+    def _counting_bearer(self, headers: RawHeaders) -> str | None:
+        """The bearer token, if it counts: another service's is as if it were not there, beside cookies of ours.
+
+        What has the form of one of our tokens counts, whatever it is worth: a client that sends one is never served by
+        its cookies instead. The cookies beside another one are checked for CSRF as ever.
+        """
+        bearer = bearer_token(headers)
+        if bearer is None or self.settings.token_transport != "any" or _has_our_form(bearer):
+            return bearer
+        return None if self.cookies.read(headers).presents_session else bearer
 
     # -- out
 
@@ -118,7 +138,7 @@ class Transport:
 
         Another site can make a browser ask without its cookies and keep what the answer sets: what is cleared without
         having come would log its users out. So a cookie is cleared if it came, or if a token came and the browser keeps
-        this cookie for another path.
+        this cookie for another path. With the cookies goes what the browser has fetched ahead for whoever they named.
 
         Args:
             carried: What the request carried.
@@ -127,7 +147,10 @@ class Transport:
         """
         if not carried.presents_session:
             return []
-        out = [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")] if in_headers else self.cookies.cleared(carried, path)
+        if in_headers:
+            out = [(ACCESS_HEADER, b""), (REFRESH_HEADER, b"")]
+        else:
+            out = self.cookies.cleared(carried, path) + self._clear_site_data
         if self.settings.speaks_supertokens:
             out += client_protocol.cleared(in_headers=in_headers)
         return out
@@ -141,6 +164,10 @@ class Transport:
     def retry_marker_cleared(self, *, in_headers: bool) -> RawHeaders:
         """The response headers that take the marker back after a success."""
         return [(RETRY_HEADER, b"")] if in_headers else self.cookies.retry_marker_cleared()
+
+
+def _has_our_form(token: str) -> bool:
+    return access_token.has_form(token) or refresh_token.has_form(token)
 
 
 def request_path(scope: Any) -> str:

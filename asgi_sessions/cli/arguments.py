@@ -9,6 +9,7 @@ from asgi_sessions.cli.printing import shown
 from asgi_sessions.manager import records
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.session_handle import is_handle
+from asgi_sessions.protocol.session_index import entry
 from asgi_sessions.protocol.user_id import UserId
 
 _INTEGER = re.compile(r"-?[0-9]+\Z")
@@ -23,6 +24,21 @@ def add_user(command: argparse.ArgumentParser) -> None:
         default="str",
         help='what the application gives as user id; 1 and "1" are different users (default: str)',
     )
+
+
+def add_index(command: argparse.ArgumentParser) -> None:
+    """Give a command a name and a value by which sessions are found, for `require_index`."""
+    command.add_argument("index_name", metavar="NAME", help="as the login has given it: org")
+    command.add_argument("index_value", metavar="VALUE", help="as the login has given it: acme")
+
+
+def require_index(name: str, value: str) -> None:
+    """Raise unless sessions can be found by this.
+
+    Raises:
+        ValueError: None can.
+    """
+    entry(name, value, "NAME VALUE")
 
 
 def read_user(text: str, id_type: str) -> UserId:

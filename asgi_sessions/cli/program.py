@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from asgi_sessions.cli import configuration, database, personal_data, sessions
-from asgi_sessions.cli.arguments import read_user
+from asgi_sessions.cli.arguments import read_user, require_index
 from asgi_sessions.cli.command import Command
 from asgi_sessions.cli.exit_codes import DONE, INTERRUPTED, STORE_UNAVAILABLE, WRONG_USE
 from asgi_sessions.cli.logs import command_logs
@@ -100,11 +100,13 @@ class _Parser(argparse.ArgumentParser):
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _parser()
     arguments = parser.parse_args(argv)
-    if "user" in arguments:
-        try:
+    try:
+        if "user" in arguments:
             arguments.user = read_user(arguments.user, arguments.id_type)
-        except ValueError as error:
-            parser.error(str(error))
+        if "index_name" in arguments:
+            require_index(arguments.index_name, arguments.index_value)
+    except ValueError as error:
+        parser.error(str(error))
     return arguments
 
 

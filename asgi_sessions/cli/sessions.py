@@ -1,4 +1,4 @@
-"""The commands about sessions: list, revoke, revoke-user, revoke-all."""
+"""The commands about sessions: list, list-by, revoke, revoke-user, revoke-by, revoke-all."""
 
 import argparse
 import json
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from asgi_sessions.cli.arguments import add_user, read_cursor, read_handle, read_moment, read_page_size
+from asgi_sessions.cli.arguments import add_index, add_user, read_cursor, read_handle, read_moment, read_page_size
 from asgi_sessions.cli.command import AddCommand
 from asgi_sessions.cli.exit_codes import DONE, NOTHING_FOUND, WRONG_USE
 from asgi_sessions.cli.namesakes import namesakes_of, tell_of
@@ -26,11 +26,14 @@ _HEADINGS = ("SESSION HANDLE", "DEVICE", "IP ADDRESS", "CREATED", "LAST ACTIVE",
 def add_commands(add: AddCommand) -> None:
     listing = add("list", _list, "Show the live sessions of a user, newest first.")
     add_user(listing)
-    listing.add_argument("--json", action="store_true", help="as JSON, for programs")
-    listing.add_argument(
-        "--limit", type=read_page_size, default=_PAGE, metavar="N", help=f"at most so many (default: {_PAGE})"
-    )
-    listing.add_argument("--after", type=read_cursor, metavar="CURSOR", help="the next page, as the last one says")
+    listing_by = add("list-by", _list_by, "Show the live sessions that an index finds, newest first.")
+    add_index(listing_by)
+    for each in (listing, listing_by):
+        each.add_argument("--json", action="store_true", help="as JSON, for programs")
+        each.add_argument(
+            "--limit", type=read_page_size, default=_PAGE, metavar="N", help=f"at most so many (default: {_PAGE})"
+        )
+        each.add_argument("--after", type=read_cursor, metavar="CURSOR", help="the next page, as the last one says")
 
     revoking = add("revoke", _revoke, "End sessions on every device and worker.")
     revoking.add_argument("handles", nargs="+", metavar="HANDLE", help="as shown by list")
@@ -45,13 +48,17 @@ def add_commands(add: AddCommand) -> None:
         "--acting", action="store_true", help="also the sessions in which the user acts as somebody else"
     )
 
+    revoking_by = add("revoke-by", _revoke_by, "End all sessions that an index finds: a whole organisation.")
+    add_index(revoking_by)
+
     revoking_all = add("revoke-all", _revoke_all, "End everybody's sessions.")
-    revoking_all.add_argument(
-        "--before", type=read_moment, metavar="TIME", help="only those that began before, e.g. 2026-01-31T12:00:00Z"
-    )
-    revoking_all.add_argument(
-        "--except", dest="except_handle", type=read_handle, metavar="HANDLE", help="a session to keep"
-    )
+    for each in (revoking_by, revoking_all):
+        each.add_argument(
+            "--before", type=read_moment, metavar="TIME", help="only those that began before, e.g. 2026-01-31T12:00:00Z"
+        )
+        each.add_argument(
+            "--except", dest="except_handle", type=read_handle, metavar="HANDLE", help="a session to keep"
+        )
     revoking_all.add_argument("--yes", action="store_true", help="it is meant")
 
 
@@ -60,6 +67,22 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
     async with manager:
         records = await manager.list_sessions_for_user(user, limit=arguments.limit + 1, after=arguments.after)
         namesakes = await namesakes_of(manager, user)
+    code = _say_page(records, arguments, nothing=f"User {shown(user)} has no live session", manager=manager)
+    tell_of(namesakes, user)
+    return code
+
+
+async def _list_by(manager: SessionManager, arguments: argparse.Namespace) -> int:
+    name, value = arguments.index_name, arguments.index_value
+    async with manager:
+        records = await manager.list_sessions_by_index(name, value, limit=arguments.limit + 1, after=arguments.after)
+    return _say_page(records, arguments, nothing=f"No live session has {name} {shown(value)}", manager=manager)
+
+
+def _say_page(
+    records: Sequence[SessionRecord[Any]], arguments: argparse.Namespace, *, nothing: str, manager: SessionManager
+) -> int:
+    """Show a page of sessions, of which one more was asked for than is shown; the exit code."""
     more, records = records[arguments.limit :], records[: arguments.limit]
     if arguments.json:
         say(json.dumps([_as_json(record) for record in records], indent=2))
@@ -68,8 +91,7 @@ async def _list(manager: SessionManager, arguments: argparse.Namespace) -> int:
     if more:
         say(f"There are more: --limit {arguments.limit} --after {records[-1].cursor}", sys.stderr)
     if not records:
-        say(f"User {shown(user)} has no live session in {tables_of(manager.settings)}.", sys.stderr)
-    tell_of(namesakes, user)
+        say(f"{nothing} in {tables_of(manager.settings)}.", sys.stderr)
     return DONE if records else NOTHING_FOUND
 
 
@@ -106,6 +128,20 @@ async def _revoke_user(manager: SessionManager, arguments: argparse.Namespace) -
         say(f"User {shown(user)} {acts} live session in {tables_of(manager.settings)}.", sys.stderr)
     tell_of(namesakes, user)
     return DONE if count else NOTHING_FOUND
+
+
+async def _revoke_by(manager: SessionManager, arguments: argparse.Namespace) -> int:
+    name, value = arguments.index_name, arguments.index_value
+    async with manager:
+        count = await manager.revoke_sessions_by_index(
+            name, value, before=arguments.before, except_handle=arguments.except_handle
+        )
+    if not count:
+        others = "other " if arguments.except_handle else ""
+        say(f"No {others}live session has {name} {shown(value)} in {tables_of(manager.settings)}.", sys.stderr)
+        return NOTHING_FOUND
+    say(f"Revoked {number_of_sessions(count)} of {name} {shown(value)}.")
+    return DONE
 
 
 async def _revoke_all(manager: SessionManager, arguments: argparse.Namespace) -> int:

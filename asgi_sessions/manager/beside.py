@@ -16,6 +16,9 @@ class Beside:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
+    def __len__(self) -> int:
+        return len(self._running)
+
     def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Start a task. It must handle its own errors, unless the caller looks at its outcome."""
         task = asyncio.get_running_loop().create_task(work)

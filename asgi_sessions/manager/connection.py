@@ -5,6 +5,7 @@ from enum import Enum, auto
 from typing import Any, Final, Protocol
 
 from asgi_sessions.errors import ConfigurationError
+from asgi_sessions.manager.device_label import DeviceLabel
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.records import Login, SessionRecord
 from asgi_sessions.manager.session import Session
@@ -53,6 +54,10 @@ class ConnectionManager(Protocol):
     @property
     def lifecycle(self) -> Lifecycle:
         """Its sessions on this event loop."""
+
+    @property
+    def device_label(self) -> DeviceLabel:
+        """Names the devices of logins."""
 
     def time(self) -> int:
         """The time, ms."""

@@ -1,8 +1,11 @@
-"""Sessions from login to logout: what a worker does with its database, without a request."""
+"""Sessions from login to logout: what a worker does with its database, without a request.
+
+The file is longer than others because it makes each of the parts, and hands them to each other.
+"""
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -12,9 +15,11 @@ from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.beside import Beside
 from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.clocks import Clocks
+from asgi_sessions.manager.end_watch import EndWatch
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.impersonating import Impersonator, in_which_acts
+from asgi_sessions.manager.indexing import SessionIndex
 from asgi_sessions.manager.installation import Installation
 from asgi_sessions.manager.issuing import Issuer
 from asgi_sessions.manager.limit_function import LimitByUser
@@ -25,7 +30,7 @@ from asgi_sessions.manager.login_lifetimes import LoginLifetimes
 from asgi_sessions.manager.payload_changing import PayloadChanger
 from asgi_sessions.manager.pending_termination import PendingTermination
 from asgi_sessions.manager.personal_data import PersonalData
-from asgi_sessions.manager.records import Device, Impersonation, Login, SessionRecord, TokenSet
+from asgi_sessions.manager.records import Device, Login, SessionRecord, TokenSet
 from asgi_sessions.manager.refreshing import Refresher
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.manager.rotating import Rotation
@@ -46,6 +51,8 @@ from asgi_sessions.revocation.feed import RevocationFeed
 from asgi_sessions.revocation.termination_listeners import TerminationListeners
 from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.event_loop import require_loop
+from asgi_sessions.store.index_rows import SessionIndexStore
+from asgi_sessions.store.marks import MarkStore
 from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
@@ -63,12 +70,14 @@ class Lifecycle:
         revoker: Ends sessions.
         refresher: Answers refresh tokens.
         verifier: Verifies access tokens.
+        end_watch: Hears of the ends of sessions.
         lists: The sessions of a user.
         data: The info and the payload of a session.
         impersonator: Who may act as another user.
         step_up: The methods by which a session's user has been authenticated.
         payloads: Changes payloads for others than the session's own response.
         personal_data: All that is kept about a user.
+        index: Sessions by what they belong to.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -78,6 +87,8 @@ class Lifecycle:
         keys: SigningKeys,
         sessions: SessionRepository,
         payload_changes: PayloadChangeStore,
+        session_index: SessionIndexStore,
+        marks: MarkStore,
         feed: RevocationFeed | None,
         listeners: TerminationListeners,
         events: Events,
@@ -99,6 +110,7 @@ class Lifecycle:
         self._sessions = sessions
         self._feed = feed
         self._listeners = listeners
+        self.end_watch = EndWatch(feed, listeners)
         self._events = events
         self.revoker = Revoker(settings, sessions, feed, listeners, events, clock, announce)
         self._beside = Beside()
@@ -113,6 +125,7 @@ class Lifecycle:
             sessions, payload_changes, self.data, self.issuer, self._liveness, claims, feed, events, clock, announce
         )
         self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
+        self.index = SessionIndex(settings, session_index, marks, self._liveness, self.revoker, clock)
         idle_clock = self._idle_clock = IdleClock(settings, sessions, self._liveness, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, idle_clock, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, idle_clock, claims, events, clock)
@@ -179,7 +192,7 @@ class Lifecycle:
             row = replace(row, jwt_payload=claimed)
             tokens = await self.issuer.issue(row, first)
         evicted: list[SessionRecord] = []
-        await self._unclaimed.whole(self._begin(row, replaces, evicted, login.impersonation), row.handle)
+        await self._unclaimed.whole(self._begin(row, replaces, evicted, login), row.handle)
         more: dict[str, Any] = {"methods": login.methods} if login.methods else {}
         self._events.happened(
             Event.CREATED,
@@ -196,15 +209,18 @@ class Lifecycle:
         row: SessionRow,
         replaced: Mapping[str, AccessToken | None],
         evicted: list[SessionRecord],
-        impersonation: Impersonation | None,
+        login: Login,
     ) -> None:
         """Store a new session, within the limit, and end those that it replaces, or that are too many."""
+        impersonation = login.impersonation
         allowed = await self._limit.of(row)
         row = await self._limit.before(row, replaced, allowed, evicted)
         for handle, access in replaced.items():
             if impersonation is None or handle != impersonation.session_handle:
                 await self.revoker.revoke(handle, reason=REPLACED, actor=None if access is None else access.actor)
+        await self.index.begin(row.handle, row.created_at, login.index)
         await self._sessions.insert(row)
+        await self.index.require_not_ended(row, login.index)
         if impersonation is not None:
             await self.impersonator.require_actor(row, impersonation, replaced)
         await self._limit.after(row, allowed, evicted)
@@ -212,6 +228,18 @@ class Lifecycle:
     def abandon(self, session_handle: str) -> None:
         """End a session whose tokens have never left, without waiting for it: nobody holds it."""
         self._unclaimed.end(session_handle)
+
+    def start_beside(self, work: Coroutine[Any, Any, None], *, at_most: int) -> "asyncio.Task[None] | None":
+        """Start what is to be done whatever becomes of the request; None where so much is under way already.
+
+        Args:
+            work: It must handle its own errors.
+            at_most: So many tasks.
+        """
+        if len(self._beside) >= at_most:
+            work.close()
+            return None
+        return self._beside.start(work)
 
     async def close(self) -> None:
         """Finish what is done beside requests."""

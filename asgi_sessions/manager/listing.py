@@ -26,9 +26,7 @@ class SessionLists:
         self, owner: user_id.UserId, *, limit: int = PAGE, after: str | None = None
     ) -> list[SessionRecord]:
         """A page of a user's live sessions, newest first; see `SessionManager.list_sessions_for_user`."""
-        if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
-            raise ValueError(f"limit: must be a whole number from 1 to {MAX_PAGE}")
-        position = None if after is None else read_cursor(after)
+        position = page_of(limit, after)
         stored = user_id.storable(owner)
         if stored is None:
             return []
@@ -46,6 +44,17 @@ class SessionLists:
             return []
         counts = [(other, len(await self.handles_of(other))) for other in user_id.namesakes(owner)]
         return [(other, count) for other, count in counts if count]
+
+
+def page_of(limit: int, after: str | None) -> tuple[int, str] | None:
+    """Where a page begins: behind this time of creation, ms, and handle; None for the first one.
+
+    Raises:
+        ValueError: The limit is out of range, or `after` is no cursor.
+    """
+    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+        raise ValueError(f"limit: must be a whole number from 1 to {MAX_PAGE}")
+    return None if after is None else read_cursor(after)
 
 
 def record_of(row: SessionRow | ListedSession, owner: user_id.UserId) -> SessionRecord:

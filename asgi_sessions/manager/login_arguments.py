@@ -4,6 +4,7 @@ from typing import Any
 
 from asgi_sessions.manager import arguments
 from asgi_sessions.manager.records import Login
+from asgi_sessions.protocol.session_index import entries
 from asgi_sessions.protocol.user_id import UserId
 
 __all__ = ["login_of"]
@@ -18,6 +19,7 @@ def login_of(
     idle_timeout: Any,
     absolute_timeout: Any,
     authentication_methods: Any,
+    index: Any,
 ) -> Login:
     """What the application says of a session that it begins.
 
@@ -32,4 +34,5 @@ def login_of(
         idle_timeout=arguments.timeout_or_none(idle_timeout, "idle_timeout"),
         absolute_timeout=arguments.timeout_or_none(absolute_timeout, "absolute_timeout"),
         methods=arguments.methods(authentication_methods, "authentication_methods"),
+        index=entries(index),
     )

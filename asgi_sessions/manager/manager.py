@@ -6,7 +6,7 @@ The file is longer than others because it holds the public docstrings.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar, overload
@@ -16,6 +16,7 @@ from asgi_sessions.manager import arguments
 from asgi_sessions.manager.audit import Event
 from asgi_sessions.manager.claims_function import ClaimsFunctionT
 from asgi_sessions.manager.connection import UNRESOLVED, ASGIConnection, SessionConnection, connection_of
+from asgi_sessions.manager.device_label import DeviceLabel, LabelFunctionT
 from asgi_sessions.manager.events import HookT
 from asgi_sessions.manager.functions import plain_function
 from asgi_sessions.manager.issued_session import IssuedSession
@@ -29,6 +30,7 @@ from asgi_sessions.manager.starting import StartedOnLoops
 from asgi_sessions.protocol.anti_csrf import token_matches
 from asgi_sessions.protocol.clock import Clock, system_clock
 from asgi_sessions.protocol.durations import to_ms
+from asgi_sessions.protocol.session_index import entries
 from asgi_sessions.protocol.user_id import UserId, type_name
 from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.repository import PAGE
@@ -56,6 +58,7 @@ class SessionManager(StartedOnLoops):
         log = manager_log("asgi_sessions", self.settings)
         self.cross_site_log = OncePerMinute(log, logging.WARNING, clock)
         self.unavailable_log = OncePerMinute(log, logging.WARNING, clock)
+        self.device_label = DeviceLabel(clock)
         self._namesakes_log = OncePerMinute(log, logging.WARNING, clock)
 
     # -- with a request
@@ -71,6 +74,7 @@ class SessionManager(StartedOnLoops):
         idle_timeout: timedelta | float | None = None,
         absolute_timeout: timedelta | float | None = None,
         authentication_methods: Collection[str] = (),
+        index: Mapping[str, str | Collection[str]] | None = None,
         allow_origin: str | Collection[str] | None = None,
     ) -> Session[UserT, Any]:
         """Log a user in: begin a session and set its cookies on the response.
@@ -91,6 +95,9 @@ class SessionManager(StartedOnLoops):
             absolute_timeout: This session's own, at least 1 s; likewise. None, as above, means the setting.
             authentication_methods: How the user has just been authenticated, by the names of RFC 8176 or your own:
                 ``("pwd",)``, ``("pwd", "otp")``. See `Session.authentication_methods`.
+            index: What else the session is to be found by, to end it or list it: ``{"org": "acme"}``; see
+                `revoke_sessions_by_index`. At most 16 values; a name may have several. The database keeps digests of
+                them. Names that begin with ``oidc_`` or ``ssf_`` are the library's.
             allow_origin: Whose pages may bring this login by a form that the browser follows, beside those that may
                 make any request: an identity provider's, such as ``https://appleid.apple.com``. Check its ``state``
                 first, which says that this browser has asked for it.
@@ -114,6 +121,7 @@ class SessionManager(StartedOnLoops):
             idle_timeout=idle_timeout,
             absolute_timeout=absolute_timeout,
             authentication_methods=authentication_methods,
+            index=index,
         )
         return await self._of(connection).create(login, allowed=allowed)
 
@@ -126,6 +134,7 @@ class SessionManager(StartedOnLoops):
         lifetime: timedelta | float | None = None,
         jwt_payload: Any = None,
         session_info: Any = None,
+        index: Mapping[str, str | Collection[str]] | None = None,
     ) -> Session[UserT, Any]:
         """Begin a session of a user in which another user, an administrator, acts ("log in as").
 
@@ -144,6 +153,7 @@ class SessionManager(StartedOnLoops):
                 session could.
             jwt_payload: As in `create_new_session`: the user's. A function of `claims` is not asked.
             session_info: Likewise.
+            index: Likewise.
 
         Raises:
             ImpersonationRefused: Somebody acts in `actor` already.
@@ -159,9 +169,12 @@ class SessionManager(StartedOnLoops):
         wanted, longest = arguments.duration_or_none(lifetime, "lifetime"), self.settings.impersonation_lifetime
         if wanted is not None and to_ms(wanted) < 1:
             raise ValueError("lifetime must be longer than 0.")
+        found_by = entries(index)
         exchange = self._of(connection)
         by = await impersonation_by(actor, lifetime=to_ms(longest if wanted is None else min(wanted, longest)))
-        login = Login(user_id=user_id, jwt_payload=jwt_payload, session_info=session_info, impersonation=by)
+        login = Login(
+            user_id=user_id, jwt_payload=jwt_payload, session_info=session_info, impersonation=by, index=found_by
+        )
         return await exchange.create(login)
 
     @overload
@@ -331,6 +344,67 @@ class SessionManager(StartedOnLoops):
             except_handle=arguments.text_or_none(except_handle, "except_handle"),
             progress=None if progress is None else plain_function(progress, "progress"),
         )
+
+    async def revoke_sessions_by_index(
+        self, name: str, value: str, *, before: datetime | None = None, except_handle: str | None = None
+    ) -> int:
+        """End all sessions that are found by this name and value: a whole organisation. Touches no cookie.
+
+        What stands when the call begins is over when it returns. 500 sessions end at a time, and other workers refuse
+        them within a second of that.
+
+        Args:
+            name: As given to `create_new_session` in ``index``.
+            value: Likewise.
+            before: Only sessions that began before this, by the clock of the worker that began them; aware.
+            except_handle: A session to keep, such as the caller's own.
+
+        Returns:
+            How many sessions were ended.
+
+        Raises:
+            TypeError, ValueError: An argument of another type, a naive `before`, a name that none can be, or
+                `except_handle` is no session handle. Nothing was ended.
+            StoreUnavailable: Some may have ended all the same, and stay ended: call again for the rest.
+        """
+        return await self.lifecycle.index.revoke(
+            name,
+            value,
+            begun_before=arguments.moment_or_none(before, "before"),
+            except_handle=arguments.text_or_none(except_handle, "except_handle"),
+        )
+
+    async def list_sessions_by_index(
+        self, name: str, value: str, *, limit: int = PAGE, after: str | None = None
+    ) -> list[SessionRecord[Any]]:
+        """List the live sessions that are found by this name and value, newest first, page by page.
+
+        Args:
+            name: As given to `create_new_session` in ``index``.
+            value: Likewise.
+            limit: How many sessions at most, 1 to 1000.
+            after: For the next page the ``records[-1].cursor`` of the last page. An empty page is the end.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: A name that none can be, the limit is out of range, or `after` is no cursor.
+        """
+        arguments.instance(limit, int, "limit")
+        after = arguments.text_or_none(after, "after")
+        return await self.lifecycle.index.list_of(name, value, limit=limit, after=after)
+
+    async def update_session_index(
+        self, session_handle: str, changes: Mapping[str, str | Collection[str] | None]
+    ) -> None:
+        """Change by what a session is found; see `Session.update_index`. Touches no cookie.
+
+        Raises:
+            Unauthorised: The session is gone. No cookie is touched.
+            TypeError, ValueError: The handle is no `str`, or as `Session.update_index`. Nothing has changed.
+            StoreUnavailable: The session may be found by values of before and after: call again.
+        """
+        handle = arguments.text(session_handle, "session_handle")
+        await self.lifecycle.index.update(handle, changes)
 
     async def get_all_session_handles_for_user(self, user_id: UserId) -> list[str]:
         """Return the handles of a user's live sessions; `1` and `"1"` are different users."""
@@ -557,6 +631,24 @@ class SessionManager(StartedOnLoops):
         """
         return self._claims.set(function)
 
+    def label_devices(self, function: LabelFunctionT) -> LabelFunctionT:
+        """Let `function` say at each login what its device is called in lists of sessions. Also a decorator.
+
+        The label is kept with the session: one line, cut to 100 characters. Whatever the function takes from a header,
+        a client has chosen: escape it where it is shown. If the function raises or returns no text, the library's own
+        label counts ("Firefox on Windows"), and the log says so.
+
+        Args:
+            function: A plain function. It gets the headers of the login's request, whose names are looked up in any
+                case, and returns the label, or None for the library's own. A login waits for it, and so does the event
+                loop: it must not block.
+
+        Raises:
+            TypeError: It is no plain function.
+            ValueError: There is one already.
+        """
+        return self.device_label.set(function)
+
     # -- without a request: for applications that carry the tokens themselves
 
     async def create_new_session_without_request(
@@ -569,6 +661,7 @@ class SessionManager(StartedOnLoops):
         idle_timeout: timedelta | float | None = None,
         absolute_timeout: timedelta | float | None = None,
         authentication_methods: Collection[str] = (),
+        index: Mapping[str, str | Collection[str]] | None = None,
     ) -> IssuedSession[UserT, Any]:
         """Begin a session and return its tokens. The arguments and errors are those of `create_new_session`."""
         login = login_of(
@@ -579,6 +672,7 @@ class SessionManager(StartedOnLoops):
             idle_timeout=idle_timeout,
             absolute_timeout=absolute_timeout,
             authentication_methods=authentication_methods,
+            index=index,
         )
         return self._issued(await self.lifecycle.create(login, device=Device("Unknown device", None)))
 

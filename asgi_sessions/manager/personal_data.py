@@ -94,6 +94,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "session_info": json_value.loads,
         "methods": lambda text: {name: _time(moment) for name, moment in authentication_methods.read(text)},
         "persistent": bool,
+        "index": lambda found: [{"name": name, "sha256": digest.hex()} for name, digest in found],
     }
 )
 _PUBLIC_NAMES: Mapping[str, str] = MappingProxyType({"handle": "session_handle", "methods": "authentication_methods"})

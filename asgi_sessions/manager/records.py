@@ -13,6 +13,7 @@ from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.durations import datetime_to_ms
 from asgi_sessions.protocol.refresh_token import RefreshToken
 from asgi_sessions.protocol.session_handle import HANDLE_PATTERN
+from asgi_sessions.protocol.session_index import Entry
 from asgi_sessions.protocol.user_id import UserId
 
 __all__ = [
@@ -139,6 +140,7 @@ class Login:
         absolute_timeout: Its own, ms; None for the setting.
         methods: How the user has just been authenticated: checked names, see `protocol.authentication_methods`.
         impersonation: Who acts in the session; None for the user.
+        index: By what the session is found: checked, see `protocol.session_index`.
     """
 
     user_id: UserId
@@ -149,6 +151,7 @@ class Login:
     absolute_timeout: int | None = None
     methods: tuple[str, ...] = ()
     impersonation: Impersonation | None = None
+    index: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

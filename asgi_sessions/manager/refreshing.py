@@ -18,6 +18,7 @@ from asgi_sessions.manager.claims_function import Claimed, Claims
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.idle_clock import IdleClock
 from asgi_sessions.manager.issuing import Issuer
+from asgi_sessions.manager.once_per_generation import OncePerGeneration
 from asgi_sessions.manager.once_per_minute import OncePerMinute
 from asgi_sessions.manager.records import Refreshed
 from asgi_sessions.manager.rotating import MAX_READS, MOVED, Rotation
@@ -80,6 +81,7 @@ class Refresher:
         self._claims = claims
         self._events = events
         self._clock = clock
+        self._told = OncePerGeneration()
         self._no_room = OncePerMinute(manager_log(__name__, settings), logging.ERROR, clock)
 
     def looks_authentic(self, token: str) -> bool:
@@ -274,13 +276,14 @@ class Refresher:
             self._no_room.say(_NO_ROOM, row.handle, error.detail)
             access = self._issuer.describe(row, following.generation, now, extend=extend)
             return Refreshed(access, None, None, no_room=error)
-        self._events.happened(
-            Event.REFRESHED,
-            session_handle=row.handle,
-            user_id=tokens.access.user_id,
-            generation=following.generation,
-            **by(tokens.access.actor),
-        )
+        if self._told.is_new(row.handle, following.generation):
+            self._events.happened(
+                Event.REFRESHED,
+                session_handle=row.handle,
+                user_id=tokens.access.user_id,
+                generation=following.generation,
+                **by(tokens.access.actor),
+            )
         return Refreshed(tokens.access, tokens, None)
 
 

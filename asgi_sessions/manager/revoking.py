@@ -1,4 +1,7 @@
-"""Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds."""
+"""Revocation: the tombstone, then everybody who should know: this worker at once, the others by their feeds.
+
+The file is longer than others because it holds each way to end sessions, with what each promises.
+"""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -113,22 +116,40 @@ class Revoker:
             StoreUnavailable: The batches before have ended.
         """
         handles = list(dict.fromkeys(handle for handle in session_handles if is_handle(handle)))
+        batches = (handles[start : start + REVOKE_BATCH] for start in range(0, len(handles), REVOKE_BATCH))
         over: list[str] = []
-        count, now = 0, self._ended_before()
+        count = 0
         try:
-            for start in range(0, len(handles), REVOKE_BATCH):
-                batch = handles[start : start + REVOKE_BATCH]
-                count += await self._sessions.revoke_many(batch, reason, now=now)
-                self._over(batch)  # none of them is live now, whichever worker has ended it
+            for batch in batches:
+                count += await self._end_batch(batch, reason)
                 over += batch
         finally:  # what has ended stays ended
             if count:
-                self._announce()
                 more: dict[str, Any] = {"session_handles": over, **by(actor)}
                 if of_one_user:
                     more["user_id"] = of_one_user[0].user_id
                     more["devices"] = [record.device_label for record in of_one_user[: len(over)]]
                 self._events.happened(Event.REVOKED, reason=reason, count=count, **more)
+        return count
+
+    async def revoke_pages(self, pages: AsyncIterator[Sequence[str]], *, reason: str, **told: Any) -> int:
+        """End sessions as they are found; returns how many. One event tells of all of them, however many.
+
+        Args:
+            pages: Their handles, at most `REVOKE_BATCH` at a time.
+            reason: Why.
+            **told: How they were found, for those who are told.
+
+        Raises:
+            StoreUnavailable: The pages before have ended.
+        """
+        count = 0
+        try:
+            async for handles in pages:
+                count += await self._end_batch(handles, reason)
+        finally:  # what has ended stays ended
+            if count:
+                self._events.happened(Event.REVOKED, reason=reason, count=count, **told)
         return count
 
     async def revoke_all(
@@ -152,7 +173,7 @@ class Revoker:
             ValueError: `except_handle` is no session handle.
             StoreUnavailable: Some of many sessions may have ended.
         """
-        _require_handle(except_handle)
+        require_handle(except_handle)
         stored = user_id.storable(owner)
         if stored is None:
             return 0
@@ -210,7 +231,7 @@ class Revoker:
             ValueError: `except_handle` is no session handle.
             StoreUnavailable: Some may have ended.
         """
-        _require_handle(except_handle)
+        require_handle(except_handle)
         count, done = 0, False
         try:
             parts = await self._sessions.parts_of_all()
@@ -253,6 +274,13 @@ class Revoker:
             **by(None if row.actor is None else user_id.decode(row.actor)),
         )
 
+    async def _end_batch(self, handles: Sequence[str], reason: str) -> int:
+        ended = await self._sessions.revoke_many(handles, reason, now=self._ended_before())
+        if ended:
+            self._announce()
+        self._over(handles)  # none of them is live now, whichever worker has ended it
+        return ended
+
     async def _end(self, handle: str, reason: str, owner: bytes | None = None) -> bool:
         revoked = await self._sessions.revoke(handle, reason, now=self._ended_before(), user_id=owner)
         if revoked:
@@ -293,6 +321,6 @@ class Revoker:
         return self._clock() - self._workers_apart
 
 
-def _require_handle(except_handle: str | None) -> None:
+def require_handle(except_handle: str | None) -> None:
     if except_handle is not None and not is_handle(except_handle):
         raise ValueError("except_handle: is no session handle; without one to keep, leave it out.")

@@ -27,7 +27,9 @@ from asgi_sessions.settings import SessionSettings, manager_log
 from asgi_sessions.store.cancellation import end_task
 from asgi_sessions.store.engine import Database, open_database
 from asgi_sessions.store.failures import in_full
+from asgi_sessions.store.index_rows import SessionIndexStore
 from asgi_sessions.store.leases import LeaseStore
+from asgi_sessions.store.marks import MarkStore
 from asgi_sessions.store.migrations import is_missing_table, upgrade
 from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository
@@ -115,6 +117,8 @@ class Runtime:
             tables = build_tables(settings.table_prefix)
             self._sessions = SessionRepository(database, tables)
             self._payload_changes = PayloadChangeStore(database, tables)
+            self._session_index = SessionIndexStore(database, tables)
+            self._marks = MarkStore(database, tables)
             self._leases = LeaseStore(database, tables)
             key_store = SigningKeyStore(database, tables)
             self._tombstones = tombstones = TombstoneStore(database, tables)
@@ -143,6 +147,8 @@ class Runtime:
                 keys,
                 self._sessions,
                 self._payload_changes,
+                self._session_index,
+                self._marks,
                 self._feed,
                 listeners,
                 self._events,
@@ -197,6 +203,8 @@ class Runtime:
         if retention is not None:
             await self._sessions.forget_addresses(now - retention)
         await self._payload_changes.purge(tombstones_before)
+        await self._session_index.delete_left_over(now)
+        await self._marks.purge(now)
         await self.lifecycle.keys.forget_old()
         return count
 

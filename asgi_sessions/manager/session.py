@@ -3,7 +3,7 @@
 The file is longer than others because it holds the public docstrings.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NoReturn
 
@@ -17,6 +17,7 @@ from asgi_sessions.manager.records import Impersonation, IssuedToken, SessionRec
 from asgi_sessions.protocol.access_token import AccessToken
 from asgi_sessions.protocol.authentication_methods import Methods, checked, level
 from asgi_sessions.protocol.durations import from_ms
+from asgi_sessions.protocol.session_handle import form_tag
 from asgi_sessions.protocol.user_id import UserId
 
 PayloadT = TypeVar("PayloadT", default=Any)
@@ -82,6 +83,15 @@ class Session(Generic[UserIdT, PayloadT]):
     @property
     def persistent(self) -> bool:
         return self._access.persistent
+
+    @property
+    def form_tag(self) -> str:
+        """What the forms of this session's pages send back, as the field ``form_tag``; not secret, 16 characters.
+
+        It stays for the session's life. `require_session` with ``form_tag=True`` refuses forms with another tag, which
+        were shown to another session.
+        """
+        return form_tag(self.session_handle)
 
     @property
     def actor(self) -> UserId | None:
@@ -299,6 +309,26 @@ class Session(Generic[UserIdT, PayloadT]):
         except Unauthorised as error:
             self._refuse(error)
         return self._changed(*changed)
+
+    async def update_index(self, changes: Mapping[str, str | Collection[str] | None]) -> None:
+        """Change by what this session is found (``index`` of `SessionManager.create_new_session`).
+
+        Meanwhile, and where the database fails half-way, the session is found by the values of before and after.
+
+        Args:
+            changes: The names to change, with their new values; None takes a name away. Other names stay.
+
+        Raises:
+            Unauthorised: The session is gone; its cookies are cleared.
+            ImpersonationRefused: Somebody acts as the user. Nothing has changed.
+            TypeError, ValueError: A name or a value that none can be, or more than 16 values. Nothing has changed.
+            StoreUnavailable: Some may have changed: call again.
+        """
+        self._for_the_user_alone()
+        try:
+            await self._lifecycle.here().index.update(self.session_handle, changes)
+        except Unauthorised as error:
+            self._refuse(error)
 
     async def get_idle_expires_at(self) -> datetime:
         """Return when the session ends unless it is used before. Aware, UTC. To ask extends nothing.

@@ -29,6 +29,7 @@ __all__ = [
     "LegacyAccessToken",
     "MAX_LENGTH",
     "ORDINARY",
+    "has_form",
     "looks_signed",
     "sign",
     "verify",
@@ -138,13 +139,23 @@ def looks_signed(text: str, keyring: Keyring) -> bool:
     return keyring.by_header(header) is not None or _names_unknown_key(header, keyring)
 
 
+def has_form(text: str) -> bool:
+    """Whether the text begins as an access token of this library does, of whichever key."""
+    return len(text) <= MAX_LENGTH and _key_id_of(text.partition(".")[0]) is not None
+
+
 def _names_unknown_key(header: str, keyring: Keyring) -> bool:
+    key_id = _key_id_of(header)
+    return key_id is not None and keyring.get(key_id) is None
+
+
+def _key_id_of(header: str) -> str | None:
     # Matched, not parsed: no JSON trick in a header costs more than this, and no odd one makes us load keys.
     try:
         match = _HEADER.fullmatch(_decoded(header).decode("ascii"))
     except ValueError:
-        return False
-    return match is not None and keyring.get(match[1]) is None
+        return None
+    return None if match is None else match[1]
 
 
 def _decoded(segment: str) -> bytes:

@@ -33,6 +33,9 @@ SameSite: TypeAlias = Literal["lax", "strict", "none"]
 
 _HOST: Final = "__Host-"
 _SECURE: Final = "__Secure-"
+# The prefixes that take HttpOnly besides, and those that do for a cookie which scripts read.
+_FOR_SCRIPTS: Final = {"__host-http-": "__Host-", "__http-": "__Secure-"}
+_GUARDED: Final = (_HOST.lower(), _SECURE.lower(), *_FOR_SCRIPTS)
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 token
 _VALUE: Final = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # RFC 6265, cookie-octet
@@ -148,7 +151,9 @@ def path_matches(path: str, cookie_path: str) -> bool:
     return path.startswith(cookie_path) and (cookie_path.endswith("/") or path[len(cookie_path)] == "/")
 
 
-def prefixed_name(name: str, prefix: str | None, *, secure: bool, domain: str | None, path: str) -> str:
+def prefixed_name(
+    name: str, prefix: str | None, *, secure: bool, domain: str | None, path: str, http_only: bool = True
+) -> str:
     """The cookie's name behind its prefix.
 
     Args:
@@ -158,6 +163,8 @@ def prefixed_name(name: str, prefix: str | None, *, secure: bool, domain: str | 
         secure: Whether the cookie is Secure.
         domain: Its Domain attribute, None for the host alone.
         path: Its Path attribute.
+        http_only: Whether scripts cannot read it. If they can, ``__Host-`` stands in for ``__Host-Http-``, and
+            ``__Secure-`` for ``__Http-``.
 
     Raises:
         ValueError: A browser would refuse the cookie, since the prefix demands other attributes.
@@ -167,13 +174,18 @@ def prefixed_name(name: str, prefix: str | None, *, secure: bool, domain: str | 
     if prefix is None:
         strongest = _HOST if domain is None and path == "/" else _SECURE
         prefix = strongest if secure else ""
-    _check_prefix(prefix + name, secure=secure, domain=domain, path=path)
+    elif not http_only:
+        taken = next((guarded for guarded in _FOR_SCRIPTS if prefix.lower().startswith(guarded)), "")
+        prefix = _FOR_SCRIPTS.get(taken, "") + prefix[len(taken) :]
+    _check_prefix(prefix + name, secure=secure, domain=domain, path=path, http_only=http_only)
     return prefix + name
 
 
-def _check_prefix(name: str, *, secure: bool, domain: str | None, path: str) -> None:
+def _check_prefix(name: str, *, secure: bool, domain: str | None, path: str, http_only: bool) -> None:
     lowered = name.lower()  # browsers compare prefixes without case
-    if lowered.startswith((_HOST.lower(), _SECURE.lower())) and not secure:
+    if lowered.startswith(tuple(_FOR_SCRIPTS)) and not http_only:
+        raise ValueError(f"cookie {name!r}: the prefix requires HttpOnly")
+    if lowered.startswith(_GUARDED) and not secure:
         raise ValueError(f"cookie {name!r}: the prefix requires Secure")
     if lowered.startswith(_HOST.lower()) and (domain is not None or path != "/"):
         raise ValueError(f"cookie {name!r}: the prefix requires the path / and no domain")
@@ -220,7 +232,7 @@ class CookieSpec:
             raise ValueError(f"cookie {self.name!r}: samesite none requires Secure")
         if self.partitioned and not self.secure:
             raise ValueError(f"cookie {self.name!r}: Partitioned requires Secure")
-        _check_prefix(self.name, secure=self.secure, domain=self.domain, path=self.path)
+        _check_prefix(self.name, secure=self.secure, domain=self.domain, path=self.path, http_only=self.http_only)
         domain = "" if self.domain is None else f"; Domain={self.domain}"
         flags = ("; HttpOnly" if self.http_only else "") + ("; Secure" if self.secure else "")
         apart = "; Partitioned" if self.partitioned else ""

@@ -9,13 +9,14 @@ from typing import Final, TypeAlias
 
 from asgi_sessions.errors import CsrfRejected
 from asgi_sessions.protocol.origin import split_origin
+from asgi_sessions.protocol.speculative import PURPOSE_HEADERS, means_ahead
 
 __all__ = ["BROWSER_HEADERS", "EXEMPT", "Headers", "check", "is_form_of", "refresh_allowed"]
 
 Text: TypeAlias = str | bytes
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[Text, Text]]
 
-BROWSER_HEADERS: Final = frozenset({b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"})
+BROWSER_HEADERS: Final = PURPOSE_HEADERS | {b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest"}
 """The headers that are looked at, in lower case."""
 
 # RFC 9110, section 9.2.1, without TRACE, which no browser sends.
@@ -40,8 +41,10 @@ def check(
 
     Safe methods pass. ``Sec-Fetch-Site: same-origin`` or ``none`` passes; any other value, or several, needs
     a trusted ``Origin``. Without that header, ``Origin`` must be the request's own or trusted. With neither,
-    no browser sent it. A WebSocket handshake is a GET that a page of any site may open, so there ``Origin``
-    comes first, which every browser sends. A header that is there twice is no evidence: browsers send one.
+    no browser sent it. A page that the browser fetches ahead has ``none`` as well, though a page has asked for it
+    and no user: there that is no evidence. A WebSocket handshake is a GET that a page of any site may open, so there
+    ``Origin`` comes first, which every browser sends. A header that is there twice is no evidence: browsers send
+    one.
 
     Args:
         method: The request's method, upper case. Not looked at for WebSockets.
@@ -64,7 +67,7 @@ def check(
     if websocket and origins:
         passed = _is_trusted(origins, trusted_origins) or _is_own(origins, scheme, host)
     elif sites:
-        passed = sites in _OWN_SITES or _is_trusted(origins, trusted_origins)
+        passed = _is_own_site(found) or _is_trusted(origins, trusted_origins)
     elif origins:
         passed = _is_trusted(origins, trusted_origins) or _is_own(origins, scheme, host)
     else:
@@ -143,6 +146,12 @@ def _text(value: Text | None) -> str:
     if isinstance(value, bytes):
         return value.decode("latin-1")
     return value or ""
+
+
+def _is_own_site(found: Mapping[str, list[str]]) -> bool:
+    sites = found["sec-fetch-site"]
+    ahead = sites == ["none"] and means_ahead(value for name in PURPOSE_HEADERS for value in found[name.decode()])
+    return sites in _OWN_SITES and not ahead
 
 
 def _is_own(origins: list[str], scheme: str, host: Text | None) -> bool:

@@ -2,9 +2,11 @@
 
 from typing import Final
 
-__all__ = ["UNKNOWN", "label"]
+__all__ = ["LONGEST_LABEL", "UNKNOWN", "label", "one_line"]
 
 UNKNOWN: Final = "Unknown device"
+LONGEST_LABEL: Final = 100
+"""Characters."""
 
 # Real headers are shorter; nobody shall make us search a megabyte.
 _LONGEST: Final = 1000
@@ -77,6 +79,11 @@ def label(user_agent: str | None) -> str:
     if browser is None:
         return UNKNOWN
     return browser if system is None else f"{browser} on {system}"
+
+
+def one_line(text: str) -> str:
+    """A text of anybody's as a label: printable, without control characters, and no longer than a label can be."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:_LONGEST]).split())[:LONGEST_LABEL].rstrip()
 
 
 def _first(text: str, table: tuple[tuple[str, str], ...]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from asgi_sessions.protocol.key_id import KEY_ID_BYTES, WRONG_KEY_ID, is_key_id
 
-__all__ = ["Envelope"]
+__all__ = ["Envelope", "has_form"]
 
 _KEY_SIZE = 32
 _HEAD_SIZE = 1 + KEY_ID_BYTES
@@ -47,7 +47,7 @@ class Envelope:
         self._head = self._kind + bytes.fromhex(current_key_id)
         self._current = keys[current_key_id]
         self._body_size = body_size
-        self._text_size = -(-(_HEAD_SIZE + body_size + _MAC_SIZE) * 4 // 3)
+        self._text_size = _text_size(body_size)
 
     def wrap(self, body: bytes) -> str:
         """The text that carries this body."""
@@ -79,15 +79,28 @@ class Envelope:
         return raw is not None and raw[1:_HEAD_SIZE] not in self._keys
 
     def _raw(self, text: object) -> bytes | None:
-        # The length first: whatever somebody sends, the work stays the same.
-        if not isinstance(text, str) or len(text) != self._text_size:
-            return None
-        try:
-            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        except ValueError:
-            return None
-        # The decoder skips characters that it does not know; one token must not have many spellings.
-        return raw if _encode(raw) == text and raw[:1] == self._kind else None
+        return _raw(text, self._kind, self._text_size)
+
+
+def has_form(text: object, kind: int, body_size: int) -> bool:
+    """Whether a text has the form of an envelope of a kind, whoever wrote it; see `Envelope`."""
+    return _raw(text, bytes([kind]), _text_size(body_size)) is not None
+
+
+def _text_size(body_size: int) -> int:
+    return -(-(_HEAD_SIZE + body_size + _MAC_SIZE) * 4 // 3)
+
+
+def _raw(text: object, kind: bytes, size: int) -> bytes | None:
+    # The length first: whatever somebody sends, the work stays the same.
+    if not isinstance(text, str) or len(text) != size:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    # The decoder skips characters that it does not know; one token must not have many spellings.
+    return raw if _encode(raw) == text and raw[:1] == kind else None
 
 
 def _encode(raw: bytes) -> str:

@@ -31,8 +31,8 @@ def clear_planted(name: str, host: str, path: str, kept: Collection[CookieSpec])
     Returns:
         At most ``MOST``, those of the widest domains and the shortest paths first, where most cookies are.
     """
-    if name.lower().startswith(("__host-", "__http-")):
-        return []  # nobody but this host's server sets them
+    if name.lower().startswith("__host-"):
+        return []  # nobody but this host sets them; with __Http- alone a sibling's server can, for the whole domain
     ours = {(cookie.domain, cookie.path) for cookie in kept if cookie.name == name}
     secure = any(cookie.secure for cookie in kept)
     found: list[str] = []

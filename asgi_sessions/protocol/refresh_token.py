@@ -10,11 +10,12 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from asgi_sessions.protocol import envelope
 from asgi_sessions.protocol.envelope import Envelope
 from asgi_sessions.protocol.rotation import Lineage
 from asgi_sessions.protocol.session_handle import handle_of, raw_handle
 
-__all__ = ["RefreshToken", "RefreshTokenCodec", "stored_hash", "MAX_GENERATION"]
+__all__ = ["RefreshToken", "RefreshTokenCodec", "has_form", "stored_hash", "MAX_GENERATION"]
 
 MAX_GENERATION = 2**63 - 1
 """The database's BIGINT holds no higher one."""
@@ -34,6 +35,11 @@ def stored_hash(token_hash: bytes) -> bytes:
         token_hash: SHA-256 of the token's secret, as tokens carry it.
     """
     return hashlib.sha256(token_hash).digest()
+
+
+def has_form(text: str) -> bool:
+    """Whether a text has the form of a refresh token, of whichever key and version."""
+    return any(envelope.has_form(text, kind, _BODY.size) for kind in (_KIND, _LEGACY_KIND))
 
 
 def _stored(token_hash: bytes | None) -> bytes | None:

@@ -160,7 +160,7 @@ class SessionSettings(BaseSettings):
     """Shares the cookies with all subdomains of this domain; None keeps them with the one host."""
     cookie_prefix: fields.CookiePrefix = None
     """None means ``__Host-`` where its rules allow it, else ``__Secure-``, and no prefix if cookies are not
-    secure. The empty text, or the word ``none``, means no prefix."""
+    secure. The empty text, or the word ``none``, means no prefix. ``__Host-Http-`` is stronger, see the docs."""
     older_cookie_domains: fields.OlderDomains = ()
     """Earlier values of ``cookie_domain``. The word ``host-only``, which is stored as None, stands for the time when it
     was not set. Cookies of earlier domains, prefixes and paths count, in every combination with the present ones, if
@@ -172,6 +172,13 @@ class SessionSettings(BaseSettings):
     ``inline``."""
     older_cookie_partitioned: fields.OptionalSwitch = None
     """The earlier value of ``cookie_partitioned``; None where it has always been the present one."""
+
+    cache_control: Annotated[choices.CacheControl, values.one_of(choices.CacheControl)] = "no-store"
+    """The Cache-Control of a response whose application has asked for the session, where the application sets neither
+    that nor Expires: so that Back shows no page of before a logout. ``off`` leaves it to browsers."""
+    clear_site_data: Annotated[choices.ClearSiteData, values.one_of(choices.ClearSiteData)] = "prefetchCache"
+    """What browsers drop besides where a response clears the cookies: pages that they have fetched or rendered ahead
+    (``prefetchCache``), also the host's HTTP cache (``cache``), or nothing (``off``)."""
 
     csrf: Annotated[choices.Csrf, values.one_of(choices.Csrf)] = "fetch-metadata"
     """How requests of other sites' pages are recognised: by Fetch Metadata and Origin, a token, both, or not at all."""

@@ -16,6 +16,7 @@ from asgi_sessions.settings.several_hosts import hosts_of, parse_url
 __all__ = ["development_only", "policy_summary", "weakened_defaults"]
 
 _LONG_ACCESS = timedelta(hours=1)
+_SHORT_ACCESS = timedelta(minutes=1)
 
 
 def policy_summary(settings: SessionSettings) -> dict[str, str]:
@@ -126,6 +127,17 @@ _WEAKNESSES: tuple[tuple[Callable[[SessionSettings], bool], str], ...] = (
         "cookie_samesite: none, so the cookies go with requests of other sites.",
     ),
     (
+        lambda s: s.cache_control != "no-store",
+        (
+            "cache_control: not no-store, so after a logout Back shows pages of before it, where the application does "
+            "not say otherwise."
+        ),
+    ),
+    (
+        lambda s: s.clear_site_data == "off",
+        "clear_site_data: off, so after a logout a page that was fetched ahead may show.",
+    ),
+    (
         lambda s: s.csrf == "off",
         "csrf: off, so pages of other sites can act for a user who is logged in.",
     ),
@@ -151,6 +163,13 @@ _WEAKNESSES: tuple[tuple[Callable[[SessionSettings], bool], str], ...] = (
     (
         lambda s: s.access_token_lifetime > _LONG_ACCESS,
         "access_token_lifetime: above 1h, so a stolen access token is good for long.",
+    ),
+    (
+        lambda s: s.access_token_lifetime < _SHORT_ACCESS,
+        (
+            "access_token_lifetime: below 1m, so a browser that is killed, and loses the cookies of its last 30 s, may "
+            "come back with tokens that look stolen: its user is logged out."
+        ),
     ),
 )
 """When a setting is weak, and what the log says of it."""

@@ -38,6 +38,7 @@ async def delete_in_batches(
     values: Mapping[str, Any],
     *,
     limit: int | None = None,
+    after: Executable | None = None,
 ) -> int:
     """Select keys by index, then delete by key, with the condition checked again; return how many were deleted.
 
@@ -47,6 +48,7 @@ async def delete_in_batches(
         deletion: Deletes those of ``keys`` that are still to be deleted.
         values: The other parameters of both.
         limit: How many at most.
+        after: Deletes what belongs to those of ``keys`` that are gone.
     """
     count, pace = 0, Pace()
     while limit is None or count < limit:
@@ -54,6 +56,8 @@ async def delete_in_batches(
         found = [key for (key,) in (await run(keys, {**values, "batch": batch})).rows]
         if found:
             count += (await run(deletion, {**values, "handles": found})).rowcount
+            if after is not None:
+                await run(after, {"handles": found})
         if len(found) < batch or count == limit:
             break
         await pace.rest()

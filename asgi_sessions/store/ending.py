@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import Executable
 
-from asgi_sessions.protocol.session_handle import HANDLE_DIGITS, is_handle
 from asgi_sessions.store.batches import delete_in_batches
 from asgi_sessions.store.engine import Database
+from asgi_sessions.store.handle_ranges import boundary, parts_of
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import is_storable
 from asgi_sessions.store.session_statements import EndingStatements
 
-__all__ = ["AT_ONCE", "REVOKE_BATCH", "SessionEnding", "boundary"]
+__all__ = ["AT_ONCE", "REVOKE_BATCH", "SessionEnding"]
 
 REVOKE_BATCH = 500
 """Handles that one statement names."""
@@ -21,8 +21,6 @@ AT_ONCE = 2_000
 look up each as it was before: past a hundred thousand in a second and a half."""
 AT_ONCE_SQLITE = 50_000
 """SQLite ends so many in a quarter of a second, and goes past all of the user's for each part."""
-MOST_PARTS = 1_000_000
-"""Of two thousand million sessions."""
 _NEVER = 2**63 - 1
 
 
@@ -102,18 +100,10 @@ class SessionEnding:
     async def parts_of_all(self, size: int | None = None) -> int:
         """Into how many parts everybody's sessions, ended ones too, are to be divided; see `revoke_any_part`.
 
-        Nobody counts millions of rows within the time of a statement. Handles are random: by how far in their order
-        the first few of them reach, all are about so many.
-
         Args:
             size: About how many sessions a part is to have; None for `at_once`.
         """
-        place = (self.at_once if size is None else size) - 1
-        outcome = await self._run(self._ending.handle_in_order, {"place": place}, strong=True)
-        if not outcome.rows:
-            return 1
-        reached: str = outcome.rows[0][0]
-        return min(MOST_PARTS, -(-(16**HANDLE_DIGITS) // (int(reached, 16) + 1))) if is_handle(reached) else 1
+        return await parts_of(self._run, self._ending.handle_in_order, self.at_once if size is None else size)
 
     async def revoke_any_part(
         self,
@@ -164,12 +154,9 @@ class SessionEnding:
         """
         count = 0
         values = {"now": now, "tombstones_before": tombstones_before}
+        indexed = (await self._run(self._ending.any_index)).rows
+        after = self._ending.unindex if indexed else None
         for keys, deletion in self._ending.purgeable:
             room = None if limit is None else limit - count
-            count += await delete_in_batches(self._run, keys, deletion, values, limit=room)
+            count += await delete_in_batches(self._run, keys, deletion, values, limit=room, after=after)
         return count
-
-
-def boundary(part: int, parts: int) -> str:
-    """The first handle of a part."""
-    return f"{part * 16**HANDLE_DIGITS // parts:0{HANDLE_DIGITS}x}"

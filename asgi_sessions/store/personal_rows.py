@@ -5,20 +5,19 @@ from typing import Any
 
 from sqlalchemy import Executable
 
-from asgi_sessions.store.batches import Pace
-from asgi_sessions.store.ending import REVOKE_BATCH, SessionEnding, boundary
+from asgi_sessions.protocol.session_index import Entry
+from asgi_sessions.store.ending import REVOKE_BATCH, SessionEnding
 from asgi_sessions.store.engine import Database
+from asgi_sessions.store.handle_ranges import WALK_BATCH, walk
 from asgi_sessions.store.prepared import Outcome
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import EXPORTED_COLUMNS
 from asgi_sessions.store.session_statements import PersonalStatements
 
-__all__ = ["EXPORT_BATCH", "WALK_BATCH", "PersonalRows"]
+__all__ = ["EXPORT_BATCH", "PersonalRows"]
 
 EXPORT_BATCH = 20
 """Sessions that one statement reads whole: the info of each may have a megabyte."""
-WALK_BATCH = 1000
-"""Neighbouring rows that one statement goes through."""
 
 
 class PersonalRows(SessionEnding):
@@ -33,6 +32,8 @@ class PersonalRows(SessionEnding):
 
     async def export(self, user_id: bytes, *, acting: bool) -> AsyncIterator[Mapping[str, Any]]:
         """Give each of a user's sessions, ended ones too, by the names of the columns, without hashes of tokens.
+
+        ``index`` has by what it is found.
 
         Newest first.
 
@@ -86,6 +87,7 @@ class PersonalRows(SessionEnding):
         for start in range(0, len(handles), REVOKE_BATCH):
             values = {"p_user_id": user_id, "now": now, "handles": handles[start : start + REVOKE_BATCH]}
             count += (await self._run(self._personal.erase, values, strong=True)).rowcount
+            await self._run(self._personal.unindex, {"handles": values["handles"]}, strong=True)
         return count
 
     async def forget_addresses(self, begun_before: int) -> int:
@@ -102,8 +104,13 @@ class PersonalRows(SessionEnding):
             batch = handles[start : start + EXPORT_BATCH]
             outcome = await self._run(self._personal.export, {"p_user_id": user_id, "handles": batch}, strong=True)
             named = [dict(zip(EXPORTED_COLUMNS, row, strict=True)) for row in outcome.rows]
+            index: dict[str, list[Entry]] = {}
+            for handle, name, digest in (
+                await self._run(self._personal.index_of, {"handles": batch}, strong=True)
+            ).rows:
+                index.setdefault(handle, []).append((name, bytes(digest)))
             for row in sorted(named, key=lambda row: batch.index(row["handle"])):
-                yield row
+                yield row | {"index": index.get(row["handle"], [])}
 
     async def _walk(
         self,
@@ -113,22 +120,7 @@ class PersonalRows(SessionEnding):
         strong: bool = False,
         hurried: bool = True,
     ) -> AsyncIterator[Outcome]:
-        """Run a statement on everybody's sessions, part by part.
-
-        Args:
-            statements: One for each part but the last, and that one's.
-            values: Its parameters, but for the bounds.
-            strong: See `Database.run`.
-            hurried: Whether not to rest between the parts.
-        """
-        any_part, last = statements
-        parts, pace = await self.parts_of_all(WALK_BATCH), Pace()
-        for part in range(parts):
-            if part and not hurried:
-                await pace.rest()
-            bounds = {"first": boundary(part, parts) if part else ""}
-            if part == parts - 1:
-                yield await self._run(last, {**values, **bounds}, strong=strong)
-            else:
-                bounds["beyond"] = boundary(part + 1, parts)
-                yield await self._run(any_part, {**values, **bounds}, strong=strong)
+        """Run a statement on everybody's sessions, part by part; see `handle_ranges.walk`."""
+        parts = await self.parts_of_all(WALK_BATCH)
+        async for outcome in walk(self._run, statements, values, parts, strong=strong, hurried=hurried):
+            yield outcome

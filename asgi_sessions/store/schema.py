@@ -10,6 +10,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
 from asgi_sessions.protocol.authentication_methods import MAX_LENGTH as METHODS_LENGTH
+from asgi_sessions.protocol.session_index import DIGEST_LENGTH, NAME_LENGTH
 
 __all__ = ["DEFAULT_TABLE_PREFIX", "Tables", "build_tables", "of_tables", "sessions_metadata"]
 
@@ -48,6 +49,8 @@ class Tables:
     leases: Table
     state: Table
     payload_changes: Table
+    session_index: Table
+    marks: Table
 
 
 @lru_cache(PREFIXES)
@@ -153,7 +156,27 @@ def _describe(table_prefix: str, metadata: MetaData) -> Tables:
         Index(f"ix_{table_prefix}payload_changes_changed_at", "changed_at"),
         **options,
     )
-    return Tables(sessions, signing_keys, leases, state, payload_changes)
+    # The time of creation gives lists their order, and lets what a failed login has left be told from a running one.
+    session_index = Table(
+        f"{table_prefix}session_index",
+        metadata,
+        Column("name", _ascii(NAME_LENGTH), primary_key=True),
+        Column("digest", _binary(DIGEST_LENGTH), primary_key=True),
+        Column("created_at", BigInteger, primary_key=True, autoincrement=False),
+        Column("handle", _ascii(HANDLE_LENGTH), primary_key=True),
+        Index(f"ix_{table_prefix}session_index_handle", "handle"),
+        **options,
+    )
+    marks = Table(
+        f"{table_prefix}marks",
+        metadata,
+        Column("kind", _ascii(NAME_LENGTH), primary_key=True),
+        Column("digest", _binary(DIGEST_LENGTH), primary_key=True),
+        Column("until", BigInteger, nullable=False),
+        Index(f"ix_{table_prefix}marks_until", "until"),
+        **options,
+    )
+    return Tables(sessions, signing_keys, leases, state, payload_changes, session_index, marks)
 
 
 def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:

@@ -20,13 +20,32 @@ from sqlalchemy import (
 from asgi_sessions.store.database_clock import database_now, greatest
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
-from asgi_sessions.store.session_row import COLUMNS, ERASED, ERASURE, EXPORTED_COLUMNS, READ_COLUMNS, ListedSession
+from asgi_sessions.store.session_row import (
+    COLUMNS,
+    ERASED,
+    ERASURE,
+    EXPORTED_COLUMNS,
+    NOBODY,
+    READ_COLUMNS,
+    ListedSession,
+)
 from asgi_sessions.store.tombstones import revocation_clock
 
-__all__ = ["ChangeStatements", "EndingStatements", "PersonalStatements", "ReadStatements", "RotationStatements"]
+__all__ = [
+    "ESCAPE",
+    "ChangeStatements",
+    "Conditions",
+    "EndingStatements",
+    "PersonalStatements",
+    "ReadStatements",
+    "RotationStatements",
+]
+
+ESCAPE = "!"
+"""Before what would stand for other characters in a pattern."""
 
 
-class _Conditions:
+class Conditions:
     """What the statements ask of a row.
 
     Attributes:
@@ -67,7 +86,7 @@ class ReadStatements:
 
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
-        s, which = sessions.c, _Conditions(sessions)
+        s, which = sessions.c, Conditions(sessions)
         row = tuple(s[name] for name in READ_COLUMNS)
         size = _integer("size")
         created_at = _integer("created_at")
@@ -75,6 +94,8 @@ class ReadStatements:
 
         self.find = prepared(select(*row).where(which.of_handle))
         self.get_info = prepared(select(s.session_info).where(which.of_handle, which.live))
+        part = s.session_info.like(bindparam("pattern"), escape=ESCAPE)
+        self.infos_with = select(s.handle, s.session_info).where(which.of_handles, which.live, part)
         self.living = select(s.handle).where(which.of_handles, which.live)
         page = select(*row).where(which.of_user, which.live).order_by(*which.newest_first).limit(size)
         self.list_of = prepared(page)
@@ -91,7 +112,7 @@ class ChangeStatements:
 
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
-        s, which = sessions.c, _Conditions(sessions)
+        s, which = sessions.c, Conditions(sessions)
         changed = update(sessions).where(which.of_handle, which.live)
         new_payload = changed.values(jwt_payload=bindparam("text"), payload_version=s.payload_version + 1)
 
@@ -130,7 +151,7 @@ class RotationStatements:
 
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
-        s, which = sessions.c, _Conditions(sessions)
+        s, which = sessions.c, Conditions(sessions)
         generation, now = _integer("generation"), which.now
         parent, grandparent = (
             bindparam("parent_hash", type_=LargeBinary),
@@ -182,7 +203,7 @@ class PersonalStatements:
 
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
-        s, which = sessions.c, _Conditions(sessions)
+        s, which = sessions.c, Conditions(sessions)
         over = not_(which.live)
         acted = s.actor == bindparam("p_user_id")
         from_first, before_beyond = s.handle >= bindparam("first"), s.handle < bindparam("beyond")
@@ -207,6 +228,12 @@ class PersonalStatements:
         erased = {**ERASED, **buried}
         self.erase = update(sessions).where(which.of_handles, over, or_(which.of_user, acted)).values(erased)
         self.forget_addresses = prepared(forget.where(before_beyond)), prepared(forget)
+        index = tables.session_index
+        i = index.c
+        of_handles = i.handle.in_(bindparam("handles", expanding=True))
+        is_erased = select(s.handle).where(s.handle == i.handle, s.user_id == NOBODY).exists()
+        self.index_of = select(i.handle, i.name, i.digest).where(of_handles).order_by(i.name, i.digest)
+        self.unindex = delete(index).where(of_handles, is_erased)
 
 
 class EndingStatements:
@@ -214,11 +241,12 @@ class EndingStatements:
 
     Attributes:
         purgeable: What selects handles by an index, and what deletes these, by reason.
+        unindex: Deletes what has led to sessions that are no more.
     """
 
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
-        s, which = sessions.c, _Conditions(sessions)
+        s, which = sessions.c, Conditions(sessions)
         end = update(sessions).values(revoked_at=_end_of_now(tables), revoked_reason=bindparam("reason"))
         rows = sessions.alias("of_user")  # the ended ones too: an index alone tells their number
         number = select(func.count().label("number")).where(rows.c.user_id == bindparam("p_user_id"))
@@ -250,3 +278,7 @@ class EndingStatements:
             )
             for dead in (which.expired, forgotten)
         ]
+        i = tables.session_index.c
+        gone = ~select(s.handle).where(s.handle == i.handle).exists()
+        self.any_index = prepared(select(i.handle).limit(1))
+        self.unindex = delete(tables.session_index).where(i.handle.in_(bindparam("handles", expanding=True)), gone)

@@ -3,11 +3,13 @@
 The contract stands in ``repository``.
 """
 
+from collections.abc import Sequence
+
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.personal_rows import PersonalRows
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import SessionRow, is_storable
-from asgi_sessions.store.session_statements import ChangeStatements, ReadStatements
+from asgi_sessions.store.session_statements import ESCAPE, ChangeStatements, ReadStatements
 
 __all__ = ["SessionValues"]
 
@@ -32,6 +34,22 @@ class SessionValues(PersonalRows):
             return None
         outcome = await self._run(self._read.get_info, {"p_handle": handle, "now": now}, strong=fresh)
         return str(outcome.rows[0][0]) if outcome.rows else None
+
+    async def infos_with(self, part: str, handles: Sequence[str], now: int) -> dict[str, str]:
+        """Return the infos of those of these live sessions whose info, as it was stored, has this text in it.
+
+        Args:
+            part: The text.
+            handles: The sessions, at most `LIVING_BATCH`.
+            now: ms.
+        """
+        known = [handle for handle in handles if is_storable(handle)]
+        if not known:
+            return {}
+        literally = "".join(ESCAPE + c if c in f"{ESCAPE}%_" else c for c in part)
+        values = {"handles": known, "pattern": f"%{literally}%", "now": now}
+        outcome = await self._run(self._read.infos_with, values)
+        return {handle: str(text) for handle, text in outcome.rows}
 
     async def set_info(self, handle: str, text: str, now: int) -> bool:
         """Replace a live session's info. False if there is no such session."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.store``: the store's operations against raw asyncmy, against two million rows, and during a purge."""
+"""``python -m benchmarks.store``: the store's operations against raw asyncmy, on a large table, and during a purge."""
 
 import argparse
 import asyncio
@@ -42,7 +42,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--loop", choices=("uvloop", "asyncio"), default="uvloop", help="event loop (uvloop, which uvicorn takes, too)"
     )
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the results")
-    parser.add_argument("--quick", action="store_true", help="a trial: 2 rounds, 4,000 rows, 2,000 dead; figures mean nothing")
+    parser.add_argument("--quick", action="store_true", help="a trial: 2 rounds, few rows; figures mean nothing")
     parsed = parser.parse_args(argv)
     if parsed.quick:
         parsed.rounds, parsed.calls, parsed.rows, parsed.dead = 2, 4, 4_000, 100 * ROUNDS

@@ -1,4 +1,4 @@
-"""Live refreshes while a purge deletes scattered rows: what the slowest hundredth waits, beside the same without a purge.
+"""Live refreshes while a purge deletes scattered rows: what the slowest hundredth waits, with a purge and without.
 
 The load is open: a refresh is due so many times a second, whether or not those before it have been answered, and its
 time counts from when it was due. So a pause of the database counts for all who wait, as it does for users.
@@ -15,7 +15,7 @@ from benchmarks.measuring import Samples
 from benchmarks.store.population import HOUR, NOW, SESSIONS_PER_USER, Population, child_of, dead_sessions
 from benchmarks.store.raw import RawConnection, Stores
 
-__all__ = ["IDLE", "P50", "P99", "PURGING", "Waits", "waits"]
+__all__ = ["IDLE", "P50", "P99", "PER_SECOND", "PURGING", "ROUNDS", "Waits", "waits"]
 
 IDLE, PURGING = "no purge", "purge"
 P50, P99 = "p50 ms", "p99 ms"

@@ -39,7 +39,8 @@
     try {
       const answer = await ask();
       if (answer.status === 401) {
-        if (wasSignedIn) {
+        // Another script may keep a page into which somebody has typed: by a listener that prevents the default.
+        if (wasSignedIn && dispatchEvent(new Event("sessionended", { cancelable: true }))) {
           location.replace(here);
         }
         return;

@@ -92,6 +92,7 @@ RULES = [
     Place("asgi.presented:access_token", "which of several tokens in a request counts"),
     Place("asgi.authentication:Authentication", "which session a request has, and in which order its tokens count"),
     Place("protocol.csrf:check", "whether a request may change something (CSRF)"),
+    Place("asgi.form_tags:require_form_of", "whether a form was made for the session that the request has"),
     Place("protocol.access_token:verify", "whether an access token is authentic"),
     Place("manager.token_times:TokenTimes", "how long an access token is good, whatever the settings were"),
     Place("manager.verifying:Verifier.is_known_live", "whether an access token is served without the database"),

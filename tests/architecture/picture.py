@@ -9,6 +9,8 @@ from tests.rotation_model.drawing import WIDTH, Drawing
 FILE = ROOT / "docs" / "pictures" / "architecture.svg"
 PURPOSES = {
     "cli": "commands",
+    "oidc": "providers",
+    "pages": "to drop in",
     "asgi": "connections",
     "manager": "sessions",
     "revocation": "who has ended",

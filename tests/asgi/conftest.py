@@ -10,6 +10,7 @@ from asgi_sessions import SessionManager
 from asgi_sessions.protocol import access_token
 from asgi_sessions.protocol.access_token import AccessToken
 from tests.asgi.apps import BASE_URL, new_manager
+from tests.asgi.form_apps import in_fastapi, in_starlette
 from tests.clocks import MovableClock
 
 OpenClient = Callable[..., TestClient]
@@ -55,3 +56,25 @@ def open_client() -> Iterator[OpenClient]:
             return stack.enter_context(TestClient(app, **{"base_url": BASE_URL, **options}))
 
         yield start
+
+
+@pytest.fixture(params=[in_starlette, in_fastapi], ids=["starlette", "fastapi"])
+def form_client(request: pytest.FixtureRequest, sessions: SessionManager, open_client: OpenClient) -> TestClient:
+    """Of each framework; alice is logged in."""
+    client = open_client(request.param(sessions))
+    assert client.post("/login").status_code == 200
+    return client
+
+
+@pytest.fixture
+def fastapi_form_client(sessions: SessionManager, open_client: OpenClient) -> TestClient:
+    client = open_client(in_fastapi(sessions))
+    assert client.post("/login").status_code == 200
+    return client
+
+
+@pytest.fixture
+def starlette_form_client(sessions: SessionManager, open_client: OpenClient) -> TestClient:
+    client = open_client(in_starlette(sessions))
+    assert client.post("/login").status_code == 200
+    return client

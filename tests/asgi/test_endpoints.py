@@ -67,7 +67,7 @@ def test_who_am_i(client: TestClient, sessions: SessionManager) -> None:
     seen = client.get("/auth/session").json()
     assert (seen["user_id"], seen["jwt_payload"]) == (42, {"role": "admin"})
     assert datetime.fromisoformat(seen["expires_at"]) > datetime.fromisoformat(seen["auth_time"])
-    described = {"session_handle", "user_id", "jwt_payload", "persistent", "auth_time", "expires_at"}
+    described = {"session_handle", "form_tag", "user_id", "jwt_payload", "persistent", "auth_time", "expires_at"}
     assert seen.keys() == described | {"idle_expires_at", "expires_in", "authentication_methods", "actor"}
 
 

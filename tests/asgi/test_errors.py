@@ -20,6 +20,7 @@ from asgi_sessions import (
     AlreadyRotated,
     ConfigurationError,
     CsrfRejected,
+    FetchedAhead,
     GeneralError,
     ImpersonationRefused,
     InvalidClaim,
@@ -62,6 +63,7 @@ def raising(error: Exception) -> Route:
         (Unauthorised("secret reason"), 401),
         (TryRefreshToken("secret reason"), 401),
         (TokenTheftDetected("h" * 32, "alice"), 401),
+        (FetchedAhead("secret reason"), 503),
         (AlreadyRotated("h" * 32, 3), 409),
         (CsrfRejected("secret reason"), 403),
         (InvalidClaim("role"), 403),
@@ -80,7 +82,7 @@ def test_an_error_becomes_detail_and_code(
     assert response.json() == {"detail": type(error).detail, "code": error.code}
     assert response.headers["cache-control"] == "no-store"
     assert ("www-authenticate" in response.headers) == (status == 401 or isinstance(error, ReauthenticationRequired))
-    assert response.headers.get("retry-after") == ("7" if status == 503 else None)
+    assert response.headers.get("retry-after") == ("7" if isinstance(error, StoreUnavailable) else None)
 
 
 def test_www_authenticate_is_not_basic(open_client: OpenClient, sessions: SessionManager) -> None:

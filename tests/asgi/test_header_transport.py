@@ -179,13 +179,60 @@ def test_with_any_a_browser_gets_cookies(either: App) -> None:
     assert either.client.get("/me").status_code == 200
 
 
-@pytest.mark.parametrize("bearer", ["garbage", ""])
-def test_with_any_a_bearer_header_is_never_a_fallback_to_cookies(either: App, bearer: str) -> None:
+def test_with_any_a_token_of_ours_never_falls_back_to_cookies(either: App) -> None:
+    either.login()
     either.client.post("/login")
-    response = either.client.get("/me", headers={"authorization": f"Bearer {bearer}"})
-    assert response.status_code == 401
-    assert cookies_set(response) == {}
+    header = either.access.partition(".")[0]
+    for worthless in (f"{header}.e30.x", f"{header}.", either.access[:-4], either.refresh_token[:-4] + "AAAA"):
+        response = either.client.get("/me", headers={"authorization": f"Bearer {worthless}"})
+        assert (response.status_code, cookies_set(response)) == (401, {}), worthless
     assert either.client.get("/me").status_code == 200
+
+
+FOREIGN = [
+    "",
+    "garbage",
+    "gho_16C7e42F292c6912E7710c838347Ae178B4a",
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEiLCJ0eXAiOiJKV1QifQ.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+    "eyJhbGciOiJub25lIn0.e30.",
+    "x" * 5000,
+    "\xff",
+]
+"""Bearer tokens of other services: of a gateway, of an API that the page calls too."""
+
+
+@pytest.mark.parametrize("token", FOREIGN, ids=range(len(FOREIGN)))
+def test_with_any_another_services_token_does_not_hide_the_cookies(either: App, token: str) -> None:
+    either.client.post("/login")
+    foreign = {b"authorization": b"Bearer " + token.encode("latin-1")}
+    assert either.client.get("/me", headers=foreign).status_code == 200
+    either.clock.advance(LIFETIME)
+    refreshed = either.client.get("/me", headers=foreign)
+    assert refreshed.status_code == 200
+    assert cookies_set(refreshed).keys() == {ACCESS, REFRESH}
+    assert "st-access-token" not in refreshed.headers
+    refreshed = either.client.post(PATH, headers=foreign)
+    assert (refreshed.status_code, set(cookies_set(refreshed))) == (200, {ACCESS, REFRESH})
+    assert cookies_set(either.client.post("/login", headers=foreign)).keys() == {ACCESS, REFRESH}
+    out = either.client.post("/auth/signout", headers=foreign)
+    assert (out.status_code, set(cookies_set(out).values())) == (200, {""})
+    assert either.client.get("/me", headers=foreign).status_code == 401
+
+
+@pytest.mark.parametrize("token", FOREIGN, ids=range(len(FOREIGN)))
+def test_with_any_another_services_token_exempts_no_cookies_from_the_csrf_check(either: App, token: str) -> None:
+    either.client.post("/login")
+    hostile = {b"authorization": b"Bearer " + token.encode("latin-1"), b"sec-fetch-site": b"cross-site"}
+    for path in ("/me", "/login", "/auth/signout", PATH, "/auth/sessions/revoke-others"):
+        response = either.client.post(path, headers=hostile)
+        assert (response.json()["code"], cookies_set(response)) == ("csrf_rejected", {}), path
+
+
+def test_without_cookies_a_worthless_token_asks_for_a_refresh(app: App) -> None:
+    """So that a client whose token was damaged refreshes."""
+    for token in FOREIGN:
+        headers = {b"authorization": b"Bearer " + token.encode("latin-1")}
+        assert app.client.get("/me", headers=headers).json()["code"] == "try_refresh_token"
 
 
 def test_with_any_a_bearer_header_makes_cookies_ignored(either: App) -> None:

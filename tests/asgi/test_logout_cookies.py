@@ -113,6 +113,7 @@ def test_the_cookies_leave_with(ending: Ending, status: int, open_client: OpenCl
     assert response.status_code == status
     assert cookies_set(response) == CLEARED
     assert response.headers["cache-control"] == "no-store"
+    assert response.headers["clear-site-data"] == '"prefetchCache", "prerenderCache"'
 
 
 def test_the_cookies_leave_with_the_answer_to_head(open_client: OpenClient, sessions: SessionManager) -> None:

@@ -19,6 +19,7 @@ from tests.clocks import MovableClock
 HOST = "https://app.shop.example"
 DOMAIN = {"cookie_domain": "shop.example"}
 ENDPOINT: dict[str, Any] = {"refresh": "endpoint"}
+HTTP: dict[str, Any] = {"cookie_prefix": "__Host-Http-"}
 PARTITIONED: dict[str, Any] = {"cookie_samesite": "none", "cookie_partitioned": True}
 REFRESH_PATH = "/auth/session/refresh"
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -31,6 +32,12 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "another prefix": ({}, {"cookie_prefix": "__Secure-shop-", "older_cookie_prefixes": "automatic"}),
     "from no prefix": ({"cookie_prefix": "none"}, {"older_cookie_prefixes": "none"}),
     "to no prefix": ({}, {"cookie_prefix": "none", "older_cookie_prefixes": "automatic"}),
+    "to HttpOnly's prefix": ({}, HTTP | {"older_cookie_prefixes": "automatic"}),
+    "from HttpOnly's prefix": (HTTP, {"older_cookie_prefixes": "__Host-Http-"}),
+    "supertokens, HttpOnly's prefix": (
+        {"client_protocol": "supertokens"},
+        HTTP | {"client_protocol": "supertokens", "older_cookie_prefixes": "none"},
+    ),
     "domain and prefix": (
         DOMAIN | {"cookie_prefix": "none"},
         {"older_cookie_domains": "shop.example", "older_cookie_prefixes": "none"},
@@ -227,3 +234,66 @@ def test_a_request_with_the_present_cookie_looks_for_no_other() -> None:
     assert changed.names_alone is not None
     assert changed.names_alone[: len(plain.names_alone)] == plain.names_alone
     assert set(changed.names_alone) - set(plain.names_alone) == {b"__Host-sAccessToken", b"__Host-sRefreshToken"}
+
+
+READS: dict[str, Any] = {"older_cookie_prefixes": "__Host-Http-"}
+WRITES: dict[str, Any] = HTTP | {"older_cookie_prefixes": "automatic"}
+
+
+@pytest.mark.parametrize("workers", [({}, READS), (READS, WRITES), (WRITES, HTTP)], ids=["first", "second", "last"])
+@pytest.mark.parametrize("logs_in", ["old", "new"])
+def test_a_step_of_the_change_of_prefix_logs_nobody_out_while_workers_of_both_kinds_run(
+    workers: tuple[dict[str, Any], dict[str, Any]],
+    logs_in: str,
+    deploy: Callable[..., Deployment],
+    clock: MovableClock,
+) -> None:
+    """Each worker reads what the other one writes: in the last step since the older names are no longer in use."""
+    both = deploy(*workers)
+    clients = {"old": both.old, "new": both.new}
+    assert clients[logs_in].post("/login").status_code == 200
+    if workers == (WRITES, HTTP):
+        clock.advance(LIFETIME)
+        assert both.old.get("/me").status_code == 200
+    for turn in ["old", "new", "new", "old", "old", "old", "new", "old", "new", "new", "new", "old"]:
+        assert clients[turn].get("/me").status_code == 200
+        clock.advance(LIFETIME if turn == "new" else LIFETIME / 3)
+    assert clients[logs_in].post("/auth/signout").status_code == 200
+    assert both.cookies() == set()
+    assert [client.get("/me").status_code for client in clients.values()] == [401, 401]
+
+
+def test_in_one_step_the_other_workers_would_know_nobody(deploy: Callable[..., Deployment]) -> None:
+    """Why there are two: a worker of before does not know the new names."""
+    both = deploy({}, WRITES)
+    assert both.new.post("/login").status_code == 200
+    assert both.old.get("/me").status_code == 401
+    assert both.new.get("/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, True),
+        (HTTP, True),
+        (WRITES, True),
+        (READS, True),
+        ({"cookie_prefix": "__Http-"}, False),
+        (HTTP | {"older_cookie_prefixes": "none"}, False),
+        (HTTP | {"older_cookie_prefixes": "__Http-"}, False),
+        (HTTP | {"older_cookie_domains": "shop.example"}, False),
+    ],
+)
+def test_who_can_have_set_the_refresh_cookie(settings: dict[str, Any], expected: bool, clock: MovableClock) -> None:
+    cookies = SessionCookies(new_manager(clock, **settings).settings)
+    name = cookies.refresh.name.encode()
+    assert cookies.read([(b"cookie", name + b"=x")]).only_host_sets_refresh is expected
+
+
+def test_the_cookie_that_scripts_read_has_the_prefix_that_lets_them(clock: MovableClock) -> None:
+    for prefix, expected in (("__Host-Http-", "__Host-"), ("__Http-", "__Secure-"), ("__Http-a-", "__Secure-a-")):
+        manager = new_manager(clock, client_protocol="supertokens", cookie_prefix=prefix)
+        cookies = SessionCookies(manager.settings)
+        assert cookies.access.name == f"{prefix}sAccessToken"
+        assert cookies.id_refresh is not None
+        assert (cookies.id_refresh.name, cookies.id_refresh.http_only) == (f"{expected}sIdRefreshToken", False)

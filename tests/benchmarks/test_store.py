@@ -26,6 +26,8 @@ def test_a_quick_run_writes_its_figures_and_is_within_its_statements(tmp_path: P
     assert results["statements"]["MariaDB"] == {name: list(verbs) for name, verbs in BUDGETS.items()}
     for comparison in ("against raw asyncmy", "against size"):
         assert list(results[comparison]) == [operation.name for operation in OPERATIONS]
+    assert results["under purge"]["deleted"] == 2_000
+    assert all(windows.keys() == {"no purge", "purge"} for windows in results["under purge"]["rounds"])
     page = (tmp_path / "store.md").read_text()
     assert all(re.search(rf"^\| {re.escape(operation.name)} \|", page, re.MULTILINE) for operation in OPERATIONS)
 

@@ -1,5 +1,6 @@
 """Browsers that nobody sees, each as if with a new profile; all of them are Selenium's."""
 
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,14 +10,17 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.remote.webdriver import WebDriver
 
+from tests.browser import axe as axe_core
 from tests.browser import webkitgtk as webkit
 from tests.browser.chromium import start as start_chromium
 from tests.browser.firefox import start as start_firefox
 from tests.browser.pool import Pool
+from tests.browser.private_site import PrivateSite
 from tests.certificates import make_certificate
-from tests.engines_used import require
+from tests.engines_used import leave_out, require
 from tests.example.running_site import Site
 from tests.patience import PATIENCE
+from tools.engines import find_program
 
 BROWSERS = ("chromium", "firefox", "webkitgtk")
 
@@ -45,6 +49,36 @@ def webkitgtk() -> Iterator[str]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A file, and that of its key: for hosts of every name, since these browsers take any."""
     return make_certificate(tmp_path_factory.mktemp("certificate"), "localhost")
+
+
+@pytest.fixture(scope="session")
+def npm() -> str:
+    require("npm")
+    return find_program("npm")
+
+
+@pytest.fixture(scope="session")
+def axe(npm: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script that finds what keeps people from using a page."""
+    cache = getattr(request.config, "cache", None)  # a plugin of pytest's, which can be left out
+    folder = tmp_path_factory.mktemp("axe-core") if cache is None else cache.mkdir("axe-core")
+    try:
+        return axe_core.script(npm, folder)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        leave_out(f"axe-core cannot be fetched: {(error.stderr or b'').decode(errors='replace')[-300:]}")
+
+
+@pytest.fixture
+def open_site(certificate: tuple[Path, Path], tmp_path: Path) -> Iterator[Callable[..., PrivateSite]]:
+    """Opens a site with a private page, by TLS unless it is told not to, with these settings."""
+    with ExitStack() as stack:
+
+        def start(*, tls: bool = True, **settings: Any) -> PrivateSite:
+            site = PrivateSite(tmp_path, certificate if tls else None, settings)
+            stack.callback(site.close)
+            return site
+
+        yield start
 
 
 @pytest.fixture

@@ -28,6 +28,9 @@ COMMANDS = {
     Command.GET: "WebDriver:Navigate",
     Command.GO_BACK: "WebDriver:Back",
     Command.REFRESH: "WebDriver:Refresh",
+    Command.NEW_WINDOW: "WebDriver:NewWindow",
+    Command.SWITCH_TO_WINDOW: "WebDriver:SwitchToWindow",
+    Command.W3C_GET_CURRENT_WINDOW_HANDLE: "WebDriver:GetWindowHandle",
     Command.GET_CURRENT_URL: "WebDriver:GetCurrentURL",
     Command.GET_ALL_COOKIES: "WebDriver:GetCookies",
     Command.SWITCH_TO_FRAME: "WebDriver:SwitchToFrame",
@@ -44,6 +47,11 @@ COMMANDS = {
     Command.GET_ELEMENT_TEXT: "WebDriver:GetElementText",
     Command.IS_ELEMENT_ENABLED: "WebDriver:IsElementEnabled",
     Command.SET_TIMEOUTS: "WebDriver:SetTimeouts",
+    Command.W3C_GET_CURRENT_WINDOW_HANDLE: "WebDriver:GetWindowHandle",
+    Command.W3C_GET_WINDOW_HANDLES: "WebDriver:GetWindowHandles",
+    Command.SWITCH_TO_WINDOW: "WebDriver:SwitchToWindow",
+    Command.NEW_WINDOW: "WebDriver:NewWindow",
+    Command.CLOSE: "WebDriver:CloseWindow",
     "setContext": "Marionette:SetContext",
 }
 """What the tests use; geckodriver's source (marionette/src/webdriver.rs) names the others."""

@@ -55,6 +55,17 @@ class Person:
     def sees(self, text: str) -> None:
         self._wait.until(condition.text_to_be_present_in_element((By.TAG_NAME, "main"), text))
 
+    def sees_in(self, selector: str, text: str) -> WebElement:
+        """Wait until such an element says so."""
+        self._wait.until(condition.text_to_be_present_in_element((By.CSS_SELECTOR, selector), text))
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def follows(self, text: str, within: str = "main") -> None:
+        """Click the link of this text, in the element that a CSS selector names."""
+        found = f"{within} a"
+        self._wait.until(condition.text_to_be_present_in_element((By.CSS_SELECTOR, found), text))
+        self.browser.find_element(By.CSS_SELECTOR, found).click()
+
     def is_in_field(self, name: str) -> WebElement:
         """Wait until what is typed goes into this field, which browsers see to once they show the page."""
         self._wait.until(lambda browser: browser.switch_to.active_element.get_attribute("id") == name)

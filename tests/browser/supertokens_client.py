@@ -8,13 +8,13 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome
 
 from asgi_sessions import SessionSettings
 from asgi_sessions.testing import MovableClock
+from tests.browser.supertokens_page import Page
 from tests.reference.http_app import Server
 from tests.reference.profiles import ACCESS, ID, REFERENCE, REFRESH, REFRESH_PATH
 
@@ -23,49 +23,6 @@ WITHOUT_EVENTS = ("4.2.0", "5.0.1")
 """They tell the page nothing, and have no sign-out of their own."""
 ENDED = "UNAUTHORISED true"
 """The event that says that there was a session."""
-
-LOAD = """
-window.global = window;
-window.process = {env: {}};
-window.events = [];
-window.refreshes = 0;
-const [sources, old] = arguments, loaded = {};
-function load(path) {
-  if (!(path in loaded)) {
-    const module = loaded[path] = {exports: {}};
-    const find = name => {
-      const wanted = name.startsWith(".") ? new URL(name, "file:///" + path).pathname.slice(1) : name;
-      return load([wanted, wanted + ".js", wanted + "/index.js"].find(one => one in sources));
-    };
-    new Function("module", "exports", "require", sources[path])(module, module.exports, find);
-  }
-  return loaded[path].exports;
-}
-const send = window.fetch.bind(window);
-window.fetch = (url, ...more) => {
-  refreshes += url.toString().endsWith("/auth/session/refresh");
-  return send(url, ...more);
-};
-const exported = load("supertokens-website");
-window.client = exported.default || exported;
-const onHandleEvent = event => events.push([event.action, event.sessionExpiredOrRevoked].join(" ").trim());
-client.init(old ? {refreshTokenUrl: location.origin + "/auth/session/refresh"}
-                : {apiDomain: location.origin, apiBasePath: "/auth", onHandleEvent});
-"""
-ASK = """
-const [method, path, body, times, done] = arguments;
-events.length = 0;
-window.refreshes = 0;
-const headers = {"Content-Type": "application/json"};
-const one = () => fetch(location.origin + path, {method, headers, body}).then(answer => answer.text().then(
-  text => [answer.status, text]));
-Promise.all(Array.from({length: times}, one)).then(answers => done([answers, events.slice(), refreshes]));
-"""
-CALL = """
-const [name, done] = arguments;
-events.length = 0;
-Promise.resolve(client[name]()).then(value => done([value === undefined ? null : value, events.slice()]));
-"""
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -97,51 +54,6 @@ def _scripts(package: Path) -> Iterator[Path]:
     )
 
 
-class _Page:
-    """A page with the client, and one session of alice's after `log_in`.
-
-    Attributes:
-        server: What it asks.
-        events: What the client has told the page during the last call.
-        refreshes: How often it has asked for new tokens meanwhile.
-    """
-
-    def __init__(self, browser: Chrome, server: Server, sources: dict[str, str], *, old: bool) -> None:
-        self._browser = browser
-        self.server = server
-        self.events: list[str] = []
-        self.refreshes = 0
-        browser.get(server.url.replace("127.0.0.1", "localhost") + "/openapi.json")
-        browser.execute_script(LOAD, sources, old)
-
-    def ask(self, method: str, path: str, body: Any = None, *, times: int = 1) -> list[tuple[int, Any]]:
-        text = None if body is None else json.dumps(body)
-        answers, self.events, self.refreshes = self._browser.execute_async_script(ASK, method, path, text, times)
-        return [(status, json.loads(content)) for status, content in answers]
-
-    def call(self, name: str) -> Any:
-        value, self.events = self._browser.execute_async_script(CALL, name)
-        return value
-
-    def log_in(self) -> None:
-        [(status, body)] = self.ask("POST", "/login", {"user_id": "alice"})
-        assert status == 200
-        assert self.call("doesSessionExist")
-        self._handle = body["handle"]
-
-    def log_out_elsewhere(self) -> None:
-        assert self.server.browser().post("/administration/revoke", {"handle": self._handle}).body == {"revoked": True}
-
-    def forget(self, name: str, path: str) -> None:
-        self._browser.execute_cdp_cmd("Network.deleteCookies", {"name": name, "domain": "localhost", "path": path})
-
-    @property
-    def jar(self) -> set[str]:
-        """The names of the server's cookies."""
-        found = self._browser.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
-        return {cookie["name"] for cookie in found} & {ACCESS, REFRESH, ID}
-
-
 @pytest.fixture(params=["database", "none"])
 def page(
     request: pytest.FixtureRequest,
@@ -149,18 +61,33 @@ def page(
     sources: dict[str, str],
     tmp_path: Path,
     new_browser: Callable[..., Chrome],
-) -> Iterator[_Page]:
+) -> Iterator[Page]:
     given = {"database_url": f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}", "revocation_check": request.param}
+    if request.param == "database":
+        given["token_transport"] = "any"  # for which a browser with cookies is the same
     server = Server(SessionSettings(**{**REFERENCE.values, **given}), MovableClock())
-    yield _Page(new_browser(), server, sources, old=version == "4.2.0")
+    yield Page(new_browser(), server, sources, old=version == "4.2.0")
     server.close()
 
 
-def is_over(page: _Page) -> bool:
+@pytest.fixture
+def in_headers(
+    version: str, sources: dict[str, str], tmp_path: Path, new_browser: Callable[..., Chrome]
+) -> Iterator[Page]:
+    """The client keeps the tokens itself, and the server takes them from headers, too."""
+    if version in {"4.2.0", "5.0.1", "10.0.10"}:
+        pytest.skip("this version has cookies alone")
+    given = {"database_url": f"sqlite+aiosqlite:///{tmp_path / 'sessions.db'}", "token_transport": "any"}
+    server = Server(SessionSettings(**{**REFERENCE.values, **given}), MovableClock())
+    yield Page(new_browser(), server, sources, transfer="header")
+    server.close()
+
+
+def is_over(page: Page) -> bool:
     return page.jar == set() and page.call("doesSessionExist") is False
 
 
-def test_one_refresh_serves_all_that_found_the_access_token_expired(page: _Page, version: str) -> None:
+def test_one_refresh_serves_all_that_found_the_access_token_expired(page: Page, version: str) -> None:
     page.log_in()
     page.server.clock.advance(360)
     assert [status for status, _ in page.ask("GET", "/me", times=5)] == [200] * 5
@@ -170,7 +97,7 @@ def test_one_refresh_serves_all_that_found_the_access_token_expired(page: _Page,
     assert (status, page.refreshes) == (200, 0)
 
 
-def test_a_changed_payload_arrives(page: _Page, version: str) -> None:
+def test_a_changed_payload_arrives(page: Page, version: str) -> None:
     page.log_in()
     [(status, _)] = page.ask("PUT", "/payload", {"payload": {"role": "editor"}})
     assert status == 200
@@ -179,14 +106,14 @@ def test_a_changed_payload_arrives(page: _Page, version: str) -> None:
         assert page.call(read)["role"] == "editor"
 
 
-def test_a_logout_empties_the_jar_and_is_told_once(page: _Page, version: str) -> None:
+def test_a_logout_empties_the_jar_and_is_told_once(page: Page, version: str) -> None:
     page.log_in()
     [(status, _)] = page.ask("POST", "/logout", {})
     assert (status, page.events) == (200, [] if version in WITHOUT_EVENTS else ["SIGN_OUT"])
     assert is_over(page)
 
 
-def test_the_clients_own_sign_out_does_too(page: _Page, version: str) -> None:
+def test_the_clients_own_sign_out_does_too(page: Page, version: str) -> None:
     if version not in WITHOUT_EVENTS:
         page.log_in()
         page.call("signOut")
@@ -194,7 +121,7 @@ def test_the_clients_own_sign_out_does_too(page: _Page, version: str) -> None:
         assert is_over(page)
 
 
-def test_a_session_that_has_ended_is_told_once_when_its_access_token_has_expired(page: _Page, version: str) -> None:
+def test_a_session_that_has_ended_is_told_once_when_its_access_token_has_expired(page: Page, version: str) -> None:
     page.log_in()
     page.log_out_elsewhere()
     page.server.clock.advance(360)
@@ -203,7 +130,7 @@ def test_a_session_that_has_ended_is_told_once_when_its_access_token_has_expired
     assert is_over(page)
 
 
-def test_before_that_the_client_says_besides_that_nobody_is_logged_in(page: _Page, version: str) -> None:
+def test_before_that_the_client_says_besides_that_nobody_is_logged_in(page: Page, version: str) -> None:
     page.log_in()
     page.log_out_elsewhere()
     [(status, _)] = page.ask("GET", "/me")
@@ -215,7 +142,7 @@ def test_before_that_the_client_says_besides_that_nobody_is_logged_in(page: _Pag
         assert is_over(page)
 
 
-def test_lost_cookies_are_told_once(page: _Page, version: str) -> None:
+def test_lost_cookies_are_told_once(page: Page, version: str) -> None:
     page.log_in()
     for name, path in ((ACCESS, "/"), (ID, "/"), (REFRESH, REFRESH_PATH)):
         page.forget(name, path)
@@ -225,8 +152,78 @@ def test_lost_cookies_are_told_once(page: _Page, version: str) -> None:
     assert is_over(page)
 
 
-def test_a_visitor_has_lost_no_session(page: _Page) -> None:
+def test_a_visitor_has_lost_no_session(page: Page) -> None:
     [(status, _)] = page.ask("GET", "/me")
     assert status == 401
     assert ENDED not in page.events
     assert is_over(page)
+
+
+def test_two_tabs_refresh_once_and_take_nothing_from_each_other(page: Page) -> None:
+    page.log_in()
+    page.new_tab()
+    page.server.clock.advance(360)
+    assert page.ask("POST", "/me", {}, times=3)[0][0] == 200
+    assert page.refreshes == 1
+    page.switch_tab()
+    for _ in range(2):
+        assert [status for status, _ in page.ask("POST", "/me", {}, times=3)] == [200] * 3
+        assert page.refreshes == 0
+        page.switch_tab()
+
+
+def test_a_sign_out_is_seen_in_the_other_tab(page: Page, version: str) -> None:
+    page.log_in()
+    page.new_tab()
+    assert page.call("doesSessionExist")
+    if version in WITHOUT_EVENTS:
+        page.ask("POST", "/logout", {})
+    else:
+        page.call("signOut")
+    page.switch_tab()
+    assert is_over(page)
+    assert page.ask("GET", "/me")[0][0] == 401
+
+
+def test_a_failed_claim_is_told_with_its_name_and_reason(page: Page, version: str) -> None:
+    page.log_in()
+    [(status, body)] = page.ask("GET", "/administrator")
+    assert (status, body["code"]) == (403, "invalid_claim")
+    assert not is_over(page)
+    if version in {"16.0.10", "20.1.6"}:
+        assert page.events == ["API_INVALID_CLAIM"]
+        reason = {"message": "value does not exist", "expectedValue": "admin"}
+        assert page.failed_claims == [{"id": "role", "reason": reason}]
+
+
+def test_a_payload_that_somebody_else_has_changed_arrives_by_the_next_request(page: Page, version: str) -> None:
+    page.log_in()
+    page.change_payload_elsewhere({"role": "admin"})
+    if page.server.settings.revocation_check == "none":
+        page.server.clock.advance(360)
+    assert page.ask("GET", "/administrator")[0][0] == 200
+    if version not in WITHOUT_EVENTS:
+        assert page.call("getAccessTokenPayloadSecurely")["role"] == "admin"
+
+
+def test_tokens_in_headers_do_as_much_as_cookies(in_headers: Page) -> None:
+    page = in_headers
+    page.log_in()
+    assert page.jar == set()
+    page.server.clock.advance(360)
+    assert [status for status, _ in page.ask("POST", "/me", {}, times=5)] == [200] * 5
+    assert page.refreshes == 1
+    page.new_tab()
+    assert page.ask("GET", "/me")[0][0] == 200
+    [(status, _)] = page.ask("GET", "/administrator")
+    assert (status, page.events) == (403, ["API_INVALID_CLAIM"])
+    page.call("signOut")
+    page.switch_tab()
+    assert page.call("doesSessionExist") is False
+    assert page.ask("GET", "/me")[0][0] == 401
+
+
+def test_another_services_token_beside_the_cookies_changes_nothing(page: Page) -> None:
+    page.log_in()
+    for foreign in ("Basic YTpi", "Bearer another-services"):
+        assert page.ask("POST", "/me", {}, headers={"Authorization": foreign})[0][0] == 200

@@ -29,7 +29,7 @@ def test_one_device_logs_the_other_out(site: Site, new_browser: NewBrowser) -> N
     laptop.sees("The device is logged out.")
     assert laptop.devices == [THIS_DEVICE]
 
-    phone.is_at("/sign-in?next=%2Fdevices&notice=session-ended")  # by itself
+    phone.is_at("/sign-in?next=%2Fdevices")  # by itself
     phone.sees("Your session has ended.")
     assert phone.browser.get_cookies() == []
     phone.sign_in(name)

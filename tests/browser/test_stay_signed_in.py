@@ -94,7 +94,7 @@ def test_the_box_of_the_example_is_what_the_browser_does(site: Site, new_browser
     person.sign_up(name)
     assert set(expiries(person.browser).values()) == {False}
     person.press("Log out here", within="header")
-    person.is_at("/sign-in?notice=logged-out")
+    person.is_at("/sign-in")
     person.fill_in(name)
     person.browser.find_element(By.XPATH, "//label[text()='Stay signed in']").click()
     person.press("Sign in")

@@ -1,7 +1,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -112,11 +112,12 @@ def with_manager(work: Callable[[SessionManager], Awaitable[ResultT]], **options
     return asyncio.run(run())
 
 
-def log_in(*users: UserId, **options: Any) -> list[str]:
+def log_in(*users: UserId, index: Mapping[str, str] | None = None, **options: Any) -> list[str]:
     """Begin a session for each; returns the handles."""
 
     async def work(sessions: SessionManager) -> list[str]:
-        return [(await sessions.create_new_session_without_request(user)).session.session_handle for user in users]
+        issued = [await sessions.create_new_session_without_request(user, index=index) for user in users]
+        return [each.session.session_handle for each in issued]
 
     return with_manager(work, **options)
 

@@ -298,3 +298,22 @@ def test_migrate_makes_the_tables_for_those_who_do_not_migrate_at_start(
         done = shell("migrate")
         assert (done.code, done.out, done.err) == (0, f"Up to date: {tables_of(empty_database)}.\n", "")
     assert shell("list", "42").code == 1
+
+
+def test_sessions_are_listed_and_ended_by_what_they_belong_to(database: str, shell: Shell) -> None:
+    first, second = log_in("42", 43, index={"org": "acme"})
+    (other,) = log_in("44", index={"org": "globex"})
+    done = shell("list-by", "org", "acme", "--json", "--limit", "1")
+    assert (done.code, [record["session_handle"] for record in json.loads(done.out)]) == (0, [second])
+    done = shell("list-by", "org", "acme", *done.err.split(":", 1)[1].split())
+    assert (done.code, [line.split()[0] for line in done.out.splitlines()[1:]]) == (0, [first])
+    done = shell("revoke-by", "org", "acme", "--except", first)
+    assert (done.code, done.out) == (0, "Revoked 1 session of org 'acme'.\n")
+    assert any("index_value='acme'" in line for line in done.audit)
+    done = shell("revoke-by", "org", "acme", "--before", "2020-01-31T12:00:00Z")
+    assert (done.code, done.err) == (1, f"No live session has org 'acme' in {tables_of(database)}.\n")
+    done = shell("revoke-by", "org", "acme")
+    assert (done.code, done.out) == (0, "Revoked 1 session of org 'acme'.\n")
+    done = shell("list-by", "org", "acme")
+    assert (done.code, done.err) == (1, f"No live session has org 'acme' in {tables_of(database)}.\n")
+    assert live("44") == [other]

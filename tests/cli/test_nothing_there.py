@@ -19,6 +19,8 @@ MANAGING = {
     "list": ["42"],
     "revoke": ["0123456789abcdef" * 2],
     "revoke-user": ["42"],
+    "list-by": ["org", "acme"],
+    "revoke-by": ["org", "acme"],
     "revoke-all": ["--yes"],
     "export-user": ["42"],
     "erase-user": ["42"],

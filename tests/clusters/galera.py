@@ -107,14 +107,22 @@ class GaleraNode(MySQLNode):
         else:
             (self.folder / "data").mkdir()
 
+    def _seat(self) -> str:
+        """The address that it listens on, and connects from."""
+        return "127.0.0.1"
+
+    def _address(self, number: int) -> str:
+        """By which a node is called."""
+        return "127.0.0.1"
+
     def _command(self) -> list[str]:
         group, sent = self._ports[self._number]
-        everybody = ",".join(f"127.0.0.1:{port}" for port, _ in self._ports)
+        everybody = ",".join(f"{self._address(number)}:{port}" for number, (port, _) in enumerate(self._ports))
         options = TIMEOUTS | {
-            "base_host": "127.0.0.1",
+            "base_host": self._seat(),
             "base_port": str(group),
-            "gmcast.listen_addr": f"tcp://127.0.0.1:{group}",
-            "ist.recv_addr": f"127.0.0.1:{sent}",
+            "gmcast.listen_addr": f"tcp://{self._seat()}:{group}",
+            "ist.recv_addr": f"{self._seat()}:{sent}",
             "gcache.size": "16M",
         }
         return [
@@ -126,7 +134,7 @@ class GaleraNode(MySQLNode):
                 "galera.cnf",
                 wsrep_provider=find_program("libgalera_smm.so"),
                 wsrep_cluster_address=f"gcomm://{everybody}",
-                wsrep_node_address=f"127.0.0.1:{group}",
+                wsrep_node_address=f"{self._seat()}:{group}",
                 wsrep_sst_method="copy",
             ),
             f"--wsrep-node-name=node-{self._number}",
@@ -136,20 +144,29 @@ class GaleraNode(MySQLNode):
         ]
 
 
+def free_pairs() -> list[tuple[int, int]]:
+    """Return two free ports for each node."""
+    ports = free_ports(2 * SIZE)
+    return list(zip(ports[::2], ports[1::2], strict=True))
+
+
 class Galera:
     """The cluster; ``close()`` ends it.
+
+    Args:
+        kind: What each node is.
+        ports: Of Galera itself, two for each; by default any that are free.
 
     Attributes:
         nodes: Its servers.
     """
 
-    def __init__(self) -> None:
-        ports = free_ports(2 * SIZE)
-        pairs = list(zip(ports[::2], ports[1::2], strict=True))
+    def __init__(self, kind: type[GaleraNode] = GaleraNode, ports: Sequence[tuple[int, int]] = ()) -> None:
+        pairs = ports or free_pairs()
         with closed_on_failure() as stack:
             nodes = []
             for number in range(SIZE):
-                nodes.append(GaleraNode(pairs, number))
+                nodes.append(kind(pairs, number))
                 stack.callback(nodes[-1].close)
             self.nodes = tuple(nodes)
             self.wait_until_primary()

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from typing import Generic, TypeVar
 
 from tests.clusters.nodes import MySQLNode, Pausable, closed_on_failure, wait_until
 from tests.clusters.recipes import server_options
@@ -19,6 +20,7 @@ class ReplicatedMariaDB(MySQLNode):
 
     def __init__(self, number: int) -> None:
         self._number = number
+        self._is_read_only = False
         super().__init__()
 
     def follow(self, primary: "ReplicatedMariaDB") -> None:
@@ -31,49 +33,62 @@ class ReplicatedMariaDB(MySQLNode):
     def promote(self) -> None:
         """Take writes, and follow nobody."""
         self.sql("STOP SLAVE; SET GLOBAL read_only = OFF")
+        self._is_read_only = False
 
     def demote(self) -> None:
         """Take no more writes: connections stay, and their next write fails."""
         self.sql("SET GLOBAL read_only = ON")
+        self._is_read_only = True
 
-    def position(self) -> str:
-        """The last transaction that it has, its own or the other's."""
-        return self.sql("SELECT @@gtid_current_pos")[0][0]
+    def position(self) -> int:
+        """The number of the last transaction that it has, its own or the other's."""
+        return int(self.sql("SELECT @@gtid_current_pos")[0][0].rpartition("-")[2] or 0)
 
     def _command(self) -> list[str]:
         return [
             *super()._command(),
             *server_options("replication.cnf", server_id=f"{self._number}"),
+            *(["--read-only"] if self._is_read_only else []),
         ]
 
 
-class MariaDBPair:
+MariaDBKind = TypeVar("MariaDBKind", bound=ReplicatedMariaDB)
+
+
+class MariaDBPair(Generic[MariaDBKind]):
     """Both; ``close()`` ends them.
+
+    Args:
+        kind: What each is.
 
     Attributes:
         primary: Which takes writes.
         replica: Which does not, and follows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[MariaDBKind]) -> None:
         with closed_on_failure() as stack:
-            self.primary = ReplicatedMariaDB(1)
+            self.primary = kind(1)
             stack.callback(self.primary.close)
-            self.replica = ReplicatedMariaDB(2)
+            self.replica = kind(2)
             stack.callback(self.replica.close)
             self.replica.follow(self.primary)
 
     def catch_up(self) -> None:
         """Wait until the replica has what the primary has now."""
         position = self.primary.position()
-        wait_until(lambda: self.replica.position() == position, "the replica has everything")
+        wait_until(lambda: self.replica.position() >= position, "the replica has everything")
 
     def switch(self) -> None:
         """Let them change places, as an administrator does: nothing is lost."""
+        self.hand_over()
+        self.replica.follow(self.primary)
+
+    def hand_over(self) -> None:
+        """Let the replica be the primary. The other takes no more writes, and follows nobody yet."""
         self.primary.demote()
         self.catch_up()
         self.replica.promote()
-        self.primary.follow(self.replica)
         self.primary, self.replica = self.replica, self.primary
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
 from tests.clusters.nodes import wait_until
-from tests.clusters.replica import MariaDBPair, PostgreSQLPair
+from tests.clusters.replica import MariaDBPair, PostgreSQLPair, ReplicatedMariaDB
 from tests.servers import Server
 
 READ = "SELECT number FROM numbers ORDER BY number"
@@ -157,7 +157,7 @@ async def test_group_replication_comes_back_after_all_were_killed(group: GroupRe
         await until(node.url(url.rpartition("/")[2]), READ, [(1,)])
 
 
-async def test_mariadb_a_primary_and_its_replica_change_places(mariadb_pair: MariaDBPair) -> None:
+async def test_mariadb_a_primary_and_its_replica_change_places(mariadb_pair: MariaDBPair[ReplicatedMariaDB]) -> None:
     first, second = table(mariadb_pair.primary, [mariadb_pair.replica])
     await rows(first, write(1))
     await until(second, READ, [(1,)])

@@ -11,7 +11,7 @@ from asgi_sessions.store import hosts
 from tests.clusters.galera import Galera
 from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
-from tests.clusters.replica import MariaDBPair, PostgreSQLPair
+from tests.clusters.replica import MariaDBPair, PostgreSQLPair, ReplicatedMariaDB
 from tests.clusters.workers import (
     GONE,
     SERVED,
@@ -197,7 +197,7 @@ async def has_tables(node: Server, name: str) -> bool:
 
 
 async def test_mariadb_workers_follow_when_primary_and_replica_change_places(
-    mariadb_pair: MariaDBPair, start: Start
+    mariadb_pair: MariaDBPair[ReplicatedMariaDB], start: Start
 ) -> None:
     first, second = mariadb_pair.primary, mariadb_pair.replica
     name = new_database(first)
@@ -214,7 +214,7 @@ async def test_mariadb_workers_follow_when_primary_and_replica_change_places(
 
 
 async def test_mariadb_a_primary_that_was_demoted_serves_nobody_on_old_news(
-    mariadb_pair: MariaDBPair, start: Start
+    mariadb_pair: MariaDBPair[ReplicatedMariaDB], start: Start
 ) -> None:
     first = mariadb_pair.primary
     name = new_database(first)

@@ -15,7 +15,7 @@ from tests.clusters.group_replication import GroupReplication
 from tests.clusters.haproxy import HAProxy
 from tests.clusters.nodes import USER, wait_until
 from tests.clusters.recipes import statements
-from tests.clusters.replica import MariaDBPair, PostgreSQLPair
+from tests.clusters.replica import MariaDBPair, PostgreSQLPair, ReplicatedMariaDB
 from tests.clusters.workers import address, new_database
 from tests.servers import Server
 
@@ -122,13 +122,13 @@ async def test_group_replication(group: GroupReplication, fault: Callable[[Group
 # -- a primary and its replica
 
 
-def they_change_places(pair: MariaDBPair) -> None:
+def they_change_places(pair: MariaDBPair[ReplicatedMariaDB]) -> None:
     for _ in range(3):
         pair.switch()
         time.sleep(BURNING / 3)
 
 
-async def test_mariadb_with_a_replica(mariadb_pair: MariaDBPair) -> None:
+async def test_mariadb_with_a_replica(mariadb_pair: MariaDBPair[ReplicatedMariaDB]) -> None:
     first, second = mariadb_pair.primary, mariadb_pair.replica
     await under_fire([address([first, second], new_database(first))], they_change_places, mariadb_pair)
 

@@ -18,6 +18,8 @@ def test_every_table_is_told() -> None:
         "leases": "which worker purges",
         "state": "numbers that the workers share",
         "payload_changes": "handles of sessions whose payload somebody else has changed",
+        "marks": "which [logouts of a provider](federated-logout.md) have been taken in",
+        "session_index": "by what else a session is found",
     }
     assert {f"asgi_sessions_{name}" for name in others} | {"asgi_sessions_sessions"} == set(sessions_metadata().tables)
     assert [text for text in others.values() if text not in " ".join(PAGE.split())] == []

@@ -52,6 +52,7 @@ def name() -> str:
 
 @pytest.fixture
 def member(visitor: Visitor, name: str) -> Visitor:
-    """A browser in which somebody of that name has just signed up."""
+    """A browser in which somebody of that name has just signed up, and has seen the page after that."""
     assert visitor.sign_up(name).status_code == 303
+    assert visitor.is_signed_in
     return visitor

@@ -43,6 +43,16 @@ class Visitor:
     def post(self, path: str, form: dict[str, str] | None = None, **options: Any) -> httpx2.Response:
         return self.send("POST", path, data=form or {}, **options)
 
+    def submit(self, path: str, form: dict[str, str] | None = None, **options: Any) -> httpx2.Response:
+        """Send a form of a page that was loaded just before, with the tag of the session that it was shown to."""
+        return self.post(path, {**self.form_tag, **(form or {})}, **options)
+
+    @property
+    def form_tag(self) -> dict[str, str]:
+        """The field by which forms of this session's pages name it; none where nobody is signed in."""
+        session = self.get("/auth/session", headers={"X-Background-Request": "1"})
+        return {"form_tag": session.json()["form_tag"]} if session.status_code == 200 else {}
+
     def send(self, method: str, path: str, *, headers: dict[str, Any] | None = None, **options: Any) -> httpx2.Response:
         """One request, with the cookies and headers of a page of this site; redirects are not followed."""
         sent = {"Sec-Fetch-Site": "same-origin", **(headers or {})}

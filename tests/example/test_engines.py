@@ -40,11 +40,11 @@ def test_two_workers_share_accounts_and_sessions(database_url: str, tmp_path: Pa
         devices = laptop.get("/api/devices").json()
         assert {device["label"] for device in devices} == {"Firefox on Linux", "Safari on iPhone"}
         (handle,) = [device["session_handle"] for device in devices if not device["this_device"]]
-        assert laptop.post(f"/devices/{handle}/log-out").status_code == 303
+        assert laptop.submit(f"/devices/{handle}/log-out").status_code == 303
         assert is_signed_out_soon(phone)
 
         number = other.get("/api/me").json()["user_id"]
-        assert laptop.post("/admin/log-out-user", {"user_id": str(number)}).status_code == 303
+        assert laptop.submit("/admin/log-out-user", {"user_id": str(number)}).status_code == 303
         assert is_signed_out_soon(other)
         assert "Somebody" in laptop.get("/admin").text
         for visitor in visitors:

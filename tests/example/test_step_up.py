@@ -17,7 +17,7 @@ NewVisitor = Callable[..., Visitor]
 
 
 def code_by_mail(visitor: Visitor, **form: str) -> str:
-    page = visitor.post("/confirm/code", form)
+    page = visitor.submit("/confirm/code", form)
     assert page.status_code == 200
     (code,) = re.findall(r'<strong class="code">([0-9]{6})</strong>', page.text)
     return str(code)
@@ -34,7 +34,7 @@ def test_a_code_opens_the_page_without_a_new_login(member: Visitor, name: str) -
     code = code_by_mail(member, next="/your-data")
     assert 'name="next" value="/your-data"' in member.get("/confirm?next=/your-data").text
     spaced = f" {code[:3]} {code[3:]}"
-    assert member.post("/confirm", {"code": spaced, "next": "/your-data"}).headers["location"] == "/your-data"
+    assert member.submit("/confirm", {"code": spaced, "next": "/your-data"}).headers["location"] == "/your-data"
     page = member.get("/your-data")
     assert page.status_code == 200
     assert name in page.text
@@ -53,20 +53,20 @@ def test_another_device_of_the_user_needs_a_code_of_its_own(
     other = new_visitor()
     assert other.sign_in(name).status_code == 303
     code = code_by_mail(member)
-    assert other.post("/confirm", {"code": code}).status_code == 422
-    assert member.post("/confirm", {"code": code}).headers["location"] == "/"
+    assert other.submit("/confirm", {"code": code}).status_code == 422
+    assert member.submit("/confirm", {"code": code}).headers["location"] == "/"
     assert other.get("/your-data").status_code == 303
 
 
 def test_a_wrong_code_and_one_that_was_used_open_nothing(member: Visitor) -> None:
     code = code_by_mail(member)
-    page = member.post("/confirm", {"code": another_than(code)})
+    page = member.submit("/confirm", {"code": another_than(code)})
     assert page.status_code == 422
     assert "This code is wrong" in page.text
     assert another_than(code) not in page.text
     assert member.get("/your-data").status_code == 303
-    assert member.post("/confirm", {"code": code}).status_code == 303
-    assert member.post("/confirm", {"code": code}).status_code == 422
+    assert member.submit("/confirm", {"code": code}).status_code == 303
+    assert member.submit("/confirm", {"code": code}).status_code == 422
 
 
 def test_after_a_few_wrong_codes_no_more_are_taken_nor_made(
@@ -74,14 +74,14 @@ def test_after_a_few_wrong_codes_no_more_are_taken_nor_made(
 ) -> None:
     code = code_by_mail(member)
     for _ in range(TRIES):
-        assert member.post("/confirm", {"code": another_than(code)}).status_code == 422
-    page = member.post("/confirm", {"code": code})
+        assert member.submit("/confirm", {"code": another_than(code)}).status_code == 422
+    page = member.submit("/confirm", {"code": code})
     assert page.status_code == 429
     assert "Too many wrong codes" in page.text
     assert member.get("/your-data").status_code == 303
     other = new_visitor()
     other.sign_in(name)
-    assert other.post("/confirm/code").status_code == 429
+    assert other.submit("/confirm/code").status_code == 429
     assert other.post("/api/confirm/code").status_code == 429
     assert other.send("POST", "/api/confirm", json={"code": code}).status_code == 429
 
@@ -90,17 +90,17 @@ def test_after_a_few_wrong_codes_no_more_are_taken_nor_made(
 def test_what_is_no_code_is_told_beside_its_field_and_counts_for_no_try(member: Visitor, code: str) -> None:
     right = code_by_mail(member)
     for _ in range(TRIES + 1):
-        page = member.post("/confirm", {"code": code})
+        page = member.submit("/confirm", {"code": code})
         assert page.status_code == 422
         assert "A code has 6 digits." in page.text
     assert member.send("POST", "/api/confirm", json={"code": code}).status_code == 422
-    assert member.post("/confirm", {"code": right}).status_code == 303
+    assert member.submit("/confirm", {"code": right}).status_code == 303
 
 
 @pytest.mark.parametrize("address", ["//evil.example", "https://evil.example", "/\\evil.example"])
 def test_afterwards_the_browser_stays_on_this_site(member: Visitor, address: str) -> None:
     form = {"code": code_by_mail(member), "next": address}
-    assert member.post("/confirm", form).headers["location"] == "/"
+    assert member.submit("/confirm", form).headers["location"] == "/"
 
 
 def test_a_program_confirms_with_bodies_alone(member: Visitor) -> None:
@@ -133,10 +133,15 @@ def test_whoever_acts_as_the_user_cannot_confirm(
     acting = new_visitor()
     acting.sign_in("The Administrator")
     number = member.get("/api/me").json()["user_id"]
-    assert acting.post("/admin/act-as", {"user_id": str(number)}).headers["location"] == "/"
+    assert acting.submit("/admin/act-as", {"user_id": str(number)}).headers["location"] == "/"
     assert "/your-data" not in acting.get("/").text
-    for method, path in (("GET", "/your-data"), ("GET", "/confirm"), ("POST", "/confirm/code"), ("POST", "/confirm")):
-        page = acting.send(method, path)
+    pages = [
+        acting.get("/your-data"),
+        acting.get("/confirm"),
+        acting.submit("/confirm/code"),
+        acting.submit("/confirm"),
+    ]
+    for page in pages:
         assert page.status_code == 403
         assert "Not while you act for another user." in page.text
 
@@ -144,7 +149,7 @@ def test_whoever_acts_as_the_user_cannot_confirm(
 def test_without_a_session_the_pages_lead_to_the_sign_in_form(visitor: Visitor) -> None:
     assert visitor.get("/your-data").headers["location"] == "/sign-in?next=%2Fyour-data"
     assert visitor.get("/confirm").headers["location"] == "/sign-in?next=%2Fconfirm"
-    assert visitor.post("/confirm", {"code": "123456"}).headers["location"] == "/sign-in"
+    assert visitor.submit("/confirm", {"code": "123456"}).headers["location"] == "/sign-in"
 
 
 class Clock:

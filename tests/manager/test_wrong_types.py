@@ -51,6 +51,9 @@ NUMBERS: list[Any] = [True, 1.5, "5", b"5", [], timedelta(1)]
 SETTINGS: list[Any] = ["sqlite+aiosqlite://", {}, SessionSettings, b"", 1]
 CONNECTIONS: list[Any] = [None, {}, {"type": "http"}, "request", A_SESSION]
 METHOD_NAMES: list[Any] = [None, "pwd", b"pwd", 1, True, object(), [1], [None], [b"pwd"], {1: "pwd"}, iter(["pwd"])]
+INDEXES: list[Any] = [0, True, "org", b"org", ["org"], object(), {"org": 7}, {"org": None}, {7: "acme"}, A_SESSION]
+TEXTS: list[Any] = [*ANYTHING, A_SESSION]
+MOMENTS: list[Any] = [*(value for value in ANYTHING if value is not None), A_SESSION, "2026-01-31T12:00:00Z"]
 AGES: list[Any] = ["5m", True, [], {}, object()]
 TIMEOUTS: list[Any] = ["5m", True, b"", [], object()]
 LIFETIMES = {"persistent": FLAGS, "idle_timeout": TIMEOUTS, "absolute_timeout": TIMEOUTS}
@@ -68,6 +71,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
             "connection": CONNECTIONS,
             **LIFETIMES,
             "authentication_methods": METHOD_NAMES,
+            "index": INDEXES,
             "allow_origin": [0, True, 1.5, b"https://a.example", [None], [b""], object(), A_SESSION],
         },
     ),
@@ -100,10 +104,22 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "revoke_sessions": (
         {},
         {
-            "before": [*(value for value in ANYTHING if value is not None), A_SESSION, "2026-01-31T12:00:00Z"],
+            "before": MOMENTS,
             "except_handle": but_none(HANDLES),
             "progress": [*(value for value in ANYTHING if value is not None), asyncio.sleep],
         },
+    ),
+    "revoke_sessions_by_index": (
+        {"name": "org", "value": "acme"},
+        {"name": TEXTS, "value": TEXTS, "before": MOMENTS, "except_handle": but_none(HANDLES)},
+    ),
+    "list_sessions_by_index": (
+        {"name": "org", "value": "acme"},
+        {"name": TEXTS, "value": TEXTS, "limit": [None, *NUMBERS], "after": [0, True, b"", [], A_SESSION]},
+    ),
+    "update_session_index": (
+        {"session_handle": HANDLE, "changes": {}},
+        {"session_handle": HANDLES, "changes": [None, *INDEXES[:-4], {"org": 7}, {7: "acme"}]},
     ),
     "get_all_session_handles_for_user": ({}, {"user_id": USERS}),
     "list_sessions_for_user": (
@@ -134,6 +150,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     "on_session_refreshed": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_revoked": ({}, {"hook": [None, "hook", print, object()]}),
     "on_session_theft": ({}, {"hook": [None, "hook", print, object()]}),
+    "label_devices": ({}, {"function": [None, 5, object()]}),
     "claims": ({}, {"function": [None, 5, print, object()]}),
     "limit_sessions_per_user": ({}, {"function": [None, 5, print, object()]}),
     "create_new_session_without_request": (
@@ -144,6 +161,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
             "session_info": [object(), b""],
             **LIFETIMES,
             "authentication_methods": METHOD_NAMES,
+            "index": INDEXES,
         },
     ),
     "get_session_without_request": (
@@ -162,7 +180,7 @@ NOT_CHECKED = {
     # with a request: what costs nothing on the hot path, and what the checks behind it find
     "create_new_session": {"user_id", "jwt_payload", "session_info"},
     # see test_impersonation: it takes a session to come to these
-    "impersonate": {"connection", "user_id", "lifetime", "jwt_payload", "session_info"},
+    "impersonate": {"connection", "user_id", "lifetime", "jwt_payload", "session_info", "index"},
     "get_session": {"required", "csrf", "check_database", "extend"},
     "refresh_session": {"extend"},
 }
@@ -182,6 +200,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
             "within": AGES,
             "allow_actor": but_none(FLAGS),
             "extend": but_none(FLAGS),
+            "form_tag": FLAGS,
         },
     ),
     "session_routes": (asgi_sessions.session_routes, {"max_auth_age": AGES}),

@@ -192,6 +192,8 @@ def test_a_cookie_that_browsers_refuse_cannot_be_described(attributes: dict[str,
         ("", True, None, "/", "a"),
         ("__Secure-", True, None, "/", "__Secure-a"),
         ("__Host-", True, None, "/", "__Host-a"),
+        ("__Host-Http-", True, None, "/", "__Host-Http-a"),
+        ("__Http-", True, "example.com", "/x", "__Http-a"),
         ("shop_", False, None, "/", "shop_a"),
     ],
 )
@@ -209,8 +211,19 @@ def test_the_strongest_prefix_that_the_attributes_allow(
         ("__Host-", True, None, "/x"),
         ("__Secure-", False, None, "/"),
         ("__HOST-", True, None, "/x"),
+        ("__Host-Http-", False, None, "/"),
+        ("__Host-Http-", True, "example.com", "/"),
+        ("__host-http-", True, None, "/x"),
+        ("__Http-", False, None, "/"),
     ],
 )
 def test_a_prefix_whose_rules_are_not_met_is_refused(prefix: str, secure: bool, domain: str | None, path: str) -> None:
     with pytest.raises(ValueError, match="the prefix requires"):
         cookies.prefixed_name("a", prefix, secure=secure, domain=domain, path=path)
+
+
+@pytest.mark.parametrize("name", ["__Http-a", "__Host-Http-a", "__HOST-HTTP-a"])
+def test_a_prefix_that_keeps_scripts_out_is_none_for_a_cookie_that_they_read(name: str) -> None:
+    with pytest.raises(ValueError, match="the prefix requires HttpOnly"):
+        cookies.CookieSpec(name=name, http_only=False)
+    assert cookies.CookieSpec(name=name).name == name

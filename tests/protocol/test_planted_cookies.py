@@ -67,4 +67,11 @@ def test_a_long_path_makes_no_long_answer() -> None:
 
 
 def test_a_cookie_that_only_the_host_itself_can_set_is_not_planted() -> None:
-    assert clear_planted("__Host-sAccessToken", "shop.example", "/me", [CookieSpec(name="__Host-sAccessToken")]) == []
+    for name in ("__Host-sAccessToken", "__Host-Http-sAccessToken"):
+        assert clear_planted(name, "shop.example", "/me", [CookieSpec(name=name)]) == []
+
+
+def test_a_prefix_that_keeps_scripts_out_keeps_no_other_host_out() -> None:
+    name = "__Http-sAccessToken"
+    found = clear_planted(name, "app.shop.example", "/", [CookieSpec(name=name)])
+    assert any(line.startswith(b"__Http-sAccessToken=; Domain=shop.example;") for line in found)

@@ -40,6 +40,7 @@ SESSION_ATTRIBUTES = {"session_handle", "user_id", "jwt_payload", "expires_at", 
 CODES = {
     "Unauthorised": (401, "unauthorised"),
     "TryRefreshToken": (401, "try_refresh_token"),
+    "FetchedAhead": (503, "fetched_ahead"),
     "TokenTheftDetected": (401, "token_theft_detected"),
     "AlreadyRotated": (409, "already_rotated"),
     "CsrfRejected": (403, "csrf_rejected"),

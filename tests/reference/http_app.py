@@ -78,6 +78,10 @@ def build_app(manager: SessionManager, *, cors: str | None = None) -> FastAPI:
     async def revoke(handle: Json) -> Any:
         return {"revoked": await manager.revoke_session_using_session_handle(handle)}
 
+    @app.post("/administration/payload")
+    async def change_payload(handle: Json, payload: Json) -> Any:
+        return {"payload": await manager.change_jwt_payload(handle, lambda _: payload)}
+
     @app.post("/administration/revoke-all")
     async def revoke_all(user_id: Json) -> Any:
         return {"revoked": await manager.revoke_all_sessions_for_user(user_id)}

@@ -250,6 +250,8 @@ def test_sign_out_clears_and_a_failed_claim_is_403(server: Server) -> None:
     browser, _ = server.log_in(jwt_payload=PAYLOAD)
     answer = browser.get("/administrator", headers=NEW_CLIENT)
     assert (answer.status, answer.code) == (403, "invalid_claim")
+    reason = {"message": "wrong value", "expectedValue": "admin"}
+    assert answer.body["claimValidationErrors"] == [{"id": "role", "reason": reason}]
     assert_kept(answer)
     answer = browser.post("/auth/signout", headers=NEW_CLIENT)
     assert (answer.status, answer.body) == (200, {"status": "OK"})

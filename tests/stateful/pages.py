@@ -6,7 +6,7 @@ from typing import Any
 from tests.stateful.events import Event
 from tests.stateful.model import BY_HANDLE, Model, Pair, Refused, Rotated, TryRefresh
 from tests.stateful.profiles import persistent
-from tests.stateful.records import Access, Login, Token
+from tests.stateful.records import Access, FormTag, Login, Token
 from tests.stateful.visit import NO_CONTENT, Missing, Visit
 
 NOBODY_ELSE: dict[str, Any] = {"authentication_methods": {}, "actor": None}
@@ -111,6 +111,7 @@ def listed(model: Model, worker: int, user: str) -> Any:
 def described(access: Access) -> dict[str, Any]:
     return {
         "session_handle": access.login,
+        "form_tag": FormTag(access.login),
         "user_id": access.user,
         "jwt_payload": access.payload,
         "persistent": persistent(access.user),

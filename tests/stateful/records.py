@@ -18,6 +18,13 @@ class Login:
         return f"<login {self.handle[:6]}>"
 
 
+@dataclass
+class FormTag:
+    """By which a page's forms name the session of a login."""
+
+    login: Login
+
+
 @dataclass(eq=False)
 class Token:
     """A refresh token. Its place in the chain is whose child it is, by identity.

@@ -104,6 +104,7 @@ def described(session: Session[Any, Any]) -> Response:
     return JSONResponse(
         {
             "session_handle": session.session_handle,
+            "form_tag": session.form_tag,
             "user_id": session.user_id,
             "jwt_payload": session.jwt_payload,
             "persistent": session.persistent,

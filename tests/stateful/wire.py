@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from asgi_sessions import SessionManager
+from asgi_sessions.protocol.session_handle import form_tag
 from tests.stateful.profiles import Profile, persistent
-from tests.stateful.records import Access, Login, Marker, Record, Token
+from tests.stateful.records import Access, FormTag, Login, Marker, Record, Token
 
 
 class Wire:
@@ -101,6 +102,8 @@ def plain(value: Any) -> Any:
     """A body with handles in the place of logins."""
     if isinstance(value, Login):
         return value.handle
+    if isinstance(value, FormTag):
+        return form_tag(value.login.handle)
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value

@@ -13,13 +13,14 @@ from tests.prepared_databases import PreparedDatabases
 from tests.store.odd_servers import OddMariaDB, OddPostgreSQL
 
 CLUSTERED = ("galera_node", "oracle_mysql", "group_primary")
+OTHER_VERSIONS = ("mariadb_11_8", "postgresql_16", "postgresql_17", "postgresql_18")
 
 
-@pytest.fixture(params=[*DATABASES, "odd_mariadb", "odd_postgresql", *CLUSTERED])
+@pytest.fixture(params=[*DATABASES, "odd_mariadb", "odd_postgresql", *CLUSTERED, *OTHER_VERSIONS])
 async def database(request: pytest.FixtureRequest, prepared_databases: PreparedDatabases) -> AsyncIterator[Database]:
     """An open database with empty tables, on each engine in turn, as installed and as the oddest hosters offer it.
 
-    `make test-engines` adds clusters.
+    `make test-engines` adds clusters, and versions that the system does not have.
     """
     async with prepared_databases.opened(request.param, request) as database:
         yield database

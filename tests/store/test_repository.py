@@ -9,7 +9,7 @@ import pytest
 
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.protocol.rotation import Chain
-from asgi_sessions.store.ending import MOST_PARTS
+from asgi_sessions.store.handle_ranges import MOST_PARTS
 from asgi_sessions.store.repository import REVOKE_BATCH, ListedSession, SessionRepository
 from tests.store.rows import ALICE, BOB, HOUR, NOW, child_of, session_row, stored
 
@@ -176,6 +176,23 @@ async def test_ended_sessions_are_not_live(sessions: SessionRepository) -> None:
         assert not await sessions.swap_own_payload(handle, "1", NOW, version=0, known=0)
         assert not await sessions.revoke(handle, "theft", NOW)
     assert await sessions.revoke_all(ALICE, "theft", NOW) == 0
+
+
+async def test_infos_are_found_by_a_part_of_their_text_and_by_nothing_like_it(sessions: SessionRepository) -> None:
+    infos = {
+        "has": '{"a_key%!":"é 💻"}',
+        "wild": '{"aXkeyZ!":1}',
+        "other": '{"b":1}',
+        "ended": '{"a_key%!":1}',
+        "unasked": '{"a_key%!":1}',
+    }
+    for handle, info in infos.items():
+        await sessions.insert(session_row(handle, session_info=info))
+    await sessions.revoke("ended", "logout", NOW)
+    asked = ["has", "wild", "other", "ended", *NEVER_ISSUED]
+    assert await sessions.infos_with('"a_key%!"', asked, NOW) == {"has": infos["has"]}
+    assert await sessions.infos_with('"a_key%!"', ["\0", ""], NOW) == {}
+    assert await sessions.infos_with('"a_key%!"', [], NOW) == {}
 
 
 async def test_info_and_payload_are_replaced_separately(sessions: SessionRepository) -> None:

@@ -46,6 +46,7 @@ ONE_STATEMENT: dict[str, tuple[str, Operation]] = {
     "newest": ("SELECT", lambda sessions: sessions.newest_of(ALICE, NOW, limit=100)),
     "revoke own": ("UPDATE", lambda sessions: sessions.revoke("h1", "logout", NOW, user_id=ALICE)),
     "get info": ("SELECT", lambda sessions: sessions.get_info("h1", NOW)),
+    "infos with": ("SELECT", lambda sessions: sessions.infos_with('"key"', ["h1", "h2"], NOW)),
     "set info": ("UPDATE", lambda sessions: sessions.set_info("h1", "1", NOW)),
     "swap info": ("UPDATE", lambda sessions: sessions.swap_info("h1", "1", NOW, replaced="null")),
     "swap payload": ("UPDATE", lambda sessions: sessions.swap_payload("h1", "1", NOW, version=0)),

@@ -12,6 +12,7 @@ FILES = (
     *(f"tests/clusters/test_{name}.py" for name in ("clusters", "sessions", "under_fire")),
     "tests/store/test_leases.py",
 )
+KINDS = "galera", "oracle", "group", "mariadb_", "postgresql_"
 
 
 @cache
@@ -23,7 +24,7 @@ def collected(*options: str) -> list[str]:
 
 
 def of_clusters(name: str) -> bool:
-    return name.startswith("tests/clusters") or any(f"[{kind}" in name for kind in ("galera", "oracle", "group"))
+    return name.startswith("tests/clusters") or any(f"[{kind}" in name for kind in KINDS)
 
 
 @pytest.mark.parametrize("options", [(), ("-m", "mariadb"), ("-m", "fast")])

@@ -51,6 +51,13 @@ def test_an_engine_whose_programs_do_not_tell_their_version_has_another_way(tmp_
     assert Engine("some", "Some", ("missing",), ("some",), "this test", (str(other),)).version() == "18.0.12"
 
 
+def test_a_number_in_a_programs_path_is_not_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some print with which path they were called."""
+    monkeypatch.setenv("PATH", str(tmp_path / "release-1.2/v3.4/5.6"))
+    program(tmp_path / "release-1.2/v3.4/5.6", "it").write_text("#!/bin/sh\necho $0 Ver 18.0.12-MariaDB\n")
+    assert Engine("some", "Some", ("it",), (), "this test").version() == "18.0.12"
+
+
 def test_every_engine_has_a_marker() -> None:
     names = [engine.name for engine in (*ENGINES, *CLUSTER_ENGINES)]
     markers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["markers"]
