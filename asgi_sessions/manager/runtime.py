@@ -198,12 +198,14 @@ class Runtime:
         await self._times.look()
         now = self._clocks.database_time()
         tombstones_before = await self._tombstones.purgeable(now, self._times.tombstone_lifetime)
-        count = await self._sessions.purge(now=now, tombstones_before=tombstones_before, limit=limit)
+        indexed = await self._session_index.is_used()
+        count = await self._sessions.purge(now, tombstones_before, limit, unindex=indexed)
         retention = self._settings.ip_address_retention_ms
         if retention is not None:
             await self._sessions.forget_addresses(now - retention)
         await self._payload_changes.purge(tombstones_before)
-        await self._session_index.delete_left_over(now)
+        if indexed:
+            await self._session_index.delete_left_over(now)
         await self._marks.purge(now)
         await self.lifecycle.keys.forget_old()
         return count

@@ -139,7 +139,7 @@ class SessionEnding:
         """
         return (await self._run(statement, values, strong=True)).rowcount
 
-    async def purge(self, now: int, tombstones_before: int, limit: int | None = None) -> int:
+    async def purge(self, now: int, tombstones_before: int, limit: int | None = None, *, unindex: bool = True) -> int:
         """Delete sessions that ended by time, and tombstones that nobody needs. Never a live session.
 
         In batches, with rests between them: see `batches`.
@@ -148,14 +148,14 @@ class SessionEnding:
             now: ms. Never revoked sessions whose idle or absolute end is not later than this are deleted.
             tombstones_before: ms. Sessions revoked before this are deleted, expired or not; others are kept.
             limit: How many at most.
+            unindex: Whether to delete also what leads to them; False where no session has an index.
 
         Returns:
             How many were deleted.
         """
         count = 0
         values = {"now": now, "tombstones_before": tombstones_before}
-        indexed = (await self._run(self._ending.any_index)).rows
-        after = self._ending.unindex if indexed else None
+        after = self._ending.unindex if unindex else None
         for keys, deletion in self._ending.purgeable:
             room = None if limit is None else limit - count
             count += await delete_in_batches(self._run, keys, deletion, values, limit=room, after=after)

@@ -136,16 +136,18 @@ class SessionIndexStore:
         outcome = await self._run(self._statements.rows, _page(entry, now, limit, after or TOP))
         return [SessionRow(*row) for row in outcome.rows]
 
+    async def is_used(self) -> bool:
+        """Whether there is any entry at all."""
+        return bool((await self._run(self._statements.any)).rows)
+
     async def delete_left_over(self, now: int) -> int:
         """Delete the entries that have no session, and no login that may still write it; return how many.
 
-        It goes through all entries along the index of handles, unhurried. Where there are none, by one statement.
+        It goes through all entries along the index of handles, unhurried.
 
         Args:
             now: ms, the database's.
         """
-        if not (await self._run(self._statements.any)).rows:
-            return 0
         parts = await parts_of(self._run, self._statements.handle_in_order, WALK_BATCH)
         values = {"begun_before": now - LOGIN_MS}
         outcomes = walk(self._run, self._statements.delete_left, values, parts, hurried=False)

@@ -280,5 +280,4 @@ class EndingStatements:
         ]
         i = tables.session_index.c
         gone = ~select(s.handle).where(s.handle == i.handle).exists()
-        self.any_index = prepared(select(i.handle).limit(1))
         self.unindex = delete(tables.session_index).where(i.handle.in_(bindparam("handles", expanding=True)), gone)

@@ -102,8 +102,8 @@ def under_purge(report: Report, found: Waits, size: int) -> None:
     rate = found.deleted / found.seconds
     report.text(
         f"{found.deleted:,} dead rows, scattered over a table of {size:,}, purged in {found.seconds:,.0f} s "
-        f"({rate:,.0f} rows a second), with {PER_SECOND} refreshes due each second in the same process. Windows with and without a "
-        f"purge alternate. p99 at most {PURGE_BUDGET} times that of idle: {verdict}."
+        f"({rate:,.0f} rows a second), with {PER_SECOND} refreshes due each second in the same process. "
+        f"Windows with and without a purge alternate. p99 at most {PURGE_BUDGET} times that of idle: {verdict}."
     )
     report.results["under purge"] = {
         "ratio of p99": ratios[1].as_json(),

@@ -124,7 +124,7 @@ async def _list(stores: Stores, user_id: bytes) -> int:
 
 
 async def _purge(stores: Stores, batch: str) -> int:
-    return await stores.sessions.purge(NOW, 0, limit=PURGE_BATCH)
+    return await stores.sessions.purge(NOW, 0, limit=PURGE_BATCH, unindex=False)
 
 
 async def _poll(stores: Stores, since: int) -> int:

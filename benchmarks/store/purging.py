@@ -70,7 +70,7 @@ async def waits(population: Population, stores: Stores, tidy: RawConnection, *, 
 
 async def _purge(stores: Stores, count: int, found: Waits) -> None:
     began = time.perf_counter()
-    found.deleted += await stores.sessions.purge(NOW, 0, limit=count)
+    found.deleted += await stores.sessions.purge(NOW, 0, limit=count, unindex=False)
     found.seconds += time.perf_counter() - began
 
 
