@@ -236,6 +236,20 @@ def test_the_permission_is_an_async_function_that_returns_a_session_or_raises(
     assert Visitor(open_site(starlette_app, permission=any_session), "eve").get(START).status_code == 200
 
 
+def test_whoever_acts_as_somebody_is_refused_whatever_the_permission_says(open_site: OpenSite) -> None:
+    site = open_site(starlette_app, permission=any_session)
+    alice, root = Visitor(site, "alice"), Visitor(site)
+    assert root.get(START).status_code == 200
+    acting = site.post("/impersonate?user=bob", headers=root.jar.header)
+    root.take(acting)
+    root.handle = acting.json()["handle"]
+    about = [root.form_tag, ("of", "user=alice&type=str"), ("session", alice.handle)]
+    for answer in (root.get(START), root.post(f"{START}/end", about), root.post(f"{START}/end-all", about[:2])):
+        assert answer.status_code == 403
+        assert "You act as somebody else." in text_of(answer)
+    assert alice.get(START).status_code == 200
+
+
 def test_a_database_that_is_away_is_a_page_too_and_the_log_says_who_tried(
     site: TestClient, root: Visitor, sessions: SessionManager, caplog: pytest.LogCaptureFixture
 ) -> None:
