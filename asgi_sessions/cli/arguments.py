@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import uuid
 from datetime import datetime
 
 from asgi_sessions.cli.printing import shown
@@ -11,8 +10,6 @@ from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.session_index import entry
 from asgi_sessions.protocol.user_id import UserId
-
-_INTEGER = re.compile(r"-?[0-9]+\Z")
 
 
 def add_user(command: argparse.ArgumentParser) -> None:
@@ -47,22 +44,10 @@ def read_user(text: str, id_type: str) -> UserId:
     Raises:
         ValueError: It is none of that type, or cannot be a user.
     """
-    owner: UserId = text
-    if id_type == "int":
-        # Python refuses to read longer ones; no user has them.
-        if not _INTEGER.match(text) or len(text) > user_id.MAX_BYTES:
-            raise ValueError(f"USER: {shown(text)} is no integer of at most {user_id.MAX_BYTES} digits")
-        owner = int(text)
-    elif id_type == "uuid":
-        try:
-            owner = uuid.UUID(text)
-        except ValueError:
-            raise ValueError(f"USER: {shown(text)} is no UUID") from None
     try:
-        user_id.encode(owner)
+        return user_id.read(text, id_type)
     except ValueError as error:
-        raise ValueError(f"USER: {shown(text)} cannot be a user: {error}") from None
-    return owner
+        raise ValueError(f"USER: {shown(text)} {error}") from None
 
 
 def read_handle(text: str) -> str:

@@ -24,6 +24,7 @@ class Event(StrEnum):
     THEFT = "session.theft"
     PAYLOAD_CHANGED = "session.payload_changed"
     CSRF_REJECTED = "session.csrf_rejected"
+    ADMINISTERED = "session.administered"
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,22 @@ class SigningKeys:
         for take in self._followers:
             take(keyring)
 
+    @property
+    def signs_now(self) -> SigningKey:
+        """The key that signs at this moment, as far as it is known here."""
+        return self.keyring.signing_key(self._clock())
+
+    @property
+    def next_key_at(self) -> int | None:
+        """When the next key is due, ms: whatever signs then makes it. None where the application's provider decides."""
+        if self._provided is not None:
+            return None
+        return self.keyring.newest.signs_from + self._settings.signing_key_lifetime_ms - PUBLISH_AHEAD_MS
+
+    def now(self) -> int:
+        """The time by which keys begin and end, ms: the database's."""
+        return self._clock()
+
     def follow(self, take: Callable[[Keyring], None]) -> None:
         """Give the keyring now, and again whenever it is replaced; for callers that need it too often to ask here."""
         self._followers.append(take)

@@ -1,4 +1,7 @@
-"""Pages to drop into an application: *Your devices*, for FastAPI (`pages_router`) and Starlette (`pages_routes`).
+"""Pages to drop into an application, for FastAPI and Starlette.
+
+*Your devices* for users (`pages_router`, `pages_routes`), and everybody's sessions for administrators
+(`administrators_router`, `administrators_routes`).
 
 They need the extra ``pages``. Nothing else in the package imports them.
 """
@@ -13,7 +16,21 @@ if _missing := [title for module, title in _NEEDED.items() if find_spec(module) 
     )
 
 from asgi_sessions.pages.labels import device_label  # noqa: E402 - only where the extra is installed
-from asgi_sessions.pages.options import PagesOptions, SecurityNotice  # noqa: E402
-from asgi_sessions.pages.routes import pages_router, pages_routes  # noqa: E402
+from asgi_sessions.pages.options import AdministratorsOptions, PagesOptions, SecurityNotice  # noqa: E402
+from asgi_sessions.pages.routes import (  # noqa: E402
+    administrators_router,
+    administrators_routes,
+    pages_router,
+    pages_routes,
+)
 
-__all__ = ["PagesOptions", "SecurityNotice", "device_label", "pages_router", "pages_routes"]
+__all__ = [
+    "AdministratorsOptions",
+    "PagesOptions",
+    "SecurityNotice",
+    "administrators_router",
+    "administrators_routes",
+    "device_label",
+    "pages_router",
+    "pages_routes",
+]

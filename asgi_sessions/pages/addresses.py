@@ -15,10 +15,10 @@ def address_of(address: Address | None, request: Request) -> str | None:
     return address(request) if callable(address) else address
 
 
-def with_return(url: str, request: Request) -> str:
-    """The URL with ``next``: the path of the list of devices, to which the user wants to return."""
+def with_return(url: str, request: Request, root: str = LIST) -> str:
+    """The URL with ``next``: the path of the list of devices, or another root, to which the user wants to return."""
     path = request.url.path
-    if not path.endswith(f"/{LIST}"):
-        path = path[: path.rindex(f"/{LIST}/") + 1 + len(LIST)]
+    if not path.endswith(f"/{root}"):
+        path = path[: path.rindex(f"/{root}/") + 1 + len(root)]
     address, mark, fragment = url.partition("#")
     return f"{address}{'&' if '?' in address else '?'}next={quote(path, safe='/')}{mark}{fragment}"

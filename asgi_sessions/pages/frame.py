@@ -17,11 +17,13 @@ from asgi_sessions.pages.addresses import address_of, with_return
 from asgi_sessions.pages.asked import Asked
 from asgi_sessions.pages.languages import Language, Languages
 from asgi_sessions.pages.options import Configuration
-from asgi_sessions.pages.rendering import Renderer
+from asgi_sessions.pages.rendering import LIST, Renderer, list_url
 
-__all__ = ["Endpoint", "Frame"]
+__all__ = ["Endpoint", "Frame", "Permission"]
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+Permission: TypeAlias = Callable[[Request], Awaitable[Session[Any, Any]]]
+"""Returns the session that may see a page, or raises."""
 PageOfUser: TypeAlias = Callable[[Request, Session[Any, Any]], Awaitable[Response]]
 
 
@@ -31,16 +33,31 @@ class Frame:
     Args:
         sessions: The manager.
         configuration: What the application says about its pages.
+        permission: Who may see them; None for everybody who is signed in.
+        root: The last part of the path of the pages that all others are one step below.
+        error_template: Shows what goes wrong.
     """
 
-    def __init__(self, sessions: SessionManager, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        sessions: SessionManager,
+        configuration: Configuration,
+        *,
+        permission: Permission | None = None,
+        root: str = LIST,
+        error_template: str = "error.html",
+    ) -> None:
         self.sessions = sessions
         self.configuration = configuration
+        self._permission = sessions.get_session if permission is None else permission
+        self._root = root
+        self._error_template = error_template
         languages = Languages(configuration.translations)
         self._languages = languages
         self._renderer = Renderer(
             configuration.templates,
             languages,
+            root=root,
             style_origin=configuration.style_origin,
             form_origin=configuration.form_origin,
         )
@@ -52,11 +69,11 @@ class Frame:
 
         async def endpoint(request: Request) -> Response:
             try:
-                session = await self.sessions.get_session(request)
+                session = await self._permission(request)
                 await require_form_of(session, request)
                 return await of_user(request, session)
             except HTTPException as error:
-                return await self._error_page(request, error.status_code, {})
+                return await self._error_page(request, error.status_code, error.headers or {})
             except Exception as error:
                 answered = answerable(error)
                 if answered is None:
@@ -86,12 +103,27 @@ class Frame:
         """A page for somebody who is not, or no longer, signed in."""
         return self._renderer.page(request, template, await self.language(request), self._head(request) | dict(values))
 
+    async def signed_out(self, request: Request) -> Response:
+        """The answer to a form that has ended the session which asks."""
+        sign_in = address_of(self.configuration.sign_in_url, request)
+        if sign_in is None:
+            return await self.show_to_nobody(request, "signed_out.html", {})
+        return self._to_sign_in(sign_in, request)
+
+    def url_of(self, request: Request, page: str = "") -> str:
+        """The URL of a page below the root, or of the root itself, relative to the page that is asked for."""
+        root = list_url(request, self._root)
+        return f"{root}/{page}" if page else root
+
     async def language(self, request: Request) -> Language:
         """The user's language: as the application says, or else the browser."""
         said = await self._language.of(request)
         if isinstance(said, str):
             return self._languages.of_tag(said)
         return self._languages.of_header(request.headers.get("accept-language", ""))
+
+    def _to_sign_in(self, url: str, request: Request) -> Response:
+        return RedirectResponse(with_return(url, request, self._root), 303, {"Cache-Control": "no-store"})
 
     def _head(self, request: Request) -> dict[str, Any]:
         own = self.configuration
@@ -110,11 +142,11 @@ class Frame:
         if isinstance(error, NO_SESSION):
             if sign_in is None:
                 raise error
-            return RedirectResponse(with_return(sign_in, request), 303, {"Cache-Control": "no-store"})
+            return self._to_sign_in(sign_in, request)
         again = None
         if isinstance(error, ReauthenticationRequired):
             found = address_of(self.configuration.reauthenticate_url, request)
-            again = None if found is None else with_return(found, request)
+            again = None if found is None else with_return(found, request, self._root)
         return await self._error_page(request, answer.status_code, answer.headers, code=error.code, again=again)
 
     async def _error_page(
@@ -128,7 +160,12 @@ class Frame:
     ) -> Response:
         values = self._head(request) | {"status_code": status_code, "code": code, "again": again}
         return self._renderer.page(
-            request, "error.html", await self.language(request), values, status_code=status_code, headers=headers
+            request,
+            self._error_template,
+            await self.language(request),
+            values,
+            status_code=status_code,
+            headers=headers,
         )
 
 

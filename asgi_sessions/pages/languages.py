@@ -12,6 +12,7 @@ from babel import Locale
 from babel.dates import format_date, format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.units import format_unit
 
 __all__ = ["DOMAIN", "Language", "Languages"]
 
@@ -60,6 +61,10 @@ class Language:
     def exactly(self, moment: datetime) -> str:
         """The date and time, in UTC: nothing tells a server where its user is."""
         return f"{format_datetime(moment, format='medium', locale=self._locale)} UTC"
+
+    def seconds(self, duration: timedelta) -> str:
+        """A short duration, to a tenth of a second."""
+        return format_unit(round(duration.total_seconds(), 1), "second", locale=self._locale)
 
 
 class Languages:

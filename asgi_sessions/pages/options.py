@@ -13,7 +13,7 @@ from asgi_sessions.asgi.required_authentication import RequiredAuthentication
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.origin import split_origin
 
-__all__ = ["Configuration", "Link", "PagesOptions", "SecurityNotice"]
+__all__ = ["AdministratorsOptions", "Configuration", "Link", "PagesOptions", "SecurityNotice"]
 
 Link: TypeAlias = tuple[str, str]
 """A text and a URL."""
@@ -41,8 +41,8 @@ class SecurityNotice:
         _check_address(self.url, "url")
 
 
-class PagesOptions(TypedDict, total=False):
-    """The arguments of `pages_router` and `pages_routes`. All are optional.
+class AdministratorsOptions(TypedDict, total=False):
+    """The arguments of `administrators_router` and `administrators_routes` besides ``permission``. All are optional.
 
     Functions of the application may be async or plain, except where a plain one is asked for. One that raises, or takes
     longer than a second, counts as one that knows nothing; the log says so.
@@ -56,16 +56,12 @@ class PagesOptions(TypedDict, total=False):
     """Where somebody is sent who is not signed in; gets ``?next=``. Without it `Unauthorised` is raised."""
     reauthenticate_url: Address
     """Where the user confirms the login if `max_auth_age` asks for it; gets ``?next=``."""
-    change_password_url: Address
-    """Offered beside devices that the user may not know."""
     account_links: Sequence[Link]
     """More links in the head: texts and URLs."""
     user_name: Callable[[Session[Any, Any]], Any]
     """Names the user in the head, given the session; async or plain."""
     place: Callable[[str], Any]
     """Names the place of an IP address, such as "Berlin, Germany"; None where it is unknown. Async or plain."""
-    notices: Callable[[Session[Any, Any]], Any]
-    """What the application knows of the account's safety, given the session: `SecurityNotice` objects. Either kind."""
     language: Callable[[Request], Any]
     """The user's language, such as "de"; None to choose by Accept-Language. Async or plain."""
     translations: str | os.PathLike[str]
@@ -74,6 +70,15 @@ class PagesOptions(TypedDict, total=False):
     """A folder, or a loader of Jinja, whose templates replace those of the same name."""
     stylesheet: str
     """The URL of a style sheet that follows the package's own."""
+
+
+class PagesOptions(AdministratorsOptions, total=False):
+    """The arguments of `pages_router` and `pages_routes`. All are optional; see also `AdministratorsOptions`."""
+
+    change_password_url: Address
+    """Offered beside devices that the user may not know."""
+    notices: Callable[[Session[Any, Any]], Any]
+    """What the application knows of the account's safety, given the session: `SecurityNotice` objects. Either kind."""
     max_auth_age: timedelta | float
     """How long ago the login may be for ending other sessions, `timedelta` or seconds."""
 
@@ -98,14 +103,18 @@ class Configuration:
     recent: RequiredAuthentication | None = None
 
     @classmethod
-    def of(cls, options: PagesOptions) -> "Configuration":
+    def of(cls, options: AdministratorsOptions, known: type[AdministratorsOptions] = PagesOptions) -> "Configuration":
         """Check them.
+
+        Args:
+            options: As given.
+            known: Which there are.
 
         Raises:
             TypeError, ValueError: One is wrong, or unknown; the text names it.
         """
         given: dict[str, Any] = dict(options)
-        if unknown := given.keys() - PagesOptions.__annotations__.keys():
+        if unknown := given.keys() - known.__annotations__.keys():
             raise TypeError(f"pages: there is no option {', '.join(sorted(unknown))}")
         recent = RequiredAuthentication.of(
             max_auth_age=given.pop("max_auth_age", None), methods=None, level=None, within=None, allow_actor=None

@@ -25,6 +25,7 @@ class Renderer:
     Args:
         templates: The application's, which come before ours: a folder or a loader.
         languages: Those of the pages.
+        root: The last part of the path of the pages that all others are one step below.
         style_origin: From where another style sheet may come; empty for nowhere else.
         form_origin: Where the answer to a form may lead; empty for nowhere else.
     """
@@ -34,6 +35,7 @@ class Renderer:
         templates: str | os.PathLike[str] | BaseLoader | None,
         languages: Languages,
         *,
+        root: str = LIST,
         style_origin: str = "",
         form_origin: str = "",
     ) -> None:
@@ -41,6 +43,7 @@ class Renderer:
         loaders: list[BaseLoader] = [ours, PrefixLoader({ORIGINAL: ours})]
         if templates is not None:
             loaders.insert(0, templates if isinstance(templates, BaseLoader) else FileSystemLoader(templates))
+        self._root = root
         self._environments = {language.tag: _environment(language, ChoiceLoader(loaders)) for language in languages.all}
         self._headers = {
             "Cache-Control": "no-store",
@@ -70,21 +73,21 @@ class Renderer:
             status_code: The answer's.
             headers: More of them.
         """
-        below = not request.url.path.endswith(f"/{LIST}")
+        base = "" if not request.url.path.endswith(f"/{self._root}") else f"{self._root}/"
         given = {
             "language": language,
-            "list_url": list_url(request),
-            "base": "" if below else f"{LIST}/",
-            "static": {name: f"{'' if below else f'{LIST}/'}static/{name}?v={VERSIONS[name]}" for name in VERSIONS},
+            "list_url": list_url(request, self._root),
+            "base": base,
+            "static": {name: f"{base}static/{name}?v={VERSIONS[name]}" for name in VERSIONS},
             **values,
         }
         text = self._environments[language.tag].get_template(f"sessions/{template}").render(given)
         return HTMLResponse(text, status_code, {**self._headers, **(headers or {})})
 
 
-def list_url(request: Request) -> str:
-    """The list of devices, relative to the page: no scheme, host or prefix has to be known."""
-    return LIST if request.url.path.endswith(f"/{LIST}") else f"../{LIST}"
+def list_url(request: Request, root: str = LIST) -> str:
+    """The list of devices, or another root, relative to the page: no scheme, host or prefix has to be known."""
+    return root if request.url.path.endswith(f"/{root}") else f"../{root}"
 
 
 def _environment(language: Language, loader: BaseLoader) -> Environment:

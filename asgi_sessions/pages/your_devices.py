@@ -13,7 +13,7 @@ from asgi_sessions.errors import ImpersonationRefused
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session, require_alone
 from asgi_sessions.pages import names
-from asgi_sessions.pages.addresses import address_of, with_return
+from asgi_sessions.pages.addresses import address_of
 from asgi_sessions.pages.asked import Asked
 from asgi_sessions.pages.devices import MOST, Device, arranged, every, group_of
 from asgi_sessions.pages.form import submitted
@@ -95,7 +95,7 @@ class YourDevices:
         wanted = (await submitted(request)).get("session", [])
         if session.session_handle in wanted:
             await session.revoke_session()
-            return await self._signed_out(request)
+            return await self._frame.signed_out(request)
         self._require_recent(session)
         await require_alone(session)
         own = await self._sessions.get_all_session_handles_for_user(session.user_id)
@@ -166,12 +166,6 @@ class YourDevices:
             "wrong": wrong,
         }
         return await self._frame.show(request, session, "rename.html", values, status_code=422 if wrong else 200)
-
-    async def _signed_out(self, request: Request) -> Response:
-        url = address_of(self._frame.configuration.sign_in_url, request)
-        if url is None:
-            return await self._frame.show_to_nobody(request, "signed_out.html", {})
-        return RedirectResponse(with_return(url, request), 303, {"Cache-Control": "no-store"})
 
     def _require_recent(self, session: CurrentSession) -> None:
         recent = self._frame.configuration.recent

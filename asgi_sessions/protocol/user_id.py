@@ -8,7 +8,19 @@ import uuid
 from contextlib import suppress
 from typing import Final
 
-__all__ = ["MAX_BYTES", "UserId", "decode", "encode", "join", "namesakes", "plain", "split", "storable", "type_name"]
+__all__ = [
+    "MAX_BYTES",
+    "UserId",
+    "decode",
+    "encode",
+    "join",
+    "namesakes",
+    "plain",
+    "read",
+    "split",
+    "storable",
+    "type_name",
+]
 
 UserId = str | int | uuid.UUID
 
@@ -120,6 +132,36 @@ def storable(user_id: UserId) -> bytes | None:
         return encode(user_id)
     except ValueError:
         return None
+
+
+def read(text: str, kind: str) -> UserId:
+    """The user that an administrator means who has typed this.
+
+    Args:
+        text: The id.
+        kind: Its type: ``"str"``, ``"int"`` or ``"uuid"``.
+
+    Raises:
+        ValueError: It is none of that type, or cannot be a user. The text, such as "is no UUID", does not show it.
+    """
+    owner: UserId = text
+    if kind == "int":
+        # Python refuses to read longer ones; no user has them.
+        if not _INTEGER.fullmatch(text) or len(text) > MAX_BYTES:
+            raise ValueError(f"is no integer of at most {MAX_BYTES} digits")
+        owner = int(text)
+    elif kind == "uuid":
+        try:
+            owner = uuid.UUID(text)
+        except ValueError:
+            raise ValueError("is no UUID") from None
+    elif kind != "str":
+        raise ValueError("is of no type of user ids")
+    try:
+        encode(owner)
+    except ValueError as error:
+        raise ValueError(f"cannot be a user: {error}") from None
+    return owner
 
 
 def plain(user_id: UserId) -> str | int:

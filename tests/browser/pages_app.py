@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from asgi_sessions import SessionManager, SessionMiddleware
+from asgi_sessions import SessionManager, SessionMiddleware, require_session
 from asgi_sessions.manager.records import Device, Login
-from asgi_sessions.pages import SecurityNotice, device_label, pages_routes
+from asgi_sessions.pages import SecurityNotice, administrators_routes, device_label, pages_routes
 from asgi_sessions.protocol.durations import from_ms
 from tests.pages.site import EXAMPLE_TRANSLATIONS
 
@@ -70,7 +70,8 @@ async def begin(request: Request) -> Response:
         await seed(user)
     if "from" in request.query_params:
         request.scope["client"] = (request.query_params["from"], 0)
-    await sessions.create_new_session(request, user)
+    is_admin = "admin" in request.query_params
+    await sessions.create_new_session(request, user, jwt_payload={"admin": is_admin}, index={"org": f"org of {user}"})
     return RedirectResponse("/account/devices", 303)
 
 
@@ -105,6 +106,23 @@ def language(request: Request) -> str | None:
     return request.cookies.get("language")
 
 
+def administrators() -> Mount:
+    return Mount(
+        "/admin",
+        routes=administrators_routes(
+            sessions,
+            permission=require_session(claims={"admin": True}),
+            brand="Example",
+            home_url="/",
+            sign_in_url="/sign-in",
+            account_links=[("Your devices", "/account/devices")],
+            user_name=lambda session: session.user_id,
+            place=PLACES.get,
+            language=language,
+        ),
+    )
+
+
 def pages(**more: Any) -> Mount:
     return Mount(
         "/account",
@@ -129,6 +147,7 @@ def pages(**more: Any) -> Mount:
 app = Starlette(
     routes=[
         pages(),
+        administrators(),
         Mount("/recent", routes=[pages(max_auth_age=0)]),
         Route("/begin", begin),
         Route("/end", end, methods=["POST", "GET"]),
