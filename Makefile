@@ -10,7 +10,7 @@ VENV    ?= .venv
 BIN     := $(VENV)/bin
 LOWEST  := .venv-lowest
 # Of the tests: what touches other libraries. `make test-lowest` runs it.
-LOWEST_TESTS := asgi channels failed_starts hosts manager oidc pages protocol scrubbing store testing test_settings.py
+LOWEST_TESTS := asgi channels failed_starts hosts manager pages protocol scrubbing store testing test_settings.py
 # That test at once: twice as many as two cores, since tests wait for servers half of the time.
 WORKERS ?= 4
 # The tests start hundreds of Pythons. What one has compiled the next takes, whatever the environment says.
