@@ -64,8 +64,8 @@ test-engine:
 TREES := oracle_mysql mariadb_11_8 postgresql_16 postgresql_17 postgresql_18
 ifdef SHORT
 test-engines test-cluster: ENGINES = mariadb postgresql galera haproxy
-ON_ENGINES := tests/clusters -m "clusters and not fire and not oracle_mysql"
-UNDER_FIRE := -m "fire and not oracle_mysql" -k "galera_one_is_killed or replica or standby or frozen and one_server"
+ON_ENGINES := tests/clusters -m "clusters and not fire and not oracle_mysql and not mariadb_11_8"
+UNDER_FIRE := -m "fire and not oracle_mysql and not mariadb_11_8" -k "galera_one_is_killed or replica or standby or frozen and one_server"
 else
 test-engines test-cluster: ENGINES = mariadb postgresql galera $(TREES) haproxy
 ON_ENGINES := -n 2 --dist loadscope -m "clusters and not fire" --every-engine
