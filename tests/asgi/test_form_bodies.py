@@ -94,7 +94,7 @@ def test_what_is_no_form_is_refused_and_never_an_error(form_client: TestClient, 
 
 def test_the_same_boundary_and_charset_pass_where_they_are_right(form_client: TestClient) -> None:
     tag = tag_of(form_client)
-    for content_type in ("multipart/form-data; boundary=x", "Multipart/Form-Data;boundary=x"):
+    for content_type in ("multipart/form-data; boundary=x", "multipart/form-data;boundary=x"):
         response = form_client.post("/body", content=multipart(tag=tag), headers={"content-type": content_type})
         assert response.status_code == 200
     for content_type in ("application/x-www-form-urlencoded; charset=UTF-8", "APPLICATION/x-www-form-urlencoded"):
