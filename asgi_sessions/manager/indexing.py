@@ -12,7 +12,6 @@ from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.session_index import ENDS_REMEMBERED, Entry, changed, entry
-from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.index_rows import TOP, SessionIndexStore
 from asgi_sessions.store.marks import MarkStore
 from asgi_sessions.store.repository import PAGE, REVOKE_BATCH, SessionRow
@@ -27,7 +26,6 @@ class SessionIndex:
     """Keeps by what sessions are found, lists them by it, and ends them by it.
 
     Args:
-        settings: How far workers' clocks may be apart.
         index: The store of entries.
         marks: What is remembered for a while.
         liveness: Says whether a session is live.
@@ -37,14 +35,12 @@ class SessionIndex:
 
     def __init__(
         self,
-        settings: SessionSettings,
         index: SessionIndexStore,
         marks: MarkStore,
         liveness: LivenessCheck,
         revoker: Revoker,
         clock: Clock,
     ) -> None:
-        self._workers_apart = settings.workers_apart_ms
         self._index = index
         self._marks = marks
         self._liveness = liveness
@@ -59,7 +55,7 @@ class SessionIndex:
         """Raise where a new session, which is stored already, belongs to what has ended elsewhere meanwhile.
 
         Raises:
-            Unauthorised: It does. The session has ended, and nothing of it is left.
+            Unauthorised: It does. The session has ended.
         """
         marks = [each for each in login if each[0] in ENDS_REMEMBERED]
         if marks and await self.is_marked(marks):
@@ -123,7 +119,7 @@ class SessionIndex:
     ) -> AsyncIterator[Sequence[str]]:
         after = TOP if begun_before is None else (begun_before, "")
         while True:
-            now = self._clock() - self._workers_apart
+            now = self._revoker.ended_before()
             places = await self._index.places_of(found_by, now, limit=REVOKE_BATCH, after=after)
             if places:
                 yield [handle for _, handle in places if handle != except_handle]

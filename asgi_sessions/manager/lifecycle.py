@@ -124,8 +124,8 @@ class Lifecycle:
         self.payloads = PayloadChanger(
             sessions, payload_changes, self.data, self.issuer, self._liveness, claims, feed, events, clock, announce
         )
-        self.personal_data = PersonalData(settings, sessions, self.revoker, clock)
-        self.index = SessionIndex(settings, session_index, marks, self._liveness, self.revoker, clock)
+        self.personal_data = PersonalData(sessions, self.revoker)
+        self.index = SessionIndex(session_index, marks, self._liveness, self.revoker, clock)
         idle_clock = self._idle_clock = IdleClock(settings, sessions, self._liveness, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, idle_clock, clock)
         self.refresher = Refresher(settings, keys, self.issuer, sessions, rotation, idle_clock, claims, events, clock)

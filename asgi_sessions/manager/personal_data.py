@@ -6,9 +6,7 @@ from typing import Any, Final
 
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.protocol import authentication_methods, json_value, user_id
-from asgi_sessions.protocol.clock import Clock
 from asgi_sessions.protocol.durations import from_ms
-from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.session_row import ERASURE
 
@@ -20,17 +18,13 @@ class PersonalData:
     """Exports and erases.
 
     Args:
-        settings: How far workers' clocks may be apart.
         sessions: The store of sessions.
         revoker: Ends sessions.
-        clock: The time, ms.
     """
 
-    def __init__(self, settings: SessionSettings, sessions: SessionRepository, revoker: Revoker, clock: Clock) -> None:
-        self._workers_apart = settings.workers_apart_ms
+    def __init__(self, sessions: SessionRepository, revoker: Revoker) -> None:
         self._sessions = sessions
         self._revoker = revoker
-        self._clock = clock
 
     def export(self, owner: user_id.UserId, *, acting: bool) -> AsyncIterator[dict[str, Any]]:
         """Give all of a user's sessions; see `SessionManager.export_user`.
@@ -52,7 +46,7 @@ class PersonalData:
         count = 0
         for _ in range(MOST_ROUNDS):
             ended = await self._revoker.revoke_all(owner, reason=ERASURE)
-            count += await self._sessions.erase_of(stored, self._over_before())
+            count += await self._sessions.erase_of(stored, self._revoker.ended_before())
             if not ended:  # nobody has logged in meanwhile
                 break
         for _ in range(MOST_ROUNDS):
@@ -70,12 +64,8 @@ class PersonalData:
     async def _erase_acting(self, owner: user_id.UserId, stored: bytes) -> int:
         count = 0
         async for handles, _ in self._revoker.revoke_acting(owner, reason=ERASURE):
-            count += await self._sessions.erase(stored, handles, self._over_before())
+            count += await self._sessions.erase(stored, handles, self._revoker.ended_before())
         return count
-
-    def _over_before(self) -> int:
-        """What has expired before this is over on every worker's clock; what has not has been ended."""
-        return self._clock() - self._workers_apart
 
 
 def _time(milliseconds: int) -> str:

@@ -180,7 +180,7 @@ class Revoker:
         count, done = 0, False
         try:
             async for ended in end_all_of(
-                self._sessions, stored, reason, self._ended_before(), except_handle=except_handle
+                self._sessions, stored, reason, self.ended_before(), except_handle=except_handle
             ):
                 count += ended
             done = True
@@ -212,7 +212,7 @@ class Revoker:
         """
         stored = user_id.storable(owner)
         if stored is not None:
-            async for handles, live in acted_in(self._sessions, stored, self._ended_before()):
+            async for handles, live in acted_in(self._sessions, stored, self.ended_before()):
                 ending = [handle for handle in live if handle != except_handle]
                 yield handles, await self.revoke_many(ending, reason=reason, actor=owner)
 
@@ -238,7 +238,7 @@ class Revoker:
             for part in range(parts):
                 ended = await self._sessions.revoke_any_part(
                     LOGOUT_EVERYBODY,
-                    self._ended_before(),
+                    self.ended_before(),
                     part,
                     parts,
                     begun_before=begun_before,
@@ -275,14 +275,14 @@ class Revoker:
         )
 
     async def _end_batch(self, handles: Sequence[str], reason: str) -> int:
-        ended = await self._sessions.revoke_many(handles, reason, now=self._ended_before())
+        ended = await self._sessions.revoke_many(handles, reason, now=self.ended_before())
         if ended:
             self._announce()
         self._over(handles)  # none of them is live now, whichever worker has ended it
         return ended
 
     async def _end(self, handle: str, reason: str, owner: bytes | None = None) -> bool:
-        revoked = await self._sessions.revoke(handle, reason, now=self._ended_before(), user_id=owner)
+        revoked = await self._sessions.revoke(handle, reason, now=self.ended_before(), user_id=owner)
         if revoked:
             self._announce()
             self._over((handle,))
@@ -311,12 +311,12 @@ class Revoker:
         for start in range(0, len(watched), LIVING_BATCH):
             batch = watched[start : start + LIVING_BATCH]
             try:
-                living = await self._sessions.living(batch, now=self._ended_before())
+                living = await self._sessions.living(batch, now=self.ended_before())
             except StoreUnavailable:
                 living = set()  # a connection that ends too early may come again; one that does not end must not be
             self._listeners.notify(handle for handle in batch if handle not in living)
 
-    def _ended_before(self) -> int:
+    def ended_before(self) -> int:
         """What has expired before this is over on every worker's clock; the rest another one might still refresh."""
         return self._clock() - self._workers_apart
 

@@ -15,11 +15,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qs
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from asgi_sessions.asgi.submitted_form import submitted
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.oidc.logout_token import TOLERANCE_MS, InvalidLogoutToken, LogoutToken, Presented, verified
@@ -36,17 +37,11 @@ and the provider's own session would have been signed out of by hand."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
 MOST_AT_WORK: Final = 1000
-LARGEST_BODY: Final = 64 * 1024
+MOST_FIELDS: Final = 10
 _HEADERS: Final = {"Cache-Control": "no-store"}
 _SEEN: Final = "oidc_jti"
 
 _log = logging.getLogger("asgi_sessions")
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, description: str) -> None:
-        super().__init__(description)
-        self.status = status
 
 
 class BackchannelLogout:
@@ -82,8 +77,8 @@ class BackchannelLogout:
         try:
             provider, token = await self._verified(await _logout_token(request))
             await self._require_new(provider, token)
-        except _Refused as refused:
-            return _refusal(refused.status, str(refused))
+        except HTTPException as refused:
+            return _refusal(refused.status_code, refused.detail)
         except InvalidLogoutToken as invalid:
             return _refusal(400, str(invalid))
         except StoreUnavailable:
@@ -98,7 +93,7 @@ class BackchannelLogout:
         provider, keys = known
         found = await keys.of(presented.key_id)
         if not found:
-            raise _Refused(503, "The provider's keys could not be fetched.")
+            raise HTTPException(503, "The provider's keys could not be fetched.")
         return provider, verified(presented, provider, found, self._sessions.time())
 
     async def _require_new(self, provider: OIDCProvider, token: LogoutToken) -> None:
@@ -139,23 +134,9 @@ class BackchannelLogout:
 
 
 async def _logout_token(request: Request) -> str:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise _Refused(415, "A form (application/x-www-form-urlencoded) is wanted.")
-    body = b""
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST_BODY:
-                raise _Refused(413, "The form is too large.")
-    except ClientDisconnect:
-        raise _Refused(400, "The form has not come whole.") from None
-    try:
-        tokens = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=10).get("logout_token", [])
-    except ValueError:  # no ASCII, or more fields
-        tokens = []
+    tokens = (await submitted(request, untyped=False, most_fields=MOST_FIELDS)).get("logout_token", [])
     if len(tokens) != 1:
-        raise _Refused(400, "The form must have one logout_token.")
+        raise HTTPException(400, "The form must have one logout_token.")
     return tokens[0]
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
+from asgi_sessions.asgi.fastapi_router import as_fastapi_router
 from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.oidc.backchannel import BackchannelLogout
 from asgi_sessions.oidc.provider import OIDCProvider
@@ -38,9 +39,4 @@ def oidc_logout_router(sessions: SessionManager, providers: Sequence[OIDCProvide
 
     The arguments and errors are those of `oidc_logout_routes`. The route is not in the OpenAPI document.
     """
-    from fastapi import APIRouter  # noqa: PLC0415 - Starlette alone is enough for the others
-
-    router = APIRouter(include_in_schema=False)
-    for route in oidc_logout_routes(sessions, providers):
-        router.add_route(route.path, route.endpoint, methods=list(route.methods or ()), include_in_schema=False)
-    return router
+    return as_fastapi_router(oidc_logout_routes(sessions, providers))

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from asgi_sessions.asgi.notices import NoticeCookie
+from asgi_sessions.asgi.submitted_form import submitted
 from asgi_sessions.errors import ImpersonationRefused
 from asgi_sessions.manager.audit import Event, record
 from asgi_sessions.manager.functions import is_async
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session
 from asgi_sessions.pages.asked import Asked
-from asgi_sessions.pages.form import submitted
 from asgi_sessions.pages.found import PAGE, FoundPage, found, page_of
 from asgi_sessions.pages.frame import Frame, Permission
 from asgi_sessions.pages.wanted import (

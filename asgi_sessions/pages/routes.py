@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from starlette.routing import Route
 
+from asgi_sessions.asgi.fastapi_router import as_fastapi_router
 from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.pages.administration import ROOT, Administration, administrators
 from asgi_sessions.pages.frame import Frame, Permission
@@ -54,7 +55,7 @@ def pages_router(sessions: SessionManager, **options: Unpack[PagesOptions]) -> "
 
     The arguments and errors are those of `pages_routes`. The pages are not in the OpenAPI document.
     """
-    return _router(pages_routes(sessions, **options))
+    return as_fastapi_router(pages_routes(sessions, **options))
 
 
 def administrators_routes(
@@ -107,13 +108,4 @@ def administrators_router(
 
     The arguments and errors are those of `administrators_routes`. The pages are not in the OpenAPI document.
     """
-    return _router(administrators_routes(sessions, permission=permission, **options))
-
-
-def _router(routes: list[Route]) -> "APIRouter":
-    from fastapi import APIRouter  # noqa: PLC0415 - Starlette alone is enough for the others
-
-    router = APIRouter(include_in_schema=False)
-    for route in routes:
-        router.add_route(route.path, route.endpoint, methods=list(route.methods or ()), include_in_schema=False)
-    return router
+    return as_fastapi_router(administrators_routes(sessions, permission=permission, **options))

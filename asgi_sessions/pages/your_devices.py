@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from asgi_sessions.asgi.background import is_background
 from asgi_sessions.asgi.notices import NoticeCookie
+from asgi_sessions.asgi.submitted_form import submitted
 from asgi_sessions.errors import ImpersonationRefused
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.manager.session import Session, require_alone
@@ -16,7 +17,6 @@ from asgi_sessions.pages import names
 from asgi_sessions.pages.addresses import address_of
 from asgi_sessions.pages.asked import Asked
 from asgi_sessions.pages.devices import MOST, Device, arranged, every, group_of
-from asgi_sessions.pages.form import submitted
 from asgi_sessions.pages.frame import Frame, together
 from asgi_sessions.pages.options import SecurityNotice
 from asgi_sessions.pages.rendering import list_url

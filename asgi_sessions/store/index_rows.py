@@ -23,7 +23,7 @@ from asgi_sessions.store.handle_ranges import WALK_BATCH, parts_of, walk
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import READ_COLUMNS, SessionRow
-from asgi_sessions.store.session_statements import Conditions
+from asgi_sessions.store.session_statements import Conditions, without_session
 
 __all__ = ["Place", "SessionIndexStore"]
 
@@ -53,8 +53,7 @@ class _Statements:
         found = and_(of_entry, below, sessions.c.handle == i.handle, which.live)
         order, size = (i.created_at.desc(), i.handle.desc()), _integer("size")
         row = tuple(sessions.c[name] for name in READ_COLUMNS)
-        without_session = ~select(sessions.c.handle).where(sessions.c.handle == i.handle).exists()
-        left = and_(i.handle >= bindparam("first"), i.created_at < _integer("begun_before"), without_session)
+        left = and_(i.handle >= bindparam("first"), i.created_at < _integer("begun_before"), without_session(tables))
 
         self.places = prepared(select(i.created_at, i.handle).where(found).order_by(*order).limit(size))
         self.rows = prepared(select(*row).where(found).order_by(*order).limit(size))

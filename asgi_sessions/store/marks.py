@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import BigInteger, and_, bindparam, delete, insert, select
 
 from asgi_sessions.protocol.session_index import Entry
-from asgi_sessions.store.batches import PURGE_BATCH
+from asgi_sessions.store.batches import delete_in_batches
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables, of_tables
@@ -31,13 +31,10 @@ class _Statements:
         of_mark = and_(m.kind == bindparam("kind"), m.digest == bindparam("p_digest"))
         self.insert = prepared(insert(marks).values(kind=bindparam("kind"), digest=bindparam("p_digest"), until=until))
         self.find = prepared(select(m.until).where(of_mark))
-        self.old = prepared(
-            select(m.kind, m.digest)
-            .where(m.until <= until)
-            .order_by(m.until)
-            .limit(bindparam("size", type_=BigInteger))
-        )
-        self.delete = prepared(delete(marks).where(of_mark, m.until <= until))
+        over = m.until <= until
+        size = bindparam("batch", type_=BigInteger)
+        self.over = prepared(select(m.digest).where(over).order_by(m.until).limit(size))
+        self.forget = delete(marks).where(m.digest.in_(bindparam("handles", expanding=True)), over)
 
 
 class MarkStore:
@@ -65,12 +62,5 @@ class MarkStore:
         return False
 
     async def purge(self, now: int) -> int:
-        """Forget what was to be remembered until this time at the latest, ms; return how many."""
-        count = 0
-        while True:
-            old = (await self._run(self._statements.old, {"until": now, "size": PURGE_BATCH})).rows
-            for kind, digest in old:
-                values = {"kind": kind, "p_digest": bytes(digest), "until": now}
-                count += (await self._run(self._statements.delete, values)).rowcount
-            if len(old) < PURGE_BATCH:
-                return count
+        """Forget what was to be remembered until this time at the latest, ms; in batches; return how many."""
+        return await delete_in_batches(self._run, self._statements.over, self._statements.forget, {"until": now})

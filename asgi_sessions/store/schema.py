@@ -170,8 +170,8 @@ def _describe(table_prefix: str, metadata: MetaData) -> Tables:
     marks = Table(
         f"{table_prefix}marks",
         metadata,
+        Column("digest", _binary(DIGEST_LENGTH), primary_key=True),  # the first: the purge names it alone
         Column("kind", _ascii(NAME_LENGTH), primary_key=True),
-        Column("digest", _binary(DIGEST_LENGTH), primary_key=True),
         Column("until", BigInteger, nullable=False),
         Index(f"ix_{table_prefix}marks_until", "until"),
         **options,

@@ -39,6 +39,7 @@ __all__ = [
     "PersonalStatements",
     "ReadStatements",
     "RotationStatements",
+    "without_session",
 ]
 
 ESCAPE = "!"
@@ -73,6 +74,12 @@ class Conditions:
 
 def _integer(name: str) -> BindParameter[int]:
     return bindparam(name, type_=BigInteger)
+
+
+def without_session(tables: Tables) -> ColumnElement[bool]:
+    """An entry of the index leads to no session, live or not."""
+    s = tables.sessions.c
+    return ~select(s.handle).where(s.handle == tables.session_index.c.handle).exists()
 
 
 def _end_of_now(tables: Tables) -> ColumnElement[int]:
@@ -279,5 +286,5 @@ class EndingStatements:
             for dead in (which.expired, forgotten)
         ]
         i = tables.session_index.c
-        gone = ~select(s.handle).where(s.handle == i.handle).exists()
-        self.unindex = delete(tables.session_index).where(i.handle.in_(bindparam("handles", expanding=True)), gone)
+        of_handles = i.handle.in_(bindparam("handles", expanding=True))
+        self.unindex = delete(tables.session_index).where(of_handles, without_session(tables))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from asgi_sessions.protocol.session_index import entry
-from asgi_sessions.store import marks as module
+from asgi_sessions.store import batches
 from asgi_sessions.store.engine import Database
 from asgi_sessions.store.marks import MarkStore
 from asgi_sessions.store.schema import build_tables
@@ -33,7 +33,7 @@ async def test_it_is_there_until_its_time(marks: MarkStore) -> None:
 
 
 async def test_the_purge_takes_what_is_over(marks: MarkStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PURGE_BATCH", 2)
+    monkeypatch.setattr(batches, "PURGE_BATCH", 2)
     for number in range(5):
         await marks.write(entry("k", str(number)), NOW + number)
     assert await marks.purge(NOW + 3) == 4

@@ -22,8 +22,8 @@ def upgrade() -> None:
     if not sa.inspect(op.get_bind()).has_table(table):
         op.create_table(
             table,
-            sa.Column("kind", kind, primary_key=True),
             sa.Column("digest", digest, primary_key=True),
+            sa.Column("kind", kind, primary_key=True),
             sa.Column("until", sa.BigInteger, nullable=False),
             mysql_engine="InnoDB",
             mysql_charset="utf8mb4",
