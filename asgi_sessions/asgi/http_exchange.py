@@ -28,7 +28,7 @@ class HTTPExchange(Exchange):
             for name, _ in headers:
                 if name == b"content-length":
                     endless = False
-                elif name in THEIRS:
+                elif name.lower() in THEIRS:  # Django and BlackSheep write capitals, against ASGI
                     told = self._looked
             lasts = endless and _may_last(message)
             if lasts or told or self.begun_answer is not None:

@@ -3,7 +3,8 @@
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from asgi_sessions import SessionManager, get_optional_session, get_session
 from tests.asgi.apps import ACCESS, CLEARED, LIFETIME, REFRESH, Jar, application, cookies_set, new_manager
@@ -111,6 +112,23 @@ def test_a_verified_request_sets_no_cookie_and_keeps_the_applications_cache_cont
     response = client.get("/cached")
     assert cookies_set(response) == {}
     assert response.headers["cache-control"] == "public, max-age=60"
+
+
+@pytest.mark.parametrize("name", [b"Cache-Control", b"CACHE-CONTROL", b"Expires", b"Vary"])
+def test_names_with_capitals_which_asgi_forbids_and_frameworks_write_are_the_applications_own(
+    name: bytes, open_client: OpenClient, sessions: SessionManager
+) -> None:
+    async def capitals(scope: Scope, receive: Receive, send: Send) -> None:
+        await get_session(Request(scope))
+        value = b"Cookie" if name == b"Vary" else b"0"
+        await send({"type": "http.response.start", "status": 204, "headers": [(name, value)]})
+        await send({"type": "http.response.body"})
+
+    client = open_client(application(sessions, Mount("/capitals", capitals)))
+    client.post("/login")
+    headers = client.get("/capitals").headers
+    assert len(headers.get_list(name.decode())) == 1
+    assert headers.get_list("cache-control") == (["no-store"] if name == b"Vary" else ["0"] * (name != b"Expires"))
 
 
 @pytest.mark.parametrize(
