@@ -22,7 +22,7 @@ NAME_TAKEN = "This name is taken. Is it yours? Then sign in."
 @router.get("/")
 async def home(request: Request, session: Member) -> Response:
     devices = await sessions.list_sessions_for_user(session.user_id)
-    return page(request, "home.html", session, devices=devices, settings=sessions.settings)
+    return page(request, "home.html", session, devices=devices, second_device=_second_device(request))
 
 
 @router.get("/sign-up")
@@ -67,6 +67,12 @@ async def sign_in(request: Request, form: Submitted, accounts: TheAccounts) -> R
 async def log_out(request: Request, session: MemberAtForm) -> Response:
     await session.revoke_session()  # the cookies leave with the redirect
     return see_other(request, "/sign-in", notice="logged-out")
+
+
+def _second_device(request: Request) -> str | None:
+    """This computer by its other name, for which a browser keeps other cookies; None where it has no other."""
+    other = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}.get(request.url.hostname or "")
+    return None if other is None else str(request.url.replace(hostname=other, path="/devices", query=""))
 
 
 class Entered(TypedDict):

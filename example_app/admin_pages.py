@@ -1,14 +1,13 @@
 """For the administrator: log any user out, on all devices at once, or see the pages as a user sees them."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
-from example_app.accounts import Accounts, TheAccounts
+from example_app.accounts import TheAccounts
 from example_app.forms import Submitted
 from example_app.rendering import page, see_other
 from example_app.sessions import (
     Administrator,
     AdministratorAtForm,
-    MemberSession,
     RecentAdministratorAtForm,
     payload_of,
     sessions,
@@ -17,21 +16,18 @@ from example_app.sessions import (
 router = APIRouter(include_in_schema=False)
 
 SHOWN_USERS = 50
-NO_USER_ID = "A user's number has digits only, for example 2."
 
 
 @router.get("/admin")
 async def administration(request: Request, session: Administrator, accounts: TheAccounts) -> Response:
-    return await _page(request, session, accounts)
+    return page(request, "admin.html", session, users=await accounts.users.newest(SHOWN_USERS))
 
 
 @router.post("/admin/log-out-user")
-async def log_out_user(
-    request: Request, session: AdministratorAtForm, form: Submitted, accounts: TheAccounts
-) -> Response:
+async def log_out_user(request: Request, session: AdministratorAtForm, form: Submitted) -> Response:
     user_id = _number(form)
     if user_id is None:
-        return await _page(request, session, accounts, wrong=NO_USER_ID, status_code=422)
+        raise HTTPException(422)
     count = await sessions.revoke_all_sessions_for_user(user_id)
     return see_other(request, "/admin", notice="user-logged-out", count=count)
 
@@ -52,10 +48,3 @@ async def act_as(
 def _number(form: Submitted) -> int | None:
     text = form.get("user_id", "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
-async def _page(
-    request: Request, session: MemberSession, accounts: Accounts, *, wrong: str | None = None, status_code: int = 200
-) -> Response:
-    users = await accounts.users.newest(SHOWN_USERS)
-    return page(request, "admin.html", session, status_code=status_code, users=users, wrong=wrong)

@@ -1,30 +1,19 @@
-"""Your devices: where you are signed in, and a way out of each."""
+"""The library's pages with this application's head: your devices, and for the administrator those of others."""
 
-from fastapi import APIRouter, Request, Response
+from asgi_sessions import require_session
+from asgi_sessions.pages import administrators_router, device_label, pages_router
+from example_app.head import links_of, name_of
+from example_app.sessions import sessions
 
-from example_app.devices import address_of, log_out_device
-from example_app.rendering import page, see_other
-from example_app.sessions import Member, MemberAtForm, sessions
+sessions.label_devices(device_label)  # "Firefox 152 on Linux", in place of "Firefox on Linux"
 
-router = APIRouter(include_in_schema=False)
-
-
-@router.get("/devices")
-async def your_devices(request: Request, session: Member) -> Response:
-    devices = await sessions.list_sessions_for_user(session.user_id)
-    devices.sort(key=lambda device: device.session_handle != session.session_handle)  # this one first
-    return page(request, "devices.html", session, devices=devices, address_of=address_of, settings=sessions.settings)
-
-
-@router.post("/devices/log-out-others")
-async def log_out_others(request: Request, session: MemberAtForm) -> Response:
-    count = await session.revoke_other_sessions()
-    return see_other(request, "/devices", notice="others-logged-out", count=count)
-
-
-@router.post("/devices/{session_handle}/log-out")
-async def log_out_one(request: Request, session_handle: str, session: MemberAtForm) -> Response:
-    known = await log_out_device(session, session_handle)
-    if session_handle == session.session_handle:
-        return see_other(request, "/sign-in", notice="logged-out")
-    return see_other(request, "/devices", notice="device-logged-out" if known else "no-such-device")
+# Without `sign_in_url` guests get the application's own answer, which says why they are at the form: errors.py.
+router = pages_router(sessions, brand="Example", home_url="/", user_name=name_of, account_links=links_of)
+administration = administrators_router(
+    sessions,
+    permission=require_session(claims={"admin": True}),
+    brand="Example",
+    home_url="/",
+    user_name=name_of,
+    account_links=links_of,
+)

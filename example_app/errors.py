@@ -16,6 +16,7 @@ from asgi_sessions import (
     TokenTheftDetected,
     TryRefreshToken,
     Unauthorised,
+    get_optional_session,
     get_session,
     session_exception_handler,
 )
@@ -56,7 +57,7 @@ async def _session_error(request: Request, error: Exception) -> Response:
     detail = error.detail if isinstance(error, SessionError) else None
     if isinstance(error, InvalidClaim):
         detail = "This page is for the administrator: the first user who signed up."
-    return _error_page(request, answer.status_code, detail)
+    return await _error_page(request, answer.status_code, detail)
 
 
 def _to_the_form(request: Request, error: SessionError) -> Response:
@@ -85,7 +86,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         raise error
     if not _is_page(request):
         return await http_exception_handler(request, error)
-    return _error_page(request, error.status_code, _SENTENCES.get(error.status_code, error.detail))
+    return await _error_page(request, error.status_code, _SENTENCES.get(error.status_code, error.detail))
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -93,7 +94,7 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     if _is_page(request):
-        return _error_page(request, 422)
+        return await _error_page(request, 422)
     detail = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
     return JSONResponse({"detail": detail}, 422)
 
@@ -101,14 +102,22 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     if not _is_page(request):
         return JSONResponse({"detail": "Internal Server Error"}, 500)
-    return _error_page(request, 500)
+    return _shown(request, None, 500)
 
 
-def _error_page(request: Request, status_code: int, detail: str | None = None) -> Response:
+async def _error_page(request: Request, status_code: int, detail: str | None = None) -> Response:
+    try:
+        session: MemberSession | None = await get_optional_session(request)
+    except SessionError:
+        session = None
+    return _shown(request, session, status_code, detail)
+
+
+def _shown(request: Request, session: MemberSession | None, status_code: int, detail: str | None = None) -> Response:
     return page(
         request,
         "error.html",
-        None,
+        session,
         status_code=status_code,
         number=status_code,
         title=HTTPStatus(status_code).phrase,

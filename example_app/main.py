@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 
 from asgi_sessions import SessionMiddleware
 from asgi_sessions.fastapi import session_router
@@ -35,21 +37,32 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await database.close()
 
 
-app = FastAPI(
+app = FastAPIOffline(
     title="asgi-user-sessions: example",
     description=(
         "Sign up, sign in, see your devices, log out here and elsewhere, confirm by a one-time code. "
         "The same as pages: [/](/)."
     ),
     lifespan=lifespan,
+    favicon_url="/favicon.ico",
 )
 handle_errors(app)
 app.include_router(account_pages.router)
 app.include_router(device_pages.router)
 app.include_router(confirm_pages.router)
 app.include_router(admin_pages.router)
+app.include_router(device_pages.administration, prefix="/admin")
 app.include_router(api.router)
 app.include_router(live.router)
 app.include_router(session_router(), prefix="/auth")
-app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+STATIC = Path(__file__).parent / "static"
+app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+@app.get("/favicon.ico", include_in_schema=False)
+async def icon() -> FileResponse:
+    """For pages that name no icon: the library's, and the API's."""
+    return FileResponse(STATIC / "icon.svg")
+
+
 app.add_middleware(SessionMiddleware, manager=sessions)  # last, so that it is outside all others

@@ -33,9 +33,6 @@ _NOTICES = {
             "and log out those that you do not know, and change your password."
         ),
     ),
-    "device-logged-out": (Kind.SUCCESS, "The device is logged out."),
-    "no-such-device": (Kind.INFORMATION, "That device was logged out already."),
-    "others-logged-out": (Kind.SUCCESS, "Logged out on {count}."),
     "nobody-to-act-as": (Kind.INFORMATION, "There is no such user, or none that you may act as."),
     "user-logged-out": (Kind.SUCCESS, "The user is logged out on {count}."),
 }

@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from example_app.head import GUEST_LINKS, links_of
 from example_app.notices import in_words, notices
 from example_app.relative_time import relative_time
 from example_app.sessions import MemberSession, sessions
@@ -52,6 +53,7 @@ def page(
         here=request.url.path if request.method == "GET" else "/",
         notice=notice and in_words(notice),
         session=session,
+        links=links_of(session) if session else GUEST_LINKS,
         **values,
     )
     response = HTMLResponse(html, status_code, _HEADERS)

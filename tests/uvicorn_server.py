@@ -4,13 +4,12 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from tests import forked_python
 from tests.servers import free_port
 
 PROJECT = Path(__file__).parents[1]
@@ -55,19 +54,10 @@ class UvicornServer:
         self.folder = folder
         self._workers = workers
         self._log = folder / f"uvicorn-{self.port}.log"
-        command = [sys.executable, "-m", "tests.patient_uvicorn", app, "--port", str(self.port)]
+        command = ["tests.patient_uvicorn", app, "--port", str(self.port)]
         # A worker that starts on a busy machine is not dead, and not to be killed for its silence.
         command += ["--workers", str(workers), "--timeout-worker-healthcheck", "60"]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, *options],
-                cwd=folder,
-                env=environment_with(settings),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = forked_python.start([*command, *options], folder, environment_with(settings), self._log)
 
     def __enter__(self) -> Self:
         try:
@@ -83,7 +73,9 @@ class UvicornServer:
     @property
     def pid(self) -> int:
         """The worker's where there is one, the supervisor's where there are several."""
-        return self._process.pid
+        pid = self._process.pid
+        assert pid is not None  # it has started
+        return pid
 
     @property
     def log(self) -> str:
@@ -97,7 +89,7 @@ class UvicornServer:
             RuntimeError: It ended, or did not come up in time; the message holds the end of its log.
         """
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and self._process.is_alive():
             if self.log.count("Application startup complete") >= self._workers and self._listens:
                 return
             time.sleep(0.05)
@@ -107,9 +99,9 @@ class UvicornServer:
         """End it, in order if it can."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)  # its own group: the workers go with it
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=20)
+                os.killpg(self.pid, number)  # its own group: the workers go with it
+            self._process.join(20)
+            if not self._process.is_alive():
                 return
 
     @property

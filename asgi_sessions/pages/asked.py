@@ -31,11 +31,19 @@ class Asked:
         name: The option's, for the log.
         function: The function; None for one that knows nothing.
         clock: The time, ms.
+        read: Reads what the function has said; if it raises, the function has failed.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any] | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any] | None,
+        clock: Clock,
+        read: Callable[[Any], Any] | None = None,
+    ) -> None:
         self._name = name
         self._function = function
+        self._read = read
         self._failures = OncePerMinute(_log, logging.ERROR, clock)
         self._threads: ThreadPoolExecutor | None = None
 
@@ -61,7 +69,8 @@ class Asked:
         async def ask_one_after_the_other() -> None:
             for argument in queue:
                 try:
-                    found[argument] = await self._ask(argument)
+                    said = await self._ask(argument)
+                    found[argument] = said if said is None or self._read is None else self._read(said)
                 except Exception as error:
                     self._failed(f"it raised {type(error).__name__}", raised=True)
 

@@ -16,7 +16,7 @@ from asgi_sessions.manager.session import Session
 from asgi_sessions.pages.addresses import address_of, with_return
 from asgi_sessions.pages.asked import Asked
 from asgi_sessions.pages.languages import Language, Languages
-from asgi_sessions.pages.options import Configuration
+from asgi_sessions.pages.options import Configuration, links_of
 from asgi_sessions.pages.rendering import LIST, Renderer, list_url
 
 __all__ = ["Endpoint", "Frame", "Permission"]
@@ -63,6 +63,8 @@ class Frame:
         )
         self._language = Asked("language", configuration.language, sessions.clock)
         self._user_name = Asked("user_name", configuration.user_name, sessions.clock)
+        links = configuration.account_links
+        self._account_links = Asked("account_links", links if callable(links) else None, sessions.clock, links_of)
 
     def page(self, of_user: PageOfUser) -> Endpoint:
         """An endpoint for whoever is signed in, which answers what goes wrong by a page."""
@@ -94,8 +96,10 @@ class Frame:
     ) -> Response:
         """A page of somebody who is signed in; see `Renderer.page`."""
         language = language or await self.language(request)
-        name = await self._user_name.of(session)
+        name, links = await together(self._user_name.of(session), self._account_links.of(session))
         own = {"user_name": name, "is_acting": session.actor is not None, "form_tag": session.form_tag}
+        if links is not None:
+            own["account_links"] = links
         given = {**self._head(request), **own, **values}
         return self._renderer.page(request, template, language, given, status_code=status_code)
 
@@ -130,7 +134,8 @@ class Frame:
         return {
             "brand": own.brand,
             "home_url": address_of(own.home_url, request),
-            "account_links": own.account_links,
+            "path": request.url.path,
+            "account_links": () if callable(own.account_links) else own.account_links,
             "stylesheet": own.stylesheet,
             "user_name": None,
             "is_acting": False,

@@ -13,7 +13,7 @@ from asgi_sessions.asgi.required_authentication import RequiredAuthentication
 from asgi_sessions.manager.session import Session
 from asgi_sessions.protocol.origin import split_origin
 
-__all__ = ["AdministratorsOptions", "Configuration", "Link", "PagesOptions", "SecurityNotice"]
+__all__ = ["AdministratorsOptions", "Configuration", "Link", "PagesOptions", "SecurityNotice", "links_of"]
 
 Link: TypeAlias = tuple[str, str]
 """A text and a URL."""
@@ -56,8 +56,8 @@ class AdministratorsOptions(TypedDict, total=False):
     """Where somebody is sent who is not signed in; gets ``?next=``. Without it `Unauthorised` is raised."""
     reauthenticate_url: Address
     """Where the user confirms the login if `max_auth_age` asks for it; gets ``?next=``."""
-    account_links: Sequence[Link]
-    """More links in the head: texts and URLs."""
+    account_links: Sequence[Link] | Callable[[Session[Any, Any]], Any]
+    """More links in the head: texts and URLs; or a function of the session that returns them, async or plain."""
     user_name: Callable[[Session[Any, Any]], Any]
     """Names the user in the head, given the session; async or plain."""
     place: Callable[[str], Any]
@@ -92,7 +92,7 @@ class Configuration:
     sign_in_url: Address | None = None
     reauthenticate_url: Address | None = None
     change_password_url: Address | None = None
-    account_links: tuple[Link, ...] = ()
+    account_links: tuple[Link, ...] | Callable[[Session[Any, Any]], Any] = ()
     user_name: Callable[[Session[Any, Any]], Any] | None = None
     place: Callable[[str], Any] | None = None
     notices: Callable[[Session[Any, Any]], Any] | None = None
@@ -127,11 +127,8 @@ class Configuration:
         for name in ("user_name", "place", "notices", "language"):
             if not (given.get(name) is None or callable(given[name])):
                 raise TypeError(f"{name} must be a function, not {type(given[name]).__name__}")
-        links = tuple((text, url) for text, url in given.pop("account_links", ()))
-        for text, url in links:
-            if not (isinstance(text, str) and isinstance(url, str)):
-                raise TypeError("account_links must be pairs of a text and a URL")
-        return cls(account_links=links, recent=recent, **given)
+        links = given.pop("account_links", ())
+        return cls(account_links=links if callable(links) else links_of(links), recent=recent, **given)
 
     @property
     def style_origin(self) -> str:
@@ -142,6 +139,21 @@ class Configuration:
     def form_origin(self) -> str:
         """The origin that a form's answer may lead to, where that is not the pages' own: after logging out here."""
         return _origin(self.sign_in_url) if isinstance(self.sign_in_url, str) else ""
+
+
+def links_of(value: Any) -> tuple[Link, ...]:
+    """The links of the head.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    try:
+        links = tuple((text, url) for text, url in value)
+    except (TypeError, ValueError):
+        links = (("", None),)
+    if not all(isinstance(text, str) and isinstance(url, str) for text, url in links):
+        raise TypeError("account_links must be pairs of a text and a URL")
+    return links
 
 
 def _check_address(value: Any, name: str) -> None:

@@ -49,6 +49,12 @@ class Person:
         """Press the button whose text begins so."""
         self._one(f"//{within}//button[starts-with(normalize-space(), '{text}')]").click()
 
+    def logs_out(self, what: str = "Log out everywhere else", of: str = "Other devices") -> None:
+        """In a part of the list of devices: press the button whose text begins so, and confirm it in the dialog."""
+        part = f"//section[.//h2[starts-with(normalize-space(), '{of}')]]"
+        self._one(f"{part}//a[starts-with(normalize-space(), '{what}')]").click()
+        self._one("//dialog//button[starts-with(normalize-space(), 'Log out')]").click()
+
     def sees_heading(self, text: str) -> None:
         self._wait.until(condition.text_to_be_present_in_element((By.TAG_NAME, "h1"), text))
 
@@ -76,9 +82,10 @@ class Person:
 
     @property
     def devices(self) -> list[str]:
-        """The headings of the list."""
+        """The names in the list."""
+        names = "#devices h3, .devices h2"
         return self._wait.until(
-            lambda browser: [heading.text for heading in browser.find_elements(By.CSS_SELECTOR, ".devices h2")]
+            lambda browser: [heading.text for heading in browser.find_elements(By.CSS_SELECTOR, names)]
         )
 
     def width_of_page(self) -> int:

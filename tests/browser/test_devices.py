@@ -10,7 +10,7 @@ from tests.browser.person import Person, new_name
 from tests.example.running_site import Site
 
 NewBrowser = Callable[..., Chrome]
-THIS_DEVICE = "Chrome on Linux This device"
+CHROMIUM = "Headless Chrome on Linux"
 
 
 def test_one_device_logs_the_other_out(site: Site, new_browser: NewBrowser) -> None:
@@ -21,13 +21,13 @@ def test_one_device_logs_the_other_out(site: Site, new_browser: NewBrowser) -> N
     phone.is_at("/sign-in?next=%2Fdevices")
     phone.sign_in(name)
     phone.is_at("/devices")
-    assert phone.devices == [THIS_DEVICE, "Chrome on Linux"]
+    assert phone.devices == [CHROMIUM, CHROMIUM]
 
     laptop.visit("/devices")
-    assert laptop.devices == [THIS_DEVICE, "Chrome on Linux"]
-    laptop.press("Log out Chrome on Linux")
-    laptop.sees("The device is logged out.")
-    assert laptop.devices == [THIS_DEVICE]
+    assert laptop.devices == [CHROMIUM, CHROMIUM]
+    laptop.logs_out("Log out Headless")
+    laptop.sees("Logged out: 1 sign-in has ended.")
+    assert laptop.devices == [CHROMIUM]
 
     phone.is_at("/sign-in?next=%2Fdevices")  # by itself
     phone.sees("Your session has ended.")
@@ -44,8 +44,8 @@ def test_logging_out_everywhere_else_keeps_this_device(site: Site, new_browser: 
     phone.sign_in(name)
     phone.sees_heading(f"Hello {name}")
     phone.visit("/devices")
-    phone.press("Log out everywhere else")
-    phone.sees("Logged out on 1 device.")
+    phone.logs_out()
+    phone.sees("Logged out: 1 sign-in has ended.")
     laptop.visit("/")
     laptop.sees_heading("Sign in")
 
@@ -60,8 +60,8 @@ def test_logging_out_here_leaves_no_cookie_and_nothing_behind_the_back_button(
     person.visit("/devices")
     names = {cookie["name"] for cookie in person.browser.get_cookies()}
     assert names == {"__Host-sAccessToken", "__Host-sRefreshToken"}
-    person.press("Log out here")
-    person.sees("You are logged out on this device.")
+    person.logs_out("Log out", of="This device")
+    person.sees("You are signed out")
     assert person.browser.get_cookies() == []
     person.browser.back()
     person.is_at("/sign-in?next=%2Fdevices")

@@ -43,20 +43,19 @@ def two_devices(site: Site, new_browser: NewBrowser) -> tuple[Person, Person]:
     laptop, phone = Person(new_browser(), address), Person(new_browser(), address)
     with opening_a_socket(site):
         laptop.sign_up(name)
-    phone.visit("/devices")
+    phone.visit("/")
     with opening_a_socket(site):
         phone.sign_in(name)
-        phone.is_at("/devices")
-    with opening_a_socket(site):
-        laptop.visit("/devices")
+        phone.sees_heading(f"Hello {name}")
+    laptop.visit("/devices")
     return laptop, phone
 
 
 def test_a_device_logged_out_from_another_one_shows_it_without_a_touch(site: Site, new_browser: NewBrowser) -> None:
     laptop, phone = two_devices(site, new_browser)
-    laptop.press("Log out Chrome on Linux")
-    laptop.sees("The device is logged out.")
-    phone.is_at("/sign-in?next=%2Fdevices")
+    laptop.logs_out("Log out Headless")
+    laptop.sees("Logged out: 1 sign-in has ended.")
+    phone.is_at("/sign-in")
     phone.sees("Your session has ended. Please sign in again.")
     assert phone.browser.get_cookies() == []
     assert phone.complaints() == []
@@ -67,7 +66,7 @@ def test_a_device_logged_out_from_another_one_shows_it_without_a_touch(site: Sit
         phone.browser.save_screenshot(str(Path(SHOTS) / f"signed-out-live-phone-{scheme}.png"))
 
     # The device that did it, and an innocent tab, stay as they are.
-    assert address_within(laptop, 2) == f"{site.url('localhost')}/devices"
+    assert address_within(laptop, 2) == f"{site.url('localhost')}/devices#notice"
     assert laptop.complaints() == []
 
 
@@ -76,9 +75,9 @@ def test_every_tab_of_the_device_shows_it(site: Site, new_browser: NewBrowser) -
     first = phone.browser.current_window_handle
     phone.browser.switch_to.new_window("tab")
     with opening_a_socket(site):
-        phone.visit("/")
-    laptop.press("Log out everywhere else")
-    laptop.sees("Logged out on 1 device.")
+        phone.visit("/confirm")
+    laptop.logs_out()
+    laptop.sees("Logged out: 1 sign-in has ended.")
     for tab in (phone.browser.current_window_handle, first):
         phone.browser.switch_to.window(tab)
         phone.sees_heading("Sign in")
@@ -91,7 +90,7 @@ def test_logging_out_here_is_answered_as_ever_and_ends_the_other_tab(site: Site,
     first = person.browser.current_window_handle
     person.browser.switch_to.new_window("tab")
     with opening_a_socket(site):
-        person.visit("/devices")
+        person.visit("/confirm")
     slow = {"offline": False, "latency": 1000, "downloadThroughput": -1, "uploadThroughput": -1}
     person.browser.execute_cdp_cmd("Network.enable", {})
     person.browser.execute_cdp_cmd("Network.emulateNetworkConditions", slow)  # the socket is faster than the answer
@@ -110,9 +109,9 @@ def test_a_page_survives_a_restart_of_the_server_and_hears_of_the_end_afterwards
         laptop, phone = two_devices(site, new_browser)
         port = site.port
     with Site(tmp_path, port) as site:
-        with opening_a_socket(site, count=2):
-            pass  # both pages come back by themselves
+        with opening_a_socket(site):
+            pass  # the page comes back by itself
         laptop.visit("/devices")
-        laptop.press("Log out everywhere else")
-        laptop.sees("Logged out on 1 device.")
+        laptop.logs_out()
+        laptop.sees("Logged out: 1 sign-in has ended.")
         phone.sees_heading("Sign in")

@@ -22,6 +22,7 @@ def test_every_page_fits_its_screen_and_names_its_controls(tmp_path: Path, new_b
         other.is_at("/devices")
         person.visit("/devices")
         looks_right(person, "devices")
+        other.visit("/")
         other.press("Log out here", within="header")
         other.is_at("/sign-in")
         other.sign_up("An unusually long name of forty letters!")
@@ -29,13 +30,22 @@ def test_every_page_fits_its_screen_and_names_its_controls(tmp_path: Path, new_b
         looks_right(person, "admin")
         person.visit("/devices")
         looks_right(person, "one-device")
+        person.visit("/nothing")
+        person.complaints()  # of the status itself
+        looks_right(person, "nothing")
+        person.visit("/docs")
+        person.sees_in(".swagger-ui .title", "asgi-user-sessions: example")  # drawn by its script, which is served here
+        assert person.complaints() == []
+        person.visit("/admin/sessions")
+        looks_right(person, "admin-sessions")
+        person.visit("/")
         person.browser.execute_script("document.querySelectorAll('[name=form_tag]').forEach(tag => tag.value = 'x')")
         person.press("Log out here", within="header")
         person.sees_heading("Nothing was done")
         person.complaints()  # of the status itself
         looks_right(person, "other-session")
         person.browser.add_cookie({"name": "notice", "value": "ended-for-safety"})
-        person.visit("/devices")
+        person.visit("/")
         person.sees("change your password")
         looks_right(person, "warning")
         person.press("Log out here", within="header")

@@ -13,7 +13,7 @@ from tests.example.running_site import Site
 def test_a_code_leads_back_to_the_page_that_wanted_it(site: Site, new_browser: Callable[..., Chrome]) -> None:
     person = Person(new_browser(), site.url("localhost"))
     person.sign_up(new_name())
-    handle = person.browser.find_element(By.CSS_SELECTOR, ".facts code").text
+    handle = str(person.browser.find_element(By.CSS_SELECTOR, ".pairs code").get_attribute("textContent"))
     person.browser.find_element(By.LINK_TEXT, "Show your data").click()
     person.is_at("/confirm?next=%2Fyour-data")
     looks_right(person, "confirm")
@@ -38,5 +38,5 @@ def test_a_code_leads_back_to_the_page_that_wanted_it(site: Site, new_browser: C
     person.sees(handle)
     looks_right(person, "your-data")
     assert not any(code in address for address in addresses)
-    person.visit("/devices")
+    person.visit("/")
     person.sees("password, one-time code")

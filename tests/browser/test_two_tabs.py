@@ -67,12 +67,12 @@ def chromium_person(plain_site: Site, new_browser: Callable[..., Chrome]) -> Per
     return Person(new_browser(), plain_site.url("localhost"))
 
 
-def opens_devices(person: Person, site: Site, name: str) -> None:
-    """Sign up, and open the page with its socket."""
+def opens_a_page(person: Person, site: Site, name: str) -> None:
+    """Sign up, and open a page with its socket."""
     person.sign_up(name)
     with opening_a_socket(site):
-        person.visit("/devices")
-        person.sees_heading("Your devices")
+        person.visit("/confirm")
+        person.sees_heading("Is it you?")
 
 
 def add(person: Person, html: str) -> None:
@@ -105,20 +105,21 @@ def test_a_page_of_before_ends_nothing_of_the_second_user(
     person.sign_up(first)
     assert of_first.sign_in(first, PASSWORD).status_code == 303
     with opening_a_socket(plain_site):
-        person.visit("/devices")
-        person.sees_heading("Your devices")
+        person.visit("/confirm")
+        person.sees_heading("Is it you?")
     signs_in_elsewhere(person, second)
     assert "its buttons do nothing. To go on, load the page again." in says(
         person, f"You are now signed in as {second}"
     )
-    person.press("Log out everywhere else")
+    person.press("Log out here", within="header")
     person.sees_heading("Nothing was done")
     person.sees(f"You are now signed in as {second}.")
     assert [phone.is_signed_in, of_first.is_signed_in] == [True, True]
     person.follows("Load the page again")
-    person.is_at("/devices")
-    person.press("Log out everywhere else")
-    person.sees("Logged out on 1 device.")
+    person.is_at("/confirm")
+    person.visit("/devices")
+    person.logs_out()
+    person.sees("Logged out: 1 sign-in has ended.")
     assert [phone.is_signed_in, of_first.is_signed_in] == [False, True]
 
 
@@ -127,7 +128,7 @@ def test_typed_text_survives_a_sign_out_elsewhere(
     plain_site: Site, person: Person, new_phone: Callable[[], Visitor], kind: str
 ) -> None:
     name, phone = new_name(), new_phone()
-    opens_devices(person, plain_site, name)
+    opens_a_page(person, plain_site, name)
     assert phone.sign_in(name, PASSWORD).status_code == 303
     add(person, TO_TYPE_IN[kind])
     control = person.browser.find_element(By.ID, "control")
@@ -138,7 +139,7 @@ def test_typed_text_survives_a_sign_out_elsewhere(
     )
     assert TYPED in kept(person)
     person.follows("sign in", within="[role=alert]")
-    person.is_at("/sign-in?next=%2Fdevices")
+    person.is_at("/sign-in?next=%2Fconfirm")
 
 
 def test_typed_text_survives_a_sign_in_of_somebody_else(
@@ -146,7 +147,7 @@ def test_typed_text_survives_a_sign_in_of_somebody_else(
 ) -> None:
     second = new_name()
     assert new_phone().sign_up(second, PASSWORD).status_code == 303
-    opens_devices(person, plain_site, new_name())
+    opens_a_page(person, plain_site, new_name())
     add(person, TO_TYPE_IN["textarea"])
     person.browser.find_element(By.ID, "control").send_keys(TYPED)
     signs_in_elsewhere(person, second)
@@ -159,7 +160,7 @@ def test_what_was_chosen_survives_too(
     plain_site: Site, chromium_person: Person, new_phone: Callable[[], Visitor], kind: str
 ) -> None:
     name, phone = new_name(), new_phone()
-    opens_devices(chromium_person, plain_site, name)
+    opens_a_page(chromium_person, plain_site, name)
     assert phone.sign_in(name, PASSWORD).status_code == 303
     html, choose = TO_CHOOSE[kind]
     add(chromium_person, UNTOUCHED + html)
@@ -173,29 +174,29 @@ def test_a_page_into_which_nobody_has_typed_leads_to_the_form(
     plain_site: Site, chromium_person: Person, new_phone: Callable[[], Visitor]
 ) -> None:
     name, phone = new_name(), new_phone()
-    opens_devices(chromium_person, plain_site, name)
+    opens_a_page(chromium_person, plain_site, name)
     assert phone.sign_in(name, PASSWORD).status_code == 303
     add(chromium_person, UNTOUCHED)
     assert phone.submit("/devices/log-out-others").status_code == 303
-    chromium_person.is_at("/sign-in?next=%2Fdevices")
+    chromium_person.is_at("/sign-in?next=%2Fconfirm")
 
 
 def test_the_script_that_warns_of_the_end_leaves_it_to_the_other_script(
     plain_site: Site, chromium_person: Person
 ) -> None:
-    opens_devices(chromium_person, plain_site, new_name())
+    opens_a_page(chromium_person, plain_site, new_name())
     goes = "return dispatchEvent(new Event('sessionended', {cancelable: true}))"
     with opening_a_socket(plain_site):  # which tells that the session has not ended at all
         assert chromium_person.browser.execute_script(goes) is False
-    chromium_person.is_at("/devices")
+    chromium_person.is_at("/confirm")
 
 
 def test_the_same_user_who_signs_in_anew_is_told_to_load_the_page(plain_site: Site, chromium_person: Person) -> None:
     name = new_name()
-    opens_devices(chromium_person, plain_site, name)
+    opens_a_page(chromium_person, plain_site, name)
     signs_in_elsewhere(chromium_person, name)
     says(chromium_person, f"You are now signed in as {name}")
     chromium_person.follows("load the page again", within="[role=alert]")
-    chromium_person.is_at("/devices")
+    chromium_person.is_at("/confirm")
     chromium_person.press("Log out here", within="header")
     chromium_person.is_at("/sign-in")

@@ -133,7 +133,7 @@ def test_a_form_of_another_site_signs_nobody_in(member: Visitor, new_visitor: Ne
 
 def test_a_form_of_another_site_logs_nobody_out(member: Visitor) -> None:
     evil = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
-    for path in ("/log-out", "/devices/log-out-others", f"/devices/{'0' * 32}/log-out"):
+    for path in ("/log-out", "/devices/log-out-others", "/devices/log-out"):
         assert member.post(path, headers=evil).status_code == 403
     assert member.is_signed_in
 

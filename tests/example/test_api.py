@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -47,13 +48,23 @@ def test_without_a_session_the_answer_is_json_with_a_code(visitor: Visitor) -> N
         assert response.json()["code"] == "unauthorised"
 
 
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_its_pages_need_nothing_from_elsewhere(visitor: Visitor, path: str) -> None:
+    page = visitor.get(path)
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert page.status_code == 200
+    assert len(files) >= 2
+    assert [visitor.get(file).status_code for file in files] == [200] * len(files)
+    assert all(file.startswith("/") and not file.startswith("//") for file in files)
+
+
 def test_the_devices_and_logging_one_out(member: Visitor, new_visitor: NewVisitor, name: str) -> None:
     phone = new_visitor(IPHONE)
     phone.sign_in(name)
     devices = member.get("/api/devices").json()
     assert [(device["label"], device["this_device"]) for device in devices] == [
-        ("Safari on iPhone", False),
-        ("Firefox on Linux", True),
+        ("Safari 18 on iPhone, iOS 18.5", False),
+        ("Firefox 140 on Linux", True),
     ]
     other = devices[0]["session_handle"]
     assert member.send("DELETE", f"/api/devices/{other}").status_code == 204

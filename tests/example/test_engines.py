@@ -38,9 +38,9 @@ def test_two_workers_share_accounts_and_sessions(database_url: str, tmp_path: Pa
         assert not other.get("/api/me").json()["admin"]
 
         devices = laptop.get("/api/devices").json()
-        assert {device["label"] for device in devices} == {"Firefox on Linux", "Safari on iPhone"}
+        assert {device["label"] for device in devices} == {"Firefox 140 on Linux", "Safari 18 on iPhone, iOS 18.5"}
         (handle,) = [device["session_handle"] for device in devices if not device["this_device"]]
-        assert laptop.submit(f"/devices/{handle}/log-out").status_code == 303
+        assert laptop.submit("/devices/log-out", {"session": handle}).status_code == 303
         assert is_signed_out_soon(phone)
 
         number = other.get("/api/me").json()["user_id"]

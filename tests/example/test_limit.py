@@ -23,9 +23,9 @@ def test_the_page_after_a_sign_in_names_the_device_that_it_has_logged_out(limite
     told = tablet.sign_in(name, next="/devices?x=1")
     assert told.status_code == 200
     assert told.headers["cache-control"] == "no-store"
-    assert "Safari on iPhone" in told.text
-    assert "Firefox on Linux" not in told.text
-    assert '<a href="/devices?x=1">Continue</a>' in told.text
+    assert "Safari 18 on iPhone" in told.text
+    assert "Firefox" not in told.text
+    assert 'href="/devices?x=1">Continue</a>' in told.text
     assert [visitor.is_signed_in for visitor in (phone, laptop, tablet)] == [False, True, True]
     assert "//evil.example" not in phone.sign_in(name, next="//evil.example").text
     for visitor in (phone, laptop, tablet):
@@ -38,6 +38,6 @@ def test_the_api_names_it_too(limited: Site, name: str) -> None:
     laptop.sign_in(name)
     credentials = {"name": name, "password": "correct horse"}
     told = tablet.send("POST", "/api/sign-in", json=credentials).json()
-    assert told["logged_out"] == ["Safari on iPhone"]
+    assert told["logged_out"] == ["Safari 18 on iPhone, iOS 18.5"]
     for visitor in (phone, laptop, tablet):
         visitor.close()

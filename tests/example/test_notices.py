@@ -27,14 +27,14 @@ def test_the_page_after_a_form_says_what_was_done_and_the_one_after_that_says_no
     assert notice(visitor.get("/").text) is None
 
 
-def test_a_number_is_told(member: Visitor, site: Site, name: str) -> None:
+def test_a_number_is_told(member: Visitor, administrator: Visitor, site: Site, name: str) -> None:
+    number = member.get("/api/me").json()["user_id"]
     for _ in range(2):
         phone = Visitor(site, IPHONE)
         phone.sign_in(name)
         phone.close()
-    member.get("/")
-    assert member.submit("/devices/log-out-others").headers["location"] == "/devices"
-    assert notice(member.get("/devices").text) == ("success", "status", "Logged out on 2 devices.")
+    assert administrator.submit("/admin/log-out-user", {"user_id": str(number)}).headers["location"] == "/admin"
+    assert notice(administrator.get("/admin").text) == ("success", "status", "The user is logged out on 3 devices.")
 
 
 def test_an_ended_session_is_told_at_the_form(member: Visitor, site: Site, name: str) -> None:
@@ -50,17 +50,17 @@ def test_an_ended_session_is_told_at_the_form(member: Visitor, site: Site, name:
     )
 
 
-@pytest.mark.parametrize("path", ["/", "/devices"])
-@pytest.mark.parametrize("query", ["notice=ended-for-safety", "notice=others-logged-out&count=3"])
+@pytest.mark.parametrize("path", ["/", "/confirm"])
+@pytest.mark.parametrize("query", ["notice=ended-for-safety", "notice=user-logged-out&count=3"])
 def test_an_address_says_nothing(member: Visitor, path: str, query: str) -> None:
     member.get("/")  # the notice of signing up
     assert notice(member.get(f"{path}?{query}").text) is None
 
 
-@pytest.mark.parametrize("value", ["nonsense", "others-logged-out.x", "others-logged-out." + "9" * 3000, "<script>"])
+@pytest.mark.parametrize("value", ["nonsense", "user-logged-out.x", "user-logged-out." + "9" * 3000, "<script>"])
 def test_an_odd_cookie_says_nothing_and_is_cleared(member: Visitor, value: str) -> None:
     member.cookies["notice"] = value
-    response = member.get("/devices")
+    response = member.get("/")
     assert response.status_code == 200
     assert notice(response.text) is None
     assert value not in response.text

@@ -114,7 +114,7 @@ def test_a_refused_body_is_not_repeated(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("handle", ["x", "%00", "%F0%9F%98%80", "a" * 10_000, "..%2f..", "%ff"])
 def test_odd_session_handles_name_no_device(member: Visitor, handle: str) -> None:
-    assert member.submit(f"/devices/{handle}/log-out").status_code in {303, 404}
+    assert member.submit("/devices/log-out", {"session": handle}).status_code in {303, 400, 422}
     assert member.send("DELETE", f"/api/devices/{handle}").status_code == 404
 
 
@@ -131,7 +131,14 @@ def test_odd_user_numbers_log_nobody_out(administrator: Visitor, number: str) ->
 def test_other_addresses_get_an_error_page(visitor: Visitor, method: str, path: str, status_code: int) -> None:
     response = visitor.send(method, path)
     assert response.status_code == status_code
-    assert f'<p class="hint">{status_code}</p>' in response.text
+    assert f'<p class="details">{status_code}</p>' in response.text
+    assert "Sign in</a>" in response.text
+
+
+def test_an_error_page_leads_on_whoever_is_signed_in(member: Visitor, name: str) -> None:
+    page = member.get("/nothing").text
+    assert f"</span>{name}</span>" in page
+    assert '<a href="/devices">Devices</a>' in page
 
 
 def test_other_addresses_of_the_api_get_json(visitor: Visitor) -> None:

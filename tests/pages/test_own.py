@@ -93,15 +93,38 @@ def test_the_head_names_application_and_user_and_links_to_the_account(open_site:
         brand="Example",
         home_url=lambda request: f"/home?from={request.url.path}",
         user_name=lambda session: f"user {session.user_id}",
-        account_links=[("Profile", "/profile"), ("Security", "/security")],
+        account_links=[("Profile", "/profile"), ("Devices", DEVICES)],
         change_password_url="/password",
     )
     page = Browser(site, "alice", FIREFOX, "192.0.2.1").get()
     assert '<a class="brand" href="/home?from=/account/devices">Example</a>' in page.text
     assert "Signed in as: user alice" in text_of(page)
     assert '<a href="/profile">Profile</a>' in page.text
+    assert f'<a href="{DEVICES}" aria-current="page">Devices</a>' in page.text
     assert '<a href="/password">Change your password</a>' in page.text
     assert texts(page, "title") == ["Your devices · Example"]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_links_to_the_account_may_depend_on_the_user(open_site: OpenSite, is_async: bool) -> None:
+    def links(session: Any) -> list[tuple[str, str]]:
+        return [("Administration", "/admin")] if session.user_id == "alice" else []
+
+    async def awaited(session: Any) -> list[tuple[str, str]]:
+        return links(session)
+
+    site = open_site(account_links=awaited if is_async else links)
+    administrator, other = (Browser(site, user, FIREFOX, "192.0.2.1").get() for user in ("alice", "bob"))
+    assert '<a href="/admin">Administration</a>' in administrator.text
+    assert "account-links" not in other.text
+
+
+@pytest.mark.parametrize("links", [None, 1, "ab", [("a",)], [("a", 1)]], ids=str)
+def test_links_that_are_none_are_left_out(open_site: OpenSite, links: Any, caplog: pytest.LogCaptureFixture) -> None:
+    site = open_site(account_links=lambda _: links)
+    assert "account-links" not in Browser(site, "alice", FIREFOX, "192.0.2.1").get().text
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert told == [] if links is None else "account_links" in told[0]
 
 
 def test_places_and_news_are_what_the_application_knows(open_site: OpenSite, clock: MovableClock) -> None:
@@ -217,6 +240,8 @@ def test_a_function_that_hangs_delays_a_page_by_no_more_than_its_time(
         ({"home_url": "data:x"}, "home_url must be a path"),
         ({"place": "Berlin"}, "place must be a function"),
         ({"account_links": [("a", 1)]}, "account_links must be pairs"),
+        ({"account_links": [("a",)]}, "account_links must be pairs"),
+        ({"account_links": 1}, "account_links must be pairs"),
         ({"max_auth_age": -1}, "max_auth_age"),
         ({"translations": HERE / "missing"}, "there is no folder"),
         ({"stylesheet": "https://x y/own.css"}, "is no URL"),

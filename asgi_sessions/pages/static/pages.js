@@ -20,7 +20,7 @@ async function ask(link) {
   link.setAttribute("aria-busy", "true");
   let asked;
   try {
-    asked = await fetch(link.href);
+    asked = await fetch(link.href, { redirect: "manual" });
   } catch {
     location.assign(link.href);
     return;
@@ -28,11 +28,11 @@ async function ask(link) {
     link.removeAttribute("aria-busy");
   }
   const content = new DOMParser().parseFromString(await asked.text(), "text/html").querySelector("[data-dialog-content]");
-  if (content === null || asked.redirected) {
-    location.assign(asked.url); // somewhere else: signed out, or the device is gone
+  if (content === null) {
+    location.assign(link.href); // leads somewhere else: signed out, or the device is gone
     return;
   }
-  show(content, asked.url, link.id);
+  show(content, link.href, link.id);
 }
 
 function show(content, address, opener) {
@@ -88,11 +88,12 @@ async function renew() {
   const region = document.getElementById(REGION);
   let answer;
   try {
-    answer = await fetch(location.href, { headers: BACKGROUND });
+    // What a redirect says to the next page, that page is to read, and no script.
+    answer = await fetch(location.href, { headers: BACKGROUND, redirect: "manual" });
   } catch {
     return; // no network: the stream comes back, and asks again
   }
-  if (answer.redirected || answer.status === 401) {
+  if (answer.type === "opaqueredirect" || answer.status === 401) {
     location.reload(); // signed out: to wherever the server leads
     return;
   }
@@ -118,9 +119,9 @@ function listen() {
     if (event.data !== document.getElementById(REGION).dataset.version) renew();
   });
   stream.addEventListener("error", () => {
+    renew(); // the session has ended, perhaps: whatever the server says to that is for a page, and not for the stream
     if (stream?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     silence();
-    renew();
     setTimeout(listen, AGAIN_MS);
   });
 }
