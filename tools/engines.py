@@ -134,6 +134,22 @@ ENGINES = (
         (sys.executable, "-c", WEBKITGTK_VERSION),
     ),
     Engine(
+        "nginx",
+        "nginx",
+        ("nginx",),
+        ("nginx",),
+        "browsers before a proxy with TLS and HTTP/2",
+        ("sh", "-c", "PATH=$PATH:/usr/sbin nginx -v 2>&1 | tr / ' '"),
+    ),
+    Engine(
+        "haproxy",
+        "HAProxy",
+        ("haproxy",),
+        ("haproxy",),
+        "the same, and one address for several database servers",
+        ("sh", "-c", "PATH=$PATH:/usr/sbin haproxy -v"),
+    ),
+    Engine(
         "curl",
         "curl",
         ("curl",),
@@ -200,14 +216,6 @@ CLUSTER_ENGINES = (
         ("postgres-18", "initdb-18", "psql-18"),
         (),
         "sessions on the newest PostgreSQL",
-    ),
-    Engine(
-        "haproxy",
-        "HAProxy",
-        ("haproxy",),
-        ("haproxy",),
-        "sessions through a proxy before several servers",
-        ("haproxy", "-v"),
     ),
 )
 """What `make test-engines` tests, and `make test` does not ask for."""

@@ -72,7 +72,7 @@ async def begin(request: Request) -> Response:
         request.scope["client"] = (request.query_params["from"], 0)
     is_admin = "admin" in request.query_params
     await sessions.create_new_session(request, user, jwt_payload={"admin": is_admin}, index={"org": f"org of {user}"})
-    return RedirectResponse("/account/devices", 303)
+    return RedirectResponse("account/devices", 303)  # from this address, for proxies that serve it below a path
 
 
 async def end(request: Request) -> Response:

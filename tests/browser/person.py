@@ -1,6 +1,7 @@
 """Somebody in front of a browser: looks for what the page says, and waits for it."""
 
 import uuid
+from collections.abc import Callable
 
 from selenium.common import WebDriverException
 from selenium.webdriver import Chrome
@@ -71,6 +72,9 @@ class Person:
         found = f"{within} a"
         self._wait.until(condition.text_to_be_present_in_element((By.CSS_SELECTOR, found), text))
         self.browser.find_element(By.CSS_SELECTOR, found).click()
+
+    def until(self, true: Callable[[], bool]) -> None:
+        self._wait.until(lambda _: true())
 
     def is_in_field(self, name: str) -> WebElement:
         """Wait until what is typed goes into this field, which browsers see to once they show the page."""
