@@ -1,11 +1,11 @@
 """Whose signed tokens count: an issuer, and the one address of its keys."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-__all__ = ["ALGORITHMS", "TokenIssuer", "require_text", "several"]
+__all__ = ["ALGORITHMS", "TokenIssuer", "require_issuer", "require_text", "several"]
 
 ALGORITHMS: Final = ("RS256", "ES256", "PS256", "EdDSA", "Ed25519")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -25,19 +25,20 @@ class TokenIssuer:
     jwks_uri: str
     algorithms: tuple[str, ...] = ALGORITHMS
 
-    def require_usable(self) -> None:
-        """Raise on what cannot be meant.
 
-        Raises:
-            TypeError, ValueError: An attribute is wrong; the text names it.
-        """
-        require_text(self.issuer, "issuer")
-        require_text(self.jwks_uri, "jwks_uri")
-        address = urlsplit(self.jwks_uri)
-        if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _LOOPBACK):
-            raise ValueError("jwks_uri must begin with https:// (http:// only on localhost)")
-        if not self.algorithms or not set(self.algorithms) <= set(ALGORITHMS):
-            raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
+def require_issuer(issuer: TokenIssuer) -> None:
+    """Raise on an issuer that cannot be meant.
+
+    Raises:
+        TypeError, ValueError: An attribute is wrong; the text names it.
+    """
+    require_text(issuer.issuer, "issuer")
+    require_text(issuer.jwks_uri, "jwks_uri")
+    address = urlsplit(issuer.jwks_uri)
+    if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _LOOPBACK):
+        raise ValueError("jwks_uri must begin with https:// (http:// only on localhost)")
+    if not issuer.algorithms or not set(issuer.algorithms) <= set(ALGORITHMS):
+        raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
 
 
 def require_text(value: Any, name: str) -> None:
@@ -58,7 +59,7 @@ def several(value: Any, name: str, *, least: int = 1) -> tuple[str, ...]:
     Raises:
         TypeError, ValueError: One is no text, or there are too few.
     """
-    values = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
+    values = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Collection) else (value,)
     for each in values:
         require_text(each, name)
     if len(values) < least:

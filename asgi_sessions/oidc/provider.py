@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from asgi_sessions.oidc.issuer import TokenIssuer, require_text
+from asgi_sessions.oidc.issuer import TokenIssuer, require_issuer, require_text
 from asgi_sessions.protocol.json_value import dumps
 
 __all__ = ["ENDED_SESSION", "SUBJECT", "OIDCProvider", "index_of", "oidc_index"]
@@ -34,7 +34,7 @@ class OIDCProvider(TokenIssuer):
         Raises:
             TypeError, ValueError: An attribute is wrong; the text names it.
         """
-        self.require_usable()
+        require_issuer(self)
         require_text(self.client_id, "client_id")
 
 
