@@ -3,12 +3,13 @@
 from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+
+from asgi_sessions.asgi.submitted_body import whole_body
 
 __all__ = ["submitted"]
 
 MOST_FIELDS = 1000
-LONGEST_BODY = 64 * 1024
 _TYPE = "application/x-www-form-urlencoded"
 
 
@@ -23,17 +24,7 @@ async def submitted(request: Request, *, untyped: bool = True, most_fields: int 
     Raises:
         HTTPException: 400, 413 or 415: it is no form, or no form of ours.
     """
-    kind = request.headers.get("content-type", _TYPE if untyped else "").partition(";")[0].strip().lower()
-    if kind != _TYPE:
-        raise HTTPException(415, "Send a form.")
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > LONGEST_BODY:
-                raise HTTPException(413, "The form is too long.")
-    except ClientDisconnect:
-        raise HTTPException(400, "The form has not come whole.") from None
+    body = await whole_body(request, _TYPE, untyped=untyped, what="form")
     try:
         return parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most_fields)
     except ValueError:

@@ -269,7 +269,12 @@ class SessionManager(StartedOnLoops):
         return await self.lifecycle.revoker.revoke(handle, owner=user_id)
 
     async def revoke_all_sessions_for_user(
-        self, user_id: UserId, *, except_handle: str | None = None, acting: bool = False
+        self,
+        user_id: UserId,
+        *,
+        before: datetime | None = None,
+        except_handle: str | None = None,
+        acting: bool = False,
     ) -> int:
         """End all of a user's sessions. Touches no cookie.
 
@@ -279,22 +284,32 @@ class SessionManager(StartedOnLoops):
         Args:
             user_id: The user; `1` and `"1"` are different users. If the call ends nothing, but a user of the same text
                 and another type has sessions, the log says so.
+            before: Only sessions that began before this, by the clock of the worker that began them; aware. They end
+                in one statement for each 500.
             except_handle: A session to keep.
             acting: Whether those sessions end too in which this user acts as somebody else (`impersonate`). No index
-                leads to them: the call then reads the whole table, with one statement for each thousand rows.
+                leads to them: the call then reads the whole table, with one statement for each thousand rows. Not
+                together with `before`.
 
         Returns:
             How many sessions were ended.
 
         Raises:
-            TypeError, ValueError: `except_handle` is no session handle, `user_id` cannot be a user id, or `acting` is
-                no `bool`. Nothing was ended.
+            TypeError, ValueError: `except_handle` is no session handle, `user_id` cannot be a user id, `acting` is no
+                `bool`, or `before` is naive or comes with `acting`. Nothing was ended.
             StoreUnavailable: Some sessions may have ended all the same, and stay ended: call again for the rest.
         """
         except_handle = arguments.text_or_none(except_handle, "except_handle")
         acting = arguments.flag(acting, "acting")
-        count = await self.lifecycle.revoker.revoke_all(user_id, except_handle=except_handle, acting=acting)
-        if not count:
+        begun_before = arguments.moment_or_none(before, "before")
+        revoker = self.lifecycle.revoker
+        if begun_before is None:
+            count = await revoker.revoke_all(user_id, except_handle=except_handle, acting=acting)
+        elif acting:
+            raise ValueError("acting: cannot be chosen together with before")
+        else:
+            count = await revoker.revoke_begun_before(user_id, begun_before, except_handle=except_handle)
+        if not count and (begun_before is None or not await self.get_all_session_handles_for_user(user_id)):
             await self._tell_of_namesakes("revoke_all_sessions_for_user", user_id)
         return count
 

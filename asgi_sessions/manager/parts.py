@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from asgi_sessions.store.repository import LIVING_BATCH, SessionRepository
+from asgi_sessions.store.repository import LIVING_BATCH, REVOKE_BATCH, SessionRepository
 
-__all__ = ["acted_in", "end_all_of"]
+__all__ = ["acted_in", "begun_before", "end_all_of"]
 
 
 async def end_all_of(
@@ -22,6 +22,20 @@ async def end_all_of(
     parts = -(-count // sessions.at_once)
     for part in range(parts):
         yield await sessions.revoke_part(owner, reason, now, part, parts, except_handle=except_handle)
+
+
+async def begun_before(
+    sessions: SessionRepository, owner: bytes, now: int, before: int, *, except_handle: str | None
+) -> AsyncIterator[Sequence[str]]:
+    """Find a user's live sessions that began before a time, ms, perhaps but one; yields the handles of each part."""
+    after = before, "!"  # below every handle
+    while True:
+        rows = await sessions.list_of(owner, now, limit=REVOKE_BATCH, after=after, fresh=True)
+        if rows:
+            yield [row.handle for row in rows if row.handle != except_handle]
+        if len(rows) < REVOKE_BATCH:
+            return
+        after = rows[-1].created_at, rows[-1].handle
 
 
 async def acted_in(

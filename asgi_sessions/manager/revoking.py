@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.audit import Event, by
 from asgi_sessions.manager.events import Events
-from asgi_sessions.manager.parts import acted_in, end_all_of
+from asgi_sessions.manager.parts import acted_in, begun_before, end_all_of
 from asgi_sessions.manager.records import SessionRecord
 from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.clock import Clock
@@ -195,6 +195,25 @@ class Revoker:
             async for _, ended in self.revoke_acting(owner, except_handle=except_handle, reason=reason):
                 count += ended
         return count
+
+    async def revoke_begun_before(self, owner: user_id.UserId, before: int, *, except_handle: str | None = None) -> int:
+        """End those of a user's sessions that began before a time, part by part; returns how many.
+
+        Args:
+            owner: Whose.
+            before: ms.
+            except_handle: A session to keep.
+
+        Raises:
+            ValueError: `except_handle` is no session handle.
+            StoreUnavailable: Some may have ended.
+        """
+        require_handle(except_handle)
+        stored = user_id.storable(owner)
+        if stored is None:
+            return 0
+        pages = begun_before(self._sessions, stored, self.ended_before(), before, except_handle=except_handle)
+        return await self.revoke_pages(pages, reason=LOGOUT_ALL, user_id=owner)
 
     async def revoke_acting(
         self, owner: user_id.UserId, *, except_handle: str | None = None, reason: str

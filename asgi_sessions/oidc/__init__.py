@@ -1,6 +1,7 @@
-"""Logouts that come from an OpenID provider: the receiver of Back-Channel Logout 1.0, for FastAPI and Starlette.
+"""Logouts that come from elsewhere, for FastAPI and Starlette.
 
-It needs the extra ``oidc``. Nothing else in the package imports it.
+Receivers of Back-Channel Logout 1.0, of Shared Signals 1.0 (CAEP, RISC) and of Global Token Revocation. They need the
+extra ``oidc``. Nothing else in the package imports them.
 """
 
 from importlib.util import find_spec
@@ -11,6 +12,28 @@ if find_spec("httpx") is None:
     )
 
 from asgi_sessions.oidc.provider import OIDCProvider, oidc_index
-from asgi_sessions.oidc.routes import oidc_logout_router, oidc_logout_routes
+from asgi_sessions.oidc.routes import (
+    oidc_logout_router,
+    oidc_logout_routes,
+    ssf_receiver_router,
+    ssf_receiver_routes,
+    token_revocation_router,
+    token_revocation_routes,
+)
+from asgi_sessions.oidc.security_event import ENDING_EVENTS
+from asgi_sessions.oidc.token_revocation import TokenRevoker
+from asgi_sessions.oidc.transmitter import SSFTransmitter
 
-__all__ = ["OIDCProvider", "oidc_index", "oidc_logout_router", "oidc_logout_routes"]
+__all__ = [
+    "ENDING_EVENTS",
+    "OIDCProvider",
+    "SSFTransmitter",
+    "TokenRevoker",
+    "oidc_index",
+    "oidc_logout_router",
+    "oidc_logout_routes",
+    "ssf_receiver_router",
+    "ssf_receiver_routes",
+    "token_revocation_router",
+    "token_revocation_routes",
+]

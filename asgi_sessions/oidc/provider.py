@@ -3,22 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from asgi_sessions.oidc.issuer import TokenIssuer, require_issuer, require_text
 from asgi_sessions.protocol.json_value import dumps
 
-__all__ = ["ALGORITHMS", "ENDED_SESSION", "OIDCProvider", "index_of", "oidc_index"]
+__all__ = ["ENDED_SESSION", "SUBJECT", "OIDCProvider", "index_of", "oidc_index"]
 
-ALGORITHMS: Final = ("RS256", "ES256", "PS256", "EdDSA", "Ed25519")
 ENDED_SESSION: Final = "oidc_sid"
 """The name of the index by which sessions of a provider's session are found."""
 SUBJECT: Final = "oidc_sub"
 """The same of all sessions of a provider's subject."""
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OIDCProvider:
+class OIDCProvider(TokenIssuer):
     """A provider, as its discovery document describes it.
 
     Attributes:
@@ -28,10 +26,7 @@ class OIDCProvider:
         algorithms: By which it may sign.
     """
 
-    issuer: str
     client_id: str
-    jwks_uri: str
-    algorithms: tuple[str, ...] = ALGORITHMS
 
     def __post_init__(self) -> None:
         """Raise on what cannot be meant.
@@ -39,17 +34,8 @@ class OIDCProvider:
         Raises:
             TypeError, ValueError: An attribute is wrong; the text names it.
         """
-        for name in ("issuer", "client_id", "jwks_uri"):
-            value = getattr(self, name)
-            if not isinstance(value, str):
-                raise TypeError(f"{name} must be str, not {type(value).__name__}")
-            if not value:
-                raise ValueError(f"{name} is empty")
-        address = urlsplit(self.jwks_uri)
-        if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _LOOPBACK):
-            raise ValueError("jwks_uri must begin with https:// (http:// only on localhost)")
-        if not self.algorithms or not set(self.algorithms) <= set(ALGORITHMS):
-            raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
+        require_issuer(self)
+        require_text(self.client_id, "client_id")
 
 
 def oidc_index(claims: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A provider's keys: fetched from the one address that is configured, kept, and used on where the provider is down."""
+"""An issuer's keys: fetched from the one address that is configured, kept, and used on where the issuer is down."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from asgi_sessions.manager.single_flight import SingleFlight
-from asgi_sessions.oidc.provider import OIDCProvider
+from asgi_sessions.oidc.issuer import TokenIssuer
 
 __all__ = ["ProviderKeys"]
 
@@ -21,7 +21,7 @@ MOST_KEYS: Final = 100
 PAUSE_SECONDS: Final = 10.0
 """Between two fetches, however many tokens name keys that nobody knows."""
 FRESH_SECONDS: Final = 3600.0
-"""Then keys are fetched anew before the next token: one that the provider has withdrawn counts no longer."""
+"""Then keys are fetched anew before the next token: one that the issuer has withdrawn counts no longer."""
 
 _log = logging.getLogger("asgi_sessions")
 
@@ -31,18 +31,18 @@ class _UnusableAnswer(Exception):
 
 
 class ProviderKeys:
-    """The keys of one provider.
+    """The keys of one issuer.
 
     Args:
-        provider: Whose.
+        issuer: Whose.
         monotonic: Seconds, by a clock that nobody sets.
 
     Attributes:
         fetches: How many there have been.
     """
 
-    def __init__(self, provider: OIDCProvider, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._provider = provider
+    def __init__(self, issuer: TokenIssuer, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._issuer = issuer
         self._monotonic = monotonic
         self._keys: Sequence[Mapping[str, Any]] = ()
         self._fetched_at = self._tried_at = float("-inf")
@@ -71,14 +71,14 @@ class ProviderKeys:
                 self._keys = _keys_in(await self._answer())
         except (httpx.HTTPError, _UnusableAnswer, TimeoutError, OSError) as error:
             reason = str(error) if isinstance(error, _UnusableAnswer) else type(error).__name__
-            _log.warning("The keys of %s could not be fetched: %s.", self._provider.issuer, reason)
+            _log.warning("The keys of %s could not be fetched: %s.", self._issuer.issuer, reason)
         else:
             self._fetched_at = self._tried_at
 
     async def _answer(self) -> bytes:
         async with (
             httpx.AsyncClient(timeout=FETCH_SECONDS, follow_redirects=False) as client,
-            client.stream("GET", self._provider.jwks_uri, headers={"Accept": "application/json"}) as answer,
+            client.stream("GET", self._issuer.jwks_uri, headers={"Accept": "application/json"}) as answer,
         ):
             if answer.status_code != httpx.codes.OK:
                 raise _UnusableAnswer(f"it answered {answer.status_code}")

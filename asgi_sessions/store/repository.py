@@ -89,7 +89,13 @@ class SessionRepository(SessionValues):
         return SessionRow(*outcome.rows[0]) if outcome.rows else None
 
     async def list_of(
-        self, user_id: bytes, now: int, *, limit: int = PAGE, after: tuple[int, str] | None = None
+        self,
+        user_id: bytes,
+        now: int,
+        *,
+        limit: int = PAGE,
+        after: tuple[int, str] | None = None,
+        fresh: bool = False,
     ) -> list[SessionRow]:
         """Return a page of a user's live sessions, newest first.
 
@@ -98,14 +104,16 @@ class SessionRepository(SessionValues):
             now: ms.
             limit: How many at most.
             after: ``created_at`` and ``handle`` of the last one on the page before, which may have ended meanwhile.
+            fresh: Read at the strongest consistency: what is listed is to be ended.
         """
         values: dict[str, Any] = {"p_user_id": user_id, "now": now, "size": limit}
         if after is None:
-            outcome = await self._run(self._read.list_of, values)
+            outcome = await self._run(self._read.list_of, values, strong=fresh)
         elif not is_storable(after[1]):
             raise ValueError("a page begins after a handle of 1 to 32 printable ASCII characters")
         else:
-            outcome = await self._run(self._read.list_older, values | {"created_at": after[0], "p_after": after[1]})
+            values |= {"created_at": after[0], "p_after": after[1]}
+            outcome = await self._run(self._read.list_older, values, strong=fresh)
         return [SessionRow(*row) for row in outcome.rows]
 
     async def newest_of(self, user_id: bytes, now: int, *, limit: int, by_use: bool = False) -> list[ListedSession]:

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from asgi_sessions import (
     Unauthorised,
 )
 from asgi_sessions.asgi.session_cookies import SessionCookies
+from asgi_sessions.manager import parts
 from asgi_sessions.protocol.cookies import MAX_SIZE
 from tests.clocks import MovableClock
 from tests.manager.conftest import NewManager
@@ -170,6 +172,32 @@ async def test_revoking_all_but_one(running: SessionManager) -> None:
     handle = kept.session.session_handle
     assert await running.revoke_all_sessions_for_user("alice", except_handle=handle) == 2
     assert await running.get_all_session_handles_for_user("alice") == [handle]
+
+
+async def test_revoking_those_that_began_before_a_time(
+    running: SessionManager, clock: MovableClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(parts, "REVOKE_BATCH", 2)
+    earlier = [await login(running) for _ in range(5)]
+    other = await running.create_new_session_without_request("bob")
+    clock.advance(seconds=1)
+    later = (await login(running)).session.session_handle
+    kept = earlier[2].session.session_handle
+    before = datetime.fromtimestamp(clock() / 1000, UTC)
+    await running.get_session_without_request(earlier[0].access_token.value)
+    assert await running.revoke_all_sessions_for_user("alice", before=before, except_handle=kept) == 4
+    assert await running.get_all_session_handles_for_user("alice") == [later, kept]
+    assert await refused(running, earlier[0])
+    assert await running.revoke_all_sessions_for_user("alice", before=before - timedelta(seconds=1)) == 0
+    assert "is it meant" not in caplog.text
+    assert await running.get_all_session_handles_for_user("bob") == [other.session.session_handle]
+    with pytest.raises(ValueError, match="acting"):
+        await running.revoke_all_sessions_for_user("alice", before=before, acting=True)
+    with pytest.raises(ValueError, match="before"):
+        await running.revoke_all_sessions_for_user("alice", before=before.replace(tzinfo=None))
+    with pytest.raises(ValueError, match="except_handle"):
+        await running.revoke_all_sessions_for_user("alice", before=before, except_handle="this one")
+    assert await running.revoke_all_sessions_for_user("x" * 300, before=before) == 0
 
 
 async def test_revoking_several_counts_those_that_lived(running: SessionManager) -> None:

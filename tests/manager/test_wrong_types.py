@@ -87,7 +87,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
     ),
     "revoke_all_sessions_for_user": (
         {"user_id": "alice"},
-        {"user_id": USERS, "except_handle": but_none(HANDLES), "acting": FLAGS},
+        {"user_id": USERS, "before": MOMENTS, "except_handle": but_none(HANDLES), "acting": FLAGS},
     ),
     "revoke_multiple_sessions": (
         {},

@@ -89,9 +89,14 @@ class OpenIDProvider:
             warnings.simplefilter("ignore", SecurityWarning)  # EdDSA has a newer name, HS256 is what we refuse
             return jws.serialize_compact(present, content, key, registry=registry)
 
-    def odd(self, header: Mapping[str, Any], sign: Callable[[bytes], bytes] | None = None) -> str:
-        """A logout token whose header joserfc does not write; signed by RS256, whatever the header says."""
-        parts = {"alg": "RS256", "typ": "logout+jwt", "kid": "rsa", **header}, self.claims()
+    def odd(
+        self,
+        header: Mapping[str, Any],
+        sign: Callable[[bytes], bytes] | None = None,
+        claims: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A token whose header joserfc does not write; signed by RS256, whatever the header says."""
+        parts = {"alg": "RS256", "typ": "logout+jwt", "kid": "rsa", **header}, claims or self.claims()
         text = ".".join(_encoded(json.dumps(part).encode()) for part in parts)
         return f"{text}.{_encoded((sign or self._by_rsa)(text.encode()))}"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asgi_sessions import StoreUnavailable, Unauthorised
-from asgi_sessions.oidc import backchannel
+from asgi_sessions.oidc import carrying_out
 from tests.clocks import MovableClock
 from tests.oidc.conftest import Build, Site
 from tests.oidc.openid_provider import OpenIDProvider
@@ -103,9 +103,9 @@ async def test_of_several_providers_each_ends_its_own_alone(
 async def test_what_the_database_does_not_take_is_tried_until_it_does(
     site: Site, provider: OpenIDProvider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(backchannel, "ANSWER_SECONDS", 0.01)
-    monkeypatch.setattr(backchannel, "FIRST_PAUSE", 0.0)
-    monkeypatch.setattr(backchannel, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(carrying_out, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(carrying_out, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(carrying_out, "LONGEST_PAUSE", 0.0)
     issued = await site.log_in()
     marks = site.sessions.lifecycle.index._marks
     genuine, down = marks.write, True
@@ -130,7 +130,7 @@ async def test_what_the_database_does_not_take_is_tried_until_it_does(
 async def test_a_logout_that_waits_too_long_is_given_up_and_told(
     site: Site, provider: OpenIDProvider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(backchannel, "GIVE_UP_SECONDS", 0.0)
+    monkeypatch.setattr(carrying_out, "GIVE_UP_SECONDS", 0.0)
 
     async def failing(*arguments: Any) -> bool:
         raise StoreUnavailable
@@ -144,5 +144,5 @@ async def test_a_logout_that_waits_too_long_is_given_up_and_told(
 async def test_no_more_logouts_wait_than_are_bounded(
     site: Site, provider: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backchannel, "MOST_AT_WORK", 0)
+    monkeypatch.setattr(carrying_out, "MOST_AT_WORK", 0)
     assert (await site.post(provider.logout_token())).status_code == 503

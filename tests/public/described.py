@@ -14,6 +14,7 @@ MODULES = (
     "asgi_sessions",
     "asgi_sessions.errors",
     "asgi_sessions.fastapi",
+    "asgi_sessions.oidc",
     "asgi_sessions.scrubbing",
     "asgi_sessions.testing",
 )
