@@ -57,6 +57,8 @@ class UvicornServer:
         command = ["tests.patient_uvicorn", app, "--port", str(self.port)]
         # A worker that starts on a busy machine is not dead, and not to be killed for its silence.
         command += ["--workers", str(workers), "--timeout-worker-healthcheck", "60"]
+        if "--ssl-certfile" in options:  # a WebKitGTK that is open does not end its connection when the server does
+            command += ["--timeout-graceful-shutdown", "1"]
         self._process = forked_python.start([*command, *options], folder, environment_with(settings), self._log)
 
     def __enter__(self) -> Self:

@@ -13,8 +13,9 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from tests.browser import axe as axe_core
 from tests.browser import webkitgtk as webkit
 from tests.browser.chromium import start as start_chromium
+from tests.browser.firefox import Firefox
 from tests.browser.firefox import start as start_firefox
-from tests.browser.pool import Pool
+from tests.browser.pool import Pool, forget_in_chromium, forget_in_firefox
 from tests.browser.private_site import PrivateSite
 from tests.certificates import make_certificate
 from tests.engines_used import leave_out, require
@@ -23,6 +24,8 @@ from tests.patience import PATIENCE
 from tools.engines import find_program
 
 BROWSERS = ("chromium", "firefox", "webkitgtk")
+POOLS = {"chromium": "browsers", "firefox": "firefoxes"}
+"""A browser of the third kind starts as fast as another one forgets."""
 
 
 @pytest.fixture(scope="session")
@@ -94,15 +97,22 @@ def until_the_end() -> Iterator[Callable[[WebDriver], None]]:
 
 
 @pytest.fixture(scope="session")
-def browsers(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    pool = Pool(lambda: start_chromium(tmp_path_factory.mktemp("profile")))
+def browsers(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool[Chrome]]:
+    pool = Pool(lambda: start_chromium(tmp_path_factory.mktemp("profile")), forget_in_chromium)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="session")
+def firefoxes(firefox: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool[Firefox]]:
+    pool = Pool(lambda: start_firefox(tmp_path_factory.mktemp("profile")), forget_in_firefox)
     yield pool
     pool.close()
 
 
 @pytest.fixture
 def new_browser(
-    browsers: Pool, until_the_end: Callable[[WebDriver], None], tmp_path_factory: pytest.TempPathFactory
+    browsers: Pool[Chrome], until_the_end: Callable[[WebDriver], None], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Chrome]]:
     """Opens Chromium, for tests that ask it what only Chromium tells; with flags or preferences always a new one."""
     taken: list[Chrome] = []
@@ -126,10 +136,16 @@ def open_browser(
     until_the_end: Callable[[WebDriver], None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., WebDriver]:
-    """Opens a browser of any engine, which a parameter of the test names."""
+    """Opens a browser of any engine, which a parameter of the test names; with preferences always a new one."""
 
     def start(engine: str, preferences: Mapping[str, Any] | None = None) -> WebDriver:
         needed = request.getfixturevalue(engine)
+        if not preferences and engine in POOLS:
+            pool: Pool[Any] = request.getfixturevalue(POOLS[engine])
+            used: WebDriver = pool.take()
+            request.addfinalizer(lambda: pool.give_back(used))
+            used.set_script_timeout(PATIENCE)
+            return used
         profile = tmp_path_factory.mktemp("profile")
         browser: WebDriver
         match engine:

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +155,19 @@ class Marionette(RemoteConnection):
 class Firefox(WebDriver):
     def inside(self, script: str) -> Any:
         """Run a script that may do what the browser itself does, and return its value."""
+        with self._inside():
+            return self.execute_script(script)
+
+    def inside_later(self, script: str) -> Any:
+        """The same with a script that calls its last argument when it is done."""
+        with self._inside():
+            return self.execute_async_script(script)
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
         self.execute("setContext", {"value": "chrome"})
         try:
-            return self.execute_script(script)
+            yield
         finally:
             self.execute("setContext", {"value": "content"})
 

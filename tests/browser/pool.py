@@ -4,34 +4,45 @@ Who gets one finds nothing of those before: no page, cookie, cache, storage or w
 """
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from selenium.common import WebDriverException
 from selenium.webdriver import Chrome
+from selenium.webdriver.remote.webdriver import WebDriver
 from urllib3.exceptions import HTTPError
 
+from tests.browser.firefox import Firefox
 from tests.patience import PATIENCE
 
+FORGET = """
+const done = arguments[arguments.length - 1];
+Services.clearData.deleteData(Ci.nsIClearDataService.CLEAR_ALL, {onDataDeleted: () => done()});
+"""
+Browser = TypeVar("Browser", bound=WebDriver)
 
-class Pool:
+
+class Pool(Generic[Browser]):
     """Starts a browser where none is left.
 
     Args:
         start: Starts one with a new profile.
+        forget: Takes all that it knows from it.
     """
 
-    def __init__(self, start: Callable[[], Chrome]) -> None:
+    def __init__(self, start: Callable[[], Browser], forget: Callable[[Browser], None]) -> None:
         self._start = start
-        self._left: list[Chrome] = []
+        self._forget = forget
+        self._left: list[Browser] = []
 
-    def take(self) -> Chrome:
+    def take(self) -> Browser:
         browser = self._left.pop() if self._left else self._start()
-        _forget(browser)
+        self._forget(browser)
         return browser
 
-    def give_back(self, browser: Chrome) -> None:
+    def give_back(self, browser: Browser) -> None:
         try:
             _close_pages(browser)
-        except (WebDriverException, HTTPError):  # it has crashed, or its driver has
+        except (WebDriverException, HTTPError, OSError):  # it has crashed, or its driver has
             browser.quit()
         else:
             self._left.append(browser)
@@ -41,7 +52,7 @@ class Pool:
             browser.quit()
 
 
-def _close_pages(browser: Chrome) -> None:
+def _close_pages(browser: WebDriver) -> None:
     """All but a new one, without a history."""
     old = browser.window_handles
     browser.switch_to.window(old[0])
@@ -53,10 +64,15 @@ def _close_pages(browser: Chrome) -> None:
     browser.switch_to.window(new)
 
 
-def _forget(browser: Chrome) -> None:
+def forget_in_chromium(browser: Chrome) -> None:
     browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browser.execute_cdp_cmd("Network.clearBrowserCache", {})
     browser.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
     assert browser.execute_cdp_cmd("Storage.getCookies", {})["cookies"] == []
     browser.get_log("browser")  # type: ignore[no-untyped-call]  # what has been read is not told again
     browser.set_script_timeout(PATIENCE)
+
+
+def forget_in_firefox(browser: Firefox) -> None:
+    browser.inside_later(FORGET)
+    assert browser.get_cookies() == []

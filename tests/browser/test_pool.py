@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from selenium.webdriver import Chrome
 
+from tests.browser.firefox import Firefox
 from tests.browser.pool import Pool
 
 PAGE = b"<!doctype html><title>A page</title><script src=script></script><script>console.error('a word')</script>"
@@ -37,7 +39,7 @@ def asked() -> Iterator[Counter[str]]:
         server.shutdown()
 
 
-def test_a_browser_that_is_used_again_is_as_new(browsers: Pool, asked: Counter[str]) -> None:
+def test_a_browser_that_is_used_again_is_as_new(browsers: Pool[Chrome], asked: Counter[str]) -> None:
     (address,) = asked
     browser = browsers.take()
     browser.get(address)
@@ -63,7 +65,31 @@ def test_a_browser_that_is_used_again_is_as_new(browsers: Pool, asked: Counter[s
         browsers.give_back(again)
 
 
-def test_a_browser_that_has_gone_is_not_used_again(browsers: Pool) -> None:
+def test_so_is_a_firefox(firefoxes: Pool[Firefox], asked: Counter[str]) -> None:
+    (address,) = asked
+    browser = firefoxes.take()
+    browser.get(address)
+    steps = browser.execute_script("return history.length")
+    browser.execute_script("localStorage.a = 1")
+    browser.switch_to.new_window("tab")
+    browser.get(address)
+    assert asked["/script"] == 1, "the second time it is in the cache"
+    assert [cookie["name"] for cookie in browser.get_cookies()] == ["a"]
+    firefoxes.give_back(browser)
+
+    again = firefoxes.take()
+    try:
+        assert again is browser
+        assert len(again.window_handles) == 1
+        again.get(address)
+        assert again.execute_script("return history.length") == steps
+        assert again.execute_script("return localStorage.length") == 0
+        assert asked["/script"] == 2
+    finally:
+        firefoxes.give_back(again)
+
+
+def test_a_browser_that_has_gone_is_not_used_again(browsers: Pool[Chrome]) -> None:
     browser = browsers.take()
     browser.quit()
     browsers.give_back(browser)

@@ -101,6 +101,10 @@ def describe(session: Session) -> dict[str, Any]:
     return {"handle": session.session_handle, "user_id": session.user_id, "jwt_payload": session.jwt_payload}
 
 
+UNANSWERED_SECONDS = 1
+"""For so long a server that stops waits for connections by TLS: a WebKitGTK that is open does not end its own."""
+
+
 class Server:
     """A uvicorn on a real socket, in a thread of this process.
 
@@ -136,6 +140,7 @@ class Server:
             log_config=None,
             ssl_certfile=file,
             ssl_keyfile=key,
+            timeout_graceful_shutdown=UNANSWERED_SECONDS if certificate else None,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
