@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as condition
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.browser.company_site import CompanySite, Employee, company_site
 from tests.oidc.company import Application, Company, company
 from tests.patience import PATIENCE
 from tools.openid_provider import PASSWORD
@@ -147,3 +148,41 @@ def test_who_logs_out_of_one_application_comes_back_to_it_and_is_out_of_the_othe
     assert ada.statuses(our_company.forum) == [401]
     ada.browser.get(f"{our_company.forum.address}/company/login")
     assert "/interaction/" in ada.browser.current_url, "the provider asks who she is"
+
+
+@pytest.fixture(scope="module")
+def example(oidc_provider: Path, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CompanySite]:
+    with company_site(oidc_provider, tmp_path_factory.mktemp("example")) as found:
+        yield found
+
+
+def test_the_example_signs_in_at_the_company_and_its_own_button_signs_out_there_too(
+    example: CompanySite, new_browser: NewBrowser
+) -> None:
+    ada = Employee(new_browser(), example)
+    ada.sign_in_with_the_company("ada")
+    ada.sees_heading("Hello Ada Lovelace")
+    ada.press("Log out here", within="header")
+    ada.sees_heading("Sign out of everything?")
+    ada.press("Yes, sign me out")
+    ada.is_at("/sign-in")
+    ada.sees("You are logged out on this device, and at your company.")
+    assert {cookie["name"] for cookie in ada.browser.get_cookies()} <= {"login_state"}
+    assert example.provider.next_told(PATIENCE)["what"] == "told"
+    assert ada.complaints() == []
+
+
+def test_an_open_page_of_the_example_shows_at_once_that_the_company_has_ended_its_session(
+    example: CompanySite, new_browser: NewBrowser
+) -> None:
+    ada = Employee(new_browser(), example)
+    ada.sign_in_with_the_company("ada")
+    ada.sees_heading("Hello Ada Lovelace")
+    page = ada.browser.current_window_handle
+    ada.browser.switch_to.new_window("tab")
+    ada.browser.get(f"{example.provider.issuer}/session/end")
+    ada.press("Yes, sign me out")
+    ada.sees_heading("You are signed out")
+    ada.browser.switch_to.window(page)
+    ada.sees_heading("Sign in")
+    ada.sees("No account yet?")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 
@@ -109,7 +109,7 @@ class Employee:
         self._company = company
         self.client = httpx2.Client(follow_redirects=True, timeout=PATIENCE)
 
-    def __enter__(self) -> "Employee":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

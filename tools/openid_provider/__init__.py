@@ -46,10 +46,10 @@ def fetched(cache: Path) -> Path:
         subprocess.CalledProcessError: npm cannot fetch it.
         subprocess.TimeoutExpired: It takes minutes.
     """
-    folder = cache / f"oidc-provider-{VERSION}"
+    folder = cache.resolve() / f"oidc-provider-{VERSION}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as temporary:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             own = Path(temporary) / "packages"
             own.mkdir()
             options = ["--prefix", str(own), "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--silent"]
@@ -110,8 +110,8 @@ class OpenIDProvider:
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         try:
-            with self._process.stdin as stdin:
-                stdin.write(self._input)
+            self._process.stdin.write(f"{self._input}\n")
+            self._process.stdin.flush()
             first = self.next_told(START_SECONDS)
             if first["what"] != "listens":
                 raise RuntimeError(f"The provider did not start: {first}")
@@ -122,7 +122,6 @@ class OpenIDProvider:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self._errors.close()
 
     def close(self) -> None:
         """End it; nothing of what it keeps stays."""
@@ -130,9 +129,11 @@ class OpenIDProvider:
             self._process.kill()
             self._process.wait(timeout=START_SECONDS)
             self._reader.join(timeout=START_SECONDS)
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
             self._process = None
+        self._errors.close()
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None

@@ -1,9 +1,12 @@
 // A company's OpenID provider, for tests and for the example on one's own machine: npm's oidc-provider on loopback,
-// with two users, and all that it keeps in memory. Standard input says where, and for which applications.
-import { readFileSync } from "node:fs";
+// with two users, and all that it keeps in memory. The first line of standard input says where, and for which
+// applications; it ends where that input does, so that it never outlives whoever has started it.
+import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const { module, port, clients } = JSON.parse(readFileSync(0, "utf8"));
+const lines = createInterface({ input: process.stdin });
+const { module, port, clients } = JSON.parse(await new Promise((resolve) => lines.once("line", resolve)));
+lines.once("close", () => process.exit());
 const { Provider } = await import(pathToFileURL(module));
 const issuer = `http://127.0.0.1:${port}`;
 
@@ -22,6 +25,7 @@ function page(title, body) {
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
+  <link rel="icon" href="data:,">
   <title>${title}</title>
   <style>
     :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
