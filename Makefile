@@ -1,5 +1,6 @@
 # A fresh machine needs Debian, Python 3.11 and make; everything else is fetched here, and named before.
 #   make run          the example application on SQLite
+#   make run-oidc     the same beside an OpenID provider on this machine, with Node.js
 #   make test         ruff, mypy and all tests, on SQLite, MariaDB and PostgreSQL
 #   make test-fast    the tests that need no engine and take no long time: a minute
 #   make test-lowest  with the lowest versions of the dependencies; CI runs both
@@ -18,17 +19,25 @@ unexport PYTHONDONTWRITEBYTECODE
 BENCH   := benchmarks/.environments/harness
 HOST    ?= 127.0.0.1
 PORT    ?= 8000
+PROVIDER_PORT ?= 8001
 # Of tools/engines.py: what the tests use besides Python. Without root they are used if they are there.
 ENGINES ?= all
 INSTALL  = @$(PYTHON) -m tools.install --target $@ --venv $(VENV)
 
-.PHONY: run test test-fast test-lowest test-engine test-engines test-cluster test-busy test-bare check lint types imports unit model proof supertokens-client format clean engines dev
+.PHONY: run run-oidc test test-fast test-lowest test-engine test-engines test-cluster test-busy test-bare check lint types imports unit model proof supertokens-client format clean engines dev
 .PHONY: benchmark-requests benchmark-store benchmark-load benchmark-weight
 
 run:
 	$(INSTALL) --extra example
 	@echo "The example application: http://localhost:$(PORT)"
 	$(BIN)/uvicorn example_app.main:app --host $(HOST) --port $(PORT)
+
+# The same beside a company's OpenID provider, on this machine, of npm's: sign in there, and be signed out from there.
+# Both forget all that they keep when they end.
+run-oidc:
+	$(INSTALL) --extra example
+	@$(PYTHON) -m tools.openid_provider --cache .oidc-provider --address http://localhost:$(PORT) --port $(PROVIDER_PORT) -- \
+		$(BIN)/uvicorn example_app.main:app --host 127.0.0.1 --port $(PORT)
 
 test:
 	$(INSTALL) --extra test --engines "$(ENGINES)"
@@ -127,4 +136,4 @@ engines:
 	@$(PYTHON) -m tools.install --target $@ --engines "$(ENGINES)"
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info
+	rm -rf $(VENV) $(LOWEST) .oidc-provider .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build *.egg-info

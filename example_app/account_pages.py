@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from example_app.accounts import Credentials, NewAccount, TheAccounts
+from example_app.company import company
 from example_app.cookie_hint import cookie_hint
 from example_app.forms import Submitted, problems
 from example_app.local_path import local_path
 from example_app.rendering import page, see_other
-from example_app.sessions import Member, MemberAtForm, Visitor, begin_session, sessions
+from example_app.sessions import Member, MemberAtForm, MemberSession, Visitor, begin_session, sessions
 from example_app.users import NameTaken
 
 router = APIRouter(include_in_schema=False)
@@ -57,16 +58,22 @@ async def sign_in(request: Request, form: Submitted, accounts: TheAccounts) -> R
     if user is None:
         return _sign_in_form(request, entered, WRONG_CREDENTIALS, next=form.get("next"), status_code=422)
     session = await begin_session(request, user, stay_signed_in=credentials.stay_signed_in)
-    goes_on = local_path(form.get("next"))
-    if ended := session.evicted_sessions:  # there is a limit: ASGI_SESSIONS_MAX_SESSIONS_PER_USER
-        return page(request, "logged_out_elsewhere.html", session, ended=ended, next=goes_on)
-    return see_other(request, goes_on)
+    return after_sign_in(request, session, local_path(form.get("next")))
 
 
 @router.post("/log-out")
 async def log_out(request: Request, session: MemberAtForm) -> Response:
+    there = await company.to_sign_out(request, session) if company else None
     await session.revoke_session()  # the cookies leave with the redirect
+    if there is not None:  # she has signed in at her company: there she signs out too
+        return see_other(request, there)
     return see_other(request, "/sign-in", notice="logged-out")
+
+
+def after_sign_in(request: Request, session: MemberSession, goes_on: str) -> Response:
+    if ended := session.evicted_sessions:  # there is a limit: ASGI_SESSIONS_MAX_SESSIONS_PER_USER
+        return page(request, "logged_out_elsewhere.html", session, ended=ended, next=goes_on)
+    return see_other(request, goes_on)
 
 
 def _second_device(request: Request) -> str | None:

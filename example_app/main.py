@@ -9,12 +9,16 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.sessions import SessionMiddleware as LoginStateMiddleware
 
 from asgi_sessions import SessionMiddleware
 from asgi_sessions.fastapi import session_router
-from example_app import account_pages, admin_pages, api, confirm_pages, device_pages, live
+from asgi_sessions.oidc import oidc_logout_router
+from example_app import account_pages, admin_pages, api, company_pages, confirm_pages, device_pages, live
 from example_app.accounts import Accounts
 from example_app.codes import Codes
+from example_app.company import company
+from example_app.company_users import CompanyUsers
 from example_app.database import Database
 from example_app.errors import handle_errors
 from example_app.passwords import Passwords
@@ -31,6 +35,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         await users.create_table()
         await codes.create_table()
+        if company is not None:
+            await company.open()
+            app.state.company_users = CompanyUsers(database, users)
+            await app.state.company_users.create_table()
+            app.include_router(oidc_logout_router(sessions, [company.provider]), prefix="/auth")
         app.state.accounts, app.state.codes = Accounts(users, passwords), codes
         yield
     finally:
@@ -65,4 +74,13 @@ async def icon() -> FileResponse:
     return FileResponse(STATIC / "icon.svg")
 
 
+if company is not None:
+    app.include_router(company_pages.router)
+    app.add_middleware(  # what Authlib keeps in the browser while somebody is at the company's provider
+        LoginStateMiddleware,
+        secret_key=company.state_key,
+        session_cookie="login_state",
+        max_age=600,
+        https_only=sessions.settings.cookie_secure,
+    )
 app.add_middleware(SessionMiddleware, manager=sessions)  # last, so that it is outside all others

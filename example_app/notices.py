@@ -25,6 +25,9 @@ class ShownNotice:
 _NOTICES = {
     "welcome": (Kind.SUCCESS, "Your account is ready, and you are signed in."),
     "logged-out": (Kind.SUCCESS, "You are logged out on this device."),
+    "logged-out-there": (Kind.SUCCESS, "You are logged out on this device, and at your company."),
+    "company-not-finished": (Kind.WARNING, "Signing in with your company was not finished. Please try again."),
+    "company-away": (Kind.WARNING, "Your company does not answer. Please try again later."),
     "session-ended": (Kind.INFORMATION, "Your session has ended. Please sign in again."),
     "ended-for-safety": (
         Kind.WARNING,

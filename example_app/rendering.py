@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from example_app.company import company
 from example_app.head import GUEST_LINKS, links_of
 from example_app.notices import in_words, notices
 from example_app.relative_time import relative_time
@@ -18,7 +19,7 @@ _HEADERS = {
     "Cache-Control": "no-store",  # "back" after a logout shows nobody's devices
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "form-action 'self'{company}; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -31,6 +32,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.globals["with_company"] = company is not None
 _templates.globals["close_code"] = sessions.settings.websocket_close_code
 _templates.filters["relative"] = lambda moment: relative_time(moment, datetime.now(UTC))
 
@@ -56,9 +58,15 @@ def page(
         links=links_of(session) if session else GUEST_LINKS,
         **values,
     )
-    response = HTMLResponse(html, status_code, _HEADERS)
+    response = HTMLResponse(html, status_code, _headers())
     notices.clear(request, response)
     return response
+
+
+def _headers() -> dict[str, str]:
+    """The form for logging out may lead to the company's provider."""
+    origin = f" {company.origin}" if company else ""
+    return {name: value.format(company=origin) for name, value in _HEADERS.items()}
 
 
 def see_other(

@@ -1,6 +1,8 @@
 """The application's session manager, and the sessions that routes ask for by type."""
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Annotated, Any, TypedDict
 
 from fastapi import Depends, Request
@@ -26,14 +28,23 @@ def payload_of(user: User) -> Payload:
 MemberSession = Session[int, Payload]
 
 
-async def begin_session(request: Request, user: User, *, stay_signed_in: bool) -> MemberSession:
+async def begin_session(
+    request: Request,
+    user: User,
+    *,
+    stay_signed_in: bool,
+    methods: Collection[str] = ("pwd",),
+    info: Mapping[str, Any] = MappingProxyType({}),
+    index: Mapping[str, str] | None = None,
+) -> MemberSession:
     return await sessions.create_new_session(
         request,
         user.id,
         jwt_payload=payload_of(user),
-        session_info={},
+        session_info=dict(info),
         persistent=stay_signed_in,
-        authentication_methods=("pwd",),
+        authentication_methods=methods,
+        index=index,
     )
 
 

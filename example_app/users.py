@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, func, insert, select
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, delete, insert, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import IntegrityError
 
 from example_app.database import Database
 
+NO_PASSWORD = ""
+"""In place of a hash: no password is right."""
 LONGEST_KEY = 160
 """Characters. Some letters become several when their case is folded."""
 
@@ -67,17 +69,30 @@ class Users:
         await self._database.create_table(_users)
 
     async def add(self, name: str, password_hash: str) -> User:
-        """Keep a new user; the very first becomes the administrator.
+        """Keep a new user; the very first who signs up becomes the administrator.
 
         Raises:
             NameTaken: There is one of that name.
         """
-        if await self._is_empty():
+        if not await self._has_administrator():
             try:
                 return await self._insert(name, password_hash, is_admin=True)
             except NameTaken:
                 pass  # or somebody else was first, by a moment
         return await self._insert(name, password_hash, is_admin=None)
+
+    async def add_without_password(self, name: str) -> User:
+        """Keep a new user who signs in elsewhere, and never becomes the administrator by that.
+
+        Raises:
+            NameTaken: There is one of that name.
+        """
+        return await self._insert(name, NO_PASSWORD, is_admin=None)
+
+    async def remove(self, user_id: int) -> None:
+        """Forget a user whom nobody knows yet."""
+        async with self._database.engine.connect() as connection:
+            await connection.execute(delete(_users).where(_users.c.id == user_id))
 
     async def find(self, name: str) -> User | None:
         """The user of this name, however it is capitalised."""
@@ -96,9 +111,9 @@ class Users:
         """So many users, the latest first."""
         return await self._rows(select(_users).order_by(_users.c.id.desc()).limit(limit))
 
-    async def _is_empty(self) -> bool:
+    async def _has_administrator(self) -> bool:
         async with self._database.engine.connect() as connection:
-            return await connection.scalar(select(func.min(_users.c.id))) is None
+            return await connection.scalar(select(_users.c.id).where(_users.c.is_admin.is_(True))) is not None
 
     async def _insert(self, name: str, password_hash: str, *, is_admin: bool | None) -> User:
         now = datetime.now(UTC).replace(microsecond=0)

@@ -1,6 +1,7 @@
 """Databases for all tests: a server of one's own per test process, an empty database per test."""
 
 import logging
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -18,9 +19,10 @@ from tests.clusters.group_replication import GroupReplication, Member
 from tests.clusters.oracle_mysql import OracleMySQL
 from tests.clusters.other_versions import MariaDB118, PostgreSQL16, PostgreSQL17, PostgreSQL18
 from tests.engine_markers import is_slow, mark, without_clusters
-from tests.engines_used import pytest_addoption, require
+from tests.engines_used import leave_out, pytest_addoption, require
 from tests.prepared_databases import PreparedDatabases
 from tests.servers import MariaDB, PostgreSQL, Redis, Server
+from tools import openid_provider
 from tools.engines import find_program
 
 __all__ = ["DATABASES", "empty_database", "pytest_addoption", "running"]
@@ -182,6 +184,28 @@ def node() -> str:
     """Its path."""
     require("node")
     return find_program("node")
+
+
+@pytest.fixture(scope="session")
+def npm() -> str:
+    """Its path."""
+    require("npm")
+    return find_program("npm")
+
+
+@pytest.fixture(scope="session")
+def oidc_provider(
+    node: str, npm: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A certified provider's module, which npm fetches once, into pytest's cache."""
+    if (version := openid_provider.node_version()) < openid_provider.OLDEST_NODE:
+        leave_out(f"oidc-provider needs Node.js {openid_provider.OLDEST_NODE} or newer, here is {version}")
+    cache = getattr(request.config, "cache", None)  # a plugin of pytest's, which can be left out
+    folder = tmp_path_factory.mktemp("oidc-provider") if cache is None else cache.mkdir("oidc-provider")
+    try:
+        return openid_provider.fetched(folder)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        leave_out(f"oidc-provider cannot be fetched: {(error.stderr or b'').decode(errors='replace')[-300:]}")
 
 
 def running(start: Callable[[], Closing]) -> Iterator[Closing]:

@@ -1,4 +1,4 @@
-"""Logouts that come from elsewhere, for FastAPI and Starlette.
+"""Logouts that come from elsewhere, and those that go there, for FastAPI and Starlette.
 
 Receivers of Back-Channel Logout 1.0, of Shared Signals 1.0 (CAEP, RISC) and of Global Token Revocation. They need the
 extra ``oidc``. Nothing else in the package imports them.
@@ -11,6 +11,8 @@ if find_spec("httpx") is None:
         "asgi_sessions.oidc needs httpx: install the extra, asgi-user-sessions[oidc].", name="asgi_sessions.oidc"
     )
 
+from asgi_sessions.oidc.kept_id_token import keep_id_token, kept_id_token
+from asgi_sessions.oidc.logout_url import oidc_logout_url
 from asgi_sessions.oidc.provider import OIDCProvider, oidc_index
 from asgi_sessions.oidc.routes import (
     oidc_logout_router,
@@ -29,9 +31,12 @@ __all__ = [
     "OIDCProvider",
     "SSFTransmitter",
     "TokenRevoker",
+    "keep_id_token",
+    "kept_id_token",
     "oidc_index",
     "oidc_logout_router",
     "oidc_logout_routes",
+    "oidc_logout_url",
     "ssf_receiver_router",
     "ssf_receiver_routes",
     "token_revocation_router",

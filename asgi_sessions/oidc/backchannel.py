@@ -9,6 +9,7 @@ asks for that after it has stored its session: one of the two finds the other.
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -16,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from asgi_sessions.asgi.submitted_form import submitted
-from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.manager import SessionManager
 from asgi_sessions.oidc.carrying_out import Undecided, carried_out
 from asgi_sessions.oidc.known_issuers import KeysUnavailable, KnownIssuers
@@ -65,8 +65,8 @@ class BackchannelLogout:
             provider = self._providers.of(presented)
             await self._providers.require_signed(presented)
             token = verified(presented, provider, self._sessions.time())
-            await self._require_new(provider, token)
-            await carried_out(self._sessions, provider.issuer, lambda stored: self._end(provider, token, stored))
+            work = partial(self._end, provider, token)
+            is_new = await carried_out(self._sessions, provider.issuer, work)
         except HTTPException as refused:
             return _refusal(refused.status_code, refused.detail)
         except InvalidToken as invalid:
@@ -75,23 +75,19 @@ class BackchannelLogout:
             return _refusal(503, "The provider's keys could not be fetched.")
         except Undecided as undecided:
             return _refusal(503, str(undecided))
-        return Response(status_code=200, headers=_HEADERS)
+        return _refusal(400, "It has been carried out before.") if is_new is False else Response(headers=_HEADERS)
 
-    async def _require_new(self, provider: OIDCProvider, token: LogoutToken) -> None:
-        try:
-            seen = await self._sessions.lifecycle.index.is_marked([_seen(provider, token)])
-        except StoreUnavailable:
-            return  # a repetition ends what has ended
-        if seen:
-            raise InvalidToken("It has been carried out before.")
-
-    async def _end(self, provider: OIDCProvider, token: LogoutToken, stored: Callable[[], object]) -> None:
+    async def _end(self, provider: OIDCProvider, token: LogoutToken, stored: Callable[[], object]) -> bool:
+        """False where another worker has done it before. A part of the work: a slow database delays no answer."""
         index = self._sessions.lifecycle.index
+        if await index.is_marked([_seen(provider, token)]):
+            return False
         count = 0
         for name, value in index_of(provider.issuer, sid=token.sid, sub=None if token.sid else token.sub):
             count += await index.end_elsewhere(name, value, stored=stored)
         await index.mark(_seen(provider, token), token.expires_at + TOLERANCE_MS)
         _log.info("%s has ended %d sessions.", provider.issuer, count)
+        return True
 
 
 async def _logout_token(request: Request) -> str:

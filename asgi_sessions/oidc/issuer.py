@@ -1,14 +1,16 @@
 """Whose signed tokens count: an issuer, and the one address of its keys."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-__all__ = ["ALGORITHMS", "TokenIssuer", "require_issuer", "require_text", "several"]
+__all__ = ["ALGORITHMS", "TokenIssuer", "require_address", "require_issuer", "require_text", "several"]
 
 ALGORITHMS: Final = ("RS256", "ES256", "PS256", "EdDSA", "Ed25519")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_PRINTABLE: Final = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +35,7 @@ def require_issuer(issuer: TokenIssuer) -> None:
         TypeError, ValueError: An attribute is wrong; the text names it.
     """
     require_text(issuer.issuer, "issuer")
-    require_text(issuer.jwks_uri, "jwks_uri")
-    address = urlsplit(issuer.jwks_uri)
-    if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _LOOPBACK):
-        raise ValueError("jwks_uri must begin with https:// (http:// only on localhost)")
+    require_address(issuer.jwks_uri, "jwks_uri")
     if not issuer.algorithms or not set(issuer.algorithms) <= set(ALGORITHMS):
         raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
 
@@ -51,6 +50,25 @@ def require_text(value: Any, name: str) -> None:
         raise TypeError(f"{name} must be str, not {type(value).__name__}")
     if not value:
         raise ValueError(f"{name} is empty")
+
+
+def require_address(value: Any, name: str) -> None:
+    """Raise unless it is an address to which this server, or a browser, may be sent.
+
+    Raises:
+        TypeError, ValueError: It is no absolute address; has no TLS, though it is not on this machine; has a fragment
+            or a user's name; or has a character that no address has.
+    """
+    require_text(value, name)
+    try:
+        address = urlsplit(value)
+        host = address.hostname
+    except ValueError:  # a bracket that nothing closes
+        host = None
+    if host is None or not (address.scheme == "https" or (address.scheme == "http" and host in _LOOPBACK)):
+        raise ValueError(f"{name} must begin with https:// and a host (http:// only on localhost)")
+    if not _PRINTABLE.fullmatch(value) or "#" in value or "@" in address.netloc:
+        raise ValueError(f"{name} must have no fragment and no user's name, and printable ASCII characters alone")
 
 
 def several(value: Any, name: str, *, least: int = 1) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ __all__ = ["LogoutToken", "verified"]
 
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 TYPES: Final = frozenset({"jwt", "logout+jwt", "application/logout+jwt"})
+UNSAID_LIFETIME_MS: Final = 120_000
+"""Of a token without `exp`, which the specification asks for since December 2023, and some providers still do not send:
+the longest that its section 4 recommends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def verified(presented: Presented, provider: OIDCProvider, now: int) -> LogoutTo
     claims = presented.claims
     require_audience(claims, [provider.client_id])
     require_issued(claims, now)
-    expires_at = time_of(claims, "exp")
+    expires_at = time_of(claims, "exp") if "exp" in claims else time_of(claims, "iat") + UNSAID_LIFETIME_MS
     if expires_at <= now - TOLERANCE_MS:
         raise InvalidToken("It has expired.")
     events = claims.get("events")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from asgi_sessions.oidc.issuer import TokenIssuer, require_issuer, require_text
+from asgi_sessions.oidc.issuer import TokenIssuer, require_address, require_issuer, require_text
 from asgi_sessions.protocol.json_value import dumps
 
 __all__ = ["ENDED_SESSION", "SUBJECT", "OIDCProvider", "index_of", "oidc_index"]
@@ -24,9 +24,11 @@ class OIDCProvider(TokenIssuer):
         client_id: Yours there.
         jwks_uri: Where its keys are; nothing else is ever fetched. Without TLS only on this machine.
         algorithms: By which it may sign.
+        end_session_endpoint: Where browsers go to sign out there too, for `oidc_logout_url`; None where it has none.
     """
 
     client_id: str
+    end_session_endpoint: str | None = None
 
     def __post_init__(self) -> None:
         """Raise on what cannot be meant.
@@ -36,6 +38,8 @@ class OIDCProvider(TokenIssuer):
         """
         require_issuer(self)
         require_text(self.client_id, "client_id")
+        if self.end_session_endpoint is not None:
+            require_address(self.end_session_endpoint, "end_session_endpoint")
 
 
 def oidc_index(claims: Mapping[str, Any]) -> dict[str, str]:

@@ -21,7 +21,6 @@ from tests.certificates import make_certificate
 from tests.engines_used import leave_out, require
 from tests.example.running_site import Site
 from tests.patience import PATIENCE
-from tools.engines import find_program
 
 BROWSERS = ("chromium", "firefox", "webkitgtk")
 POOLS = {"chromium": "browsers", "firefox": "firefoxes"}
@@ -52,12 +51,6 @@ def webkitgtk() -> Iterator[str]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A file, and that of its key: for hosts of every name, since these browsers take any."""
     return make_certificate(tmp_path_factory.mktemp("certificate"), "localhost")
-
-
-@pytest.fixture(scope="session")
-def npm() -> str:
-    require("npm")
-    return find_program("npm")
 
 
 @pytest.fixture(scope="session")

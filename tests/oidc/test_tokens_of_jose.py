@@ -6,25 +6,11 @@ from typing import Any
 import pytest
 
 from asgi_sessions import SessionManager
-from tests.engines_used import require
 from tests.oidc import node_jose
 from tests.oidc.conftest import Receiver, Site, starlette_app
 from tests.oidc.transmitter import CAEP, GTR, REVOKED, RISC, SET, SSF, Transmitter
-from tools.engines import find_program
 
 ALGORITHMS = ["RS256", "ES256", "PS256", "EdDSA", "Ed25519"]
-
-
-@pytest.fixture(scope="session")
-def node() -> str:
-    require("node")
-    return find_program("node")
-
-
-@pytest.fixture(scope="session")
-def npm() -> str:
-    require("npm")
-    return find_program("npm")
 
 
 @pytest.fixture(scope="session")

@@ -155,7 +155,9 @@ def copy_checkout(target: Path) -> None:
     """Copy the project as it is now: what git has or would add; all that is no cache where there is no git."""
     project = FOLDER.parent
     if not (project / ".git").exists():
-        ignored = shutil.ignore_patterns(FOLDER.name, ".engines", ".venv", ".*_cache", "__pycache__", ".environments")
+        ignored = shutil.ignore_patterns(
+            FOLDER.name, ".engines", ".oidc-provider", ".venv", ".*_cache", "__pycache__", ".environments"
+        )
         shutil.copytree(project, target, ignore=ignored)
         return
     command = ["git", "-C", str(project), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
