@@ -101,10 +101,6 @@ def describe(session: Session) -> dict[str, Any]:
     return {"handle": session.session_handle, "user_id": session.user_id, "jwt_payload": session.jwt_payload}
 
 
-UNANSWERED_SECONDS = 1
-"""For so long a server that stops waits for connections by TLS: a WebKitGTK that is open does not end its own."""
-
-
 class Server:
     """A uvicorn on a real socket, in a thread of this process.
 
@@ -140,7 +136,6 @@ class Server:
             log_config=None,
             ssl_certfile=file,
             ssl_keyfile=key,
-            timeout_graceful_shutdown=UNANSWERED_SECONDS if certificate else None,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -167,6 +162,10 @@ class Server:
         self._server.should_exit = True
 
     def close(self) -> None:
+        if self._server.config.is_ssl:  # browsers that are open do not end their connections when a server does
+            loop = self._server.servers[0].get_loop()
+            for connection in list(self._server.server_state.connections):
+                loop.call_soon_threadsafe(connection.transport.abort)
         self.ask_to_stop()
         self._thread.join(timeout=20)
 
