@@ -21,6 +21,7 @@ from asgi_sessions import (
     session_exception_handler,
 )
 from example_app.local_path import path_of
+from example_app.notices import notices
 from example_app.rendering import page, see_other
 from example_app.sessions import MemberSession, had_session
 
@@ -46,7 +47,10 @@ def handle_errors(app: FastAPI) -> None:
 async def _session_error(request: Request, error: Exception) -> Response:
     """Pages lead to a form: for signing in, or for a code. The cookies of an ended session leave with either answer."""
     if not _is_page(request):
-        return await session_exception_handler(request, error)
+        answer = await session_exception_handler(request, error)
+        if isinstance(error, SessionError):
+            _leave_notice(request, answer, error)
+        return answer
     if isinstance(error, Unauthorised | TryRefreshToken | TokenTheftDetected):
         return _to_the_form(request, error)
     if isinstance(error, ReauthenticationRequired):  # signed in, but for this a code is missing, or another
@@ -61,12 +65,21 @@ async def _session_error(request: Request, error: Exception) -> Response:
 
 
 def _to_the_form(request: Request, error: SessionError) -> Response:
-    notice = None
+    return see_other(request, "/sign-in", next=_to_return_to(request), notice=_notice_of(request, error))
+
+
+def _notice_of(request: Request, error: SessionError) -> str | None:
+    """What to tell somebody whose session has ended. Only the first answer can know: it clears the cookies."""
     if isinstance(error, TokenTheftDetected):
-        notice = "ended-for-safety"
-    elif had_session(request):
-        notice = "session-ended"
-    return see_other(request, "/sign-in", next=_to_return_to(request), notice=notice)
+        return "ended-for-safety"
+    return "session-ended" if isinstance(error, Unauthorised) and had_session(request) else None
+
+
+def _leave_notice(request: Request, answer: Response, error: SessionError) -> None:
+    """Where a script of a page has been told first: the form that the page leads to then says why."""
+    notice = _notice_of(request, error)
+    if notice is not None and request.headers.get("sec-fetch-site") == "same-origin":
+        notices.leave(request, answer, notice)
 
 
 async def _page_of_another(request: Request, error: FormForAnotherSession) -> Response:

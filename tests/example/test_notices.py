@@ -50,6 +50,24 @@ def test_an_ended_session_is_told_at_the_form(member: Visitor, site: Site, name:
     )
 
 
+def test_so_it_is_where_a_script_hears_of_it_first(member: Visitor, site: Site, name: str) -> None:
+    phone = Visitor(site, IPHONE)
+    phone.sign_in(name)
+    phone.submit("/devices/log-out-others")
+    phone.close()
+    assert member.get("/auth/session", headers={"X-Background-Request": "1"}).status_code == 401
+    assert member.get("/").headers["location"] == "/sign-in"
+    assert "Your session has ended." in member.get("/sign-in").text
+
+
+def test_a_program_is_left_no_notice(member: Visitor) -> None:
+    member.submit("/log-out")
+    member.cookies.clear()
+    answer = member.send("GET", "/api/me", headers={"Sec-Fetch-Site": "none", "Cookie": "sAccessToken=x"})
+    assert answer.status_code == 401
+    assert "notice" not in str(answer.headers.get_list("set-cookie"))
+
+
 @pytest.mark.parametrize("path", ["/", "/confirm"])
 @pytest.mark.parametrize("query", ["notice=ended-for-safety", "notice=user-logged-out&count=3"])
 def test_an_address_says_nothing(member: Visitor, path: str, query: str) -> None:
