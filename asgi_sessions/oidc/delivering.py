@@ -115,6 +115,11 @@ class Deliverer:
             receiver.audience: OncePerMinute(_log, logging.WARNING, lifecycle.clock) for receiver in receivers
         }
 
+    @property
+    def free_at(self) -> int:
+        """When somebody may be told again, ms: before that all have to be left alone."""
+        return min(hold.until for hold in self._holds.values())
+
     async def deliver(self, until: float) -> bool:
         """Tell each receiver what is due; returns whether more is.
 

@@ -106,10 +106,12 @@ class OutboxWorker:
         if self._monotonic() >= self._others_at:
             self._others_at = self._monotonic() + OTHERS_SECONDS
             await self._deliverer.give_up_on_others()
+            await self._collector.say_that_somebody_tells()
         return 0.0 if more else POLL_SECONDS
 
     def _is_due(self) -> bool:
-        is_due = self._next_due is not None and self._next_due <= self._now()
+        now = self._now()
+        is_due = self._next_due is not None and max(self._next_due, self._deliverer.free_at) <= now
         return is_due or self._monotonic() >= self._look_at
 
     async def _holds_lease(self) -> bool:

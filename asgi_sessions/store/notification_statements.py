@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, BindParameter, String, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, BindParameter, String, bindparam, delete, func, insert, literal, or_, select, update
 
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import RECEIVER_LENGTH, Tables
@@ -76,12 +76,14 @@ class NotificationStatements:
         size = _integer("size")
 
         told = select(func.count()).where(n.handle == s.handle, n.receiver.in_(receivers)).scalar_subquery()
-        ended = s.revoked_at >= _integer("since"), func.coalesce(s.revoked_reason, "") != literal(UNTOLD, String)
+        since = s.revoked_at >= _integer("since")
+        ended = since, s.revoked_at <= _integer("until"), func.coalesce(s.revoked_reason, "") != literal(UNTOLD, String)
         in_order = s.revoked_at, s.idle_expires_at
         self.uncollected = (
             select(s.handle, s.revoked_at).where(*ended, told < _integer("number")).order_by(*in_order).limit(size)
         )
-        self.newest = prepared(select(func.max(s.revoked_at)).where(s.revoked_at >= _integer("since")))
+        self.newest = prepared(select(func.max(s.revoked_at)).where(since))
+        self.boundary = prepared(select(s.revoked_at).where(since).order_by(*in_order).limit(1).offset(size))
         now = _integer("now")
         values = {
             "handle": s.handle,
@@ -122,7 +124,7 @@ class NotificationStatements:
             .values(state=dead, next_at=now, failure=literal("no such receiver", String))
         )
         batch = _integer("batch")
-        forgotten = n.state == delivered, n.ended_at < _integer("below")
+        forgotten = n.state == delivered, of_receiver, n.next_at < _integer("below")  # when they ended, by an index
         self.forget = (
             select(n.handle).where(*forgotten).limit(batch),
             delete(notifications).where(n.handle.in_(handles), *forgotten),
@@ -138,7 +140,7 @@ class NotificationStatements:
         self.list_of = select(*row).where(chosen).order_by(*order).limit(size)
         self.backlog = prepared(
             select(n.receiver, n.state, func.count(), func.min(n.queued_at))
-            .where(n.state != delivered)
+            .where(or_(n.state == waiting, n.state == dead))
             .group_by(n.receiver, n.state)
         )
         again = {"state": waiting, "queued_at": now, "next_at": now, "attempts": 0}

@@ -6,7 +6,7 @@ What must hold
 *No end is lost.* The tombstone itself is the first entry: whoever ends a session, by whichever statement, on a worker
 of whichever version or on the command line, has written it with the end. So an end costs no statement more, however
 many sessions end at once. Later the one worker that delivers takes a row down for each receiver. A tombstone is purged
-only when that has been done, or after a day (`TombstoneStore.purgeable`).
+only when that has been done, or after a day (``untold``).
 
 *An end is told to a receiver once, unless an answer is lost.* A row is written only where there is none of that handle
 and receiver. It stays, delivered, for as long as its tombstone is read again: see ``oidc.collecting``.
@@ -31,6 +31,9 @@ from asgi_sessions.store.schema import Tables, of_tables
 __all__ = ["KEPT_MS", "Backlog", "Notification", "NotificationState", "NotificationStore", "is_receiver"]
 
 COLLECT_BATCH = 250
+PIECE = 2_000
+"""Each needs a page or two of the table, which may lie on disk: a third of a second at the worst."""
+_NEVER = 2**63 - 1
 KEPT_MS = 30 * 86_400_000
 
 
@@ -60,16 +63,28 @@ class NotificationStore:
 
     # -- ends are taken down
 
-    async def uncollected(self, since: int, receivers: Sequence[str], *, strong: bool) -> list[tuple[str, int]]:
+    async def boundary(self, since: int) -> int | None:
+        """Until when, from a time on, ms, about `PIECE` sessions ended; None if they are fewer.
+
+        So many are looked at by one statement, however many have been taken down.
+        """
+        outcome = await self._run(self._statements.boundary, {"since": since, "size": PIECE}, strong=True)
+        return int(outcome.rows[0][0]) if outcome.rows else None
+
+    async def uncollected(
+        self, since: int, receivers: Sequence[str], *, until: int | None = None, strong: bool
+    ) -> list[tuple[str, int]]:
         """The oldest ends that have not been taken down for each of these receivers: handles, and when they ended.
 
         Args:
             since: Only those that ended then or later, ms.
             receivers: Each once.
+            until: Only those that ended then or sooner, ms.
             strong: See `Database.run`.
         """
-        values = {"since": since, "receivers": list(receivers), "number": len(receivers), "size": COLLECT_BATCH}
-        outcome = await self._run(self._statements.uncollected, values, strong=strong)
+        values = {"since": since, "until": _NEVER if until is None else until, "size": COLLECT_BATCH}
+        values_of_receivers = {"receivers": list(receivers), "number": len(receivers)}
+        outcome = await self._run(self._statements.uncollected, values | values_of_receivers, strong=strong)
         return [(handle, int(ended_at)) for handle, ended_at in outcome.rows]
 
     async def add(self, handles: Sequence[str], receiver: str, now: int) -> None:
@@ -137,10 +152,10 @@ class NotificationStore:
         values = {"receivers": list(receivers), "queued_before": queued_before, "now": now}
         return (await self._run(self._statements.bury_others, values)).rowcount
 
-    async def forget_delivered(self, below: int) -> int:
-        """Delete what was delivered about ends before this, ms; returns about how many."""
+    async def forget_delivered(self, receiver: str, below: int) -> int:
+        """Delete what was delivered to a receiver about ends before this, ms; returns how many."""
         keys, deletion = self._statements.forget
-        return await delete_in_batches(self._run, keys, deletion, {"below": below})
+        return await delete_in_batches(self._run, keys, deletion, {"p_receiver": receiver, "below": below})
 
     async def purge(self, now: int) -> int:
         """Delete what is older than `KEPT_MS`, whatever has become of it; returns about how many."""

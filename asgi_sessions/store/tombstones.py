@@ -49,13 +49,13 @@ from asgi_sessions.store.engine import Database
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.state import StateStore
+from asgi_sessions.store.untold import left_by_purge
 
 __all__ = [
     "CLOCK",
     "LONGEST_DELAY",
     "LONGEST_LIFETIME",
     "PAGE_SIZE",
-    "TOLD_UNTIL",
     "TOP",
     "Page",
     "Position",
@@ -74,9 +74,6 @@ NODES_APART_MS = 60_000
 CLOCK, FLOOR = "revocation_clock", "revocation_floor"
 LONGEST_LIFETIME = "longest_access_token_lifetime"
 LONGEST_DELAY = "longest_revocation_delay"
-TOLD_UNTIL = "told_until"
-"""Below this ``revoked_at``, ms, each end has been taken down to be told elsewhere. Missing where nobody is told."""
-LONGEST_UNTOLD_MS = 86_400_000
 
 
 def tombstone_lifetime(state: Mapping[str, int]) -> int:
@@ -193,7 +190,7 @@ class TombstoneStore:
         By the database's time; or by how far down the workers read, where a node that was ahead once has set the
         revocation clock, and so all later tombstones, to a time that the others reach only later.
 
-        What may still have to be told elsewhere stays, but no longer than `LONGEST_UNTOLD_MS`: see ``notifications``.
+        What may still have to be told elsewhere stays: see ``untold``.
 
         Args:
             now: The database's time, ms.
@@ -201,8 +198,8 @@ class TombstoneStore:
         """
         state = await self._state.all()
         below = max(now - lifetime_ms, state.get(FLOOR, 0))
-        told_until = state.get(TOLD_UNTIL)
-        return below if told_until is None else min(below, max(told_until, now - LONGEST_UNTOLD_MS))
+        left = left_by_purge(state, now)
+        return below if left is None else min(below, left)
 
     async def page(self, before: Position, since: int, *, strong: bool = False) -> Page:
         """The next tombstones, from the newest to the oldest.

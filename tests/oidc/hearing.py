@@ -42,6 +42,7 @@ class Hearing:
         asked: The paths of all requests, also of GET.
         answer: Called with each token; its reply.
         hangs: Set at the end, for what waits for it.
+        unread: Set when whoever asked did not read an answer to its end.
     """
 
     def __init__(self, audience: str = "reports") -> None:
@@ -49,7 +50,7 @@ class Hearing:
         self.heard: list[str] = []
         self.asked: list[str] = []
         self.answer: Callable[[str], Reply] = lambda token: Reply()
-        self.hangs = threading.Event()
+        self.hangs, self.unread = threading.Event(), threading.Event()
 
     def as_configured(self) -> LogoutReceiver:
         return LogoutReceiver(url=f"{self.address}{PATH}", audience=self.audience)
@@ -97,7 +98,8 @@ class Hearing:
                     if reply.status != 204:
                         self.wfile.write(reply.body)
                 except OSError:
-                    self.close_connection = True  # whoever asked has read enough
+                    hearing.unread.set()
+                    self.close_connection = True
 
             def log_message(self, *_: Any) -> None:
                 """Nothing."""

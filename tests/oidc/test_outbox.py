@@ -1,6 +1,8 @@
 """What ends here is told elsewhere: each end, to each receiver, until it answers; turn by turn, by a movable clock."""
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -10,13 +12,15 @@ from sqlalchemy import update
 
 from asgi_sessions import IssuedSession, SessionManager, SessionSettings, StoreUnavailable
 from asgi_sessions.manager.companions import Opened
-from asgi_sessions.oidc import LogoutReceiver, collecting, delivering
+from asgi_sessions.oidc import LogoutNotifier, LogoutReceiver, collecting, delivering, outbox_worker
 from asgi_sessions.oidc.outbox_worker import LOOK_SECONDS, OutboxWorker
 from asgi_sessions.store import notifications as store
 from asgi_sessions.store.notifications import Backlog, NotificationState
+from asgi_sessions.store.prepared import PreparedStatements
 from asgi_sessions.store.schema import build_tables
 from tests.clocks import MovableClock, Seconds
 from tests.oidc.hearing import Hearing, Reply
+from tests.patience import PATIENCE
 
 SECRET = "a-secret-of-these-tests-alone-" * 2
 ISSUER = "https://shop.example"
@@ -257,6 +261,9 @@ async def test_of_a_receiver_that_is_down_only_one_is_asked_at_a_time(worker: Wo
     await worker.turns()
     assert 1 <= len(hearing.heard) <= delivering.AT_ONCE
     first = len(hearing.heard)
+    await worker.after(1.21)  # those that failed together were one failure
+    assert len(hearing.heard) == first + 1
+    first += 1
     for _ in range(20):
         await worker.after(60)
     assert len(hearing.heard) <= first + 20 + 6  # of the pauses that are still short
@@ -425,9 +432,66 @@ async def test_nothing_is_lost_while_the_database_is_down(
     assert await worker.backlog() == []
 
 
+async def test_the_work_goes_on_by_itself_after_the_database_was_down(
+    url: str, clock: MovableClock, hearing: Hearing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox_worker, "LOOK_SECONDS", 0.01)
+    genuine = store.NotificationStore.uncollected
+    failures: list[Exception] = [StoreUnavailable("It is down."), LookupError("a mistake of ours")]
+    told = asyncio.Event()
+
+    async def uncollected(self: store.NotificationStore, *arguments: Any, **more: Any) -> Any:
+        if failures:
+            raise failures.pop(0)
+        return await genuine(self, *arguments, **more)
+
+    loop = asyncio.get_running_loop()
+
+    def answer(token: str) -> Reply:
+        loop.call_soon_threadsafe(told.set)
+        return Reply()
+
+    hearing.answer = answer
+    monkeypatch.setattr(store.NotificationStore, "uncollected", uncollected)
+    settings = SessionSettings(database_url=url, secret_key=SECRET, purge_interval=0, signing_algorithm="EdDSA")
+    sessions = SessionManager(settings, clock=clock)
+    LogoutNotifier(sessions, [hearing.as_configured()], issuer=ISSUER)
+    async with sessions:
+        issued = await sessions.create_new_session_without_request("ada")
+        await issued.session.revoke_session()
+        await asyncio.wait_for(told.wait(), PATIENCE)
+    assert hearing.told == [(issued.session.session_handle, "ada")]
+    assert "Others are told of logouts later. It is down." in caplog.text
+    assert "a mistake of ours" in caplog.text
+
+
+async def test_an_end_costs_the_statements_that_it_costs_without_a_notifier(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    genuine = PreparedStatements.execute
+
+    def execute(self: PreparedStatements, connection: Any, statement: Any, *arguments: Any) -> Any:
+        if statement.is_dml and statement.table.name.endswith(("sessions", "notifications")):
+            written.append(statement.table.name)
+        return genuine(self, connection, statement, *arguments)
+
+    monkeypatch.setattr(PreparedStatements, "execute", execute)
+    handle = await worker.log_in()
+    assert written == ["asgi_sessions_sessions"]
+    await worker.end(handle)
+    assert written == ["asgi_sessions_sessions"] * 2
+    for _ in range(10):
+        await worker.log_in("grace")
+    written.clear()
+    assert await worker.sessions.revoke_all_sessions_for_user("grace") == 10
+    assert written == ["asgi_sessions_sessions"]
+
+
 async def test_thousands_of_ends_are_taken_down_part_by_part(
     worker: Worker, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(store, "PIECE", 5)
     monkeypatch.setattr(store, "COLLECT_BATCH", 7)
     monkeypatch.setattr(collecting, "COLLECT_BATCH", 7)
     monkeypatch.setattr(collecting, "MOST_PAGES", 2)
@@ -468,22 +532,20 @@ async def test_a_statement_that_was_committed_late_is_told_of(worker: Worker, he
     assert hearing.told == [(early, "early"), (late, "late")]
 
 
-async def test_a_purge_leaves_what_is_still_to_be_told(worker: Worker, hearing: Hearing, clock: MovableClock) -> None:
+async def test_a_purge_leaves_what_is_still_to_be_told(start: Start, hearing: Hearing, clock: MovableClock) -> None:
+    clock.now = time.time_ns() // 1_000_000  # as the database's, by which sessions end
+    worker = await start(hearing.as_configured())
+    await worker.turns()
     told, untold = await worker.log_in("told"), await worker.log_in("untold")
     await worker.end(told)
     for _ in range(12):
         await worker.after(collecting.FULL_SECONDS)  # the line is above it
     await worker.end(untold)
-    clock.advance(3600)
-    real = await worker.sessions.lifecycle._sessions.find(told)
-    assert real is not None
-    await _set_revoked_at(worker, told, clock() - 3_600_000 * 3)
-    await _set_revoked_at(worker, untold, clock() - 3_600_000 * 2)
-    await worker.sessions.purge_expired_sessions()
-    assert await worker.sessions.lifecycle._sessions.find(untold) is not None
-    clock.advance(days=2)
-    await worker.sessions.purge_expired_sessions()
-    assert await worker.sessions.lifecycle._sessions.find(untold) is None
+    kept = worker.sessions.lifecycle._sessions.find
+    for hours, expected in ((1, [False, True]), (24, [False, False])):
+        clock.advance(hours * 3600)
+        await worker.sessions.purge_expired_sessions()
+        assert [await kept(handle) is not None for handle in (told, untold)] == expected
 
 
 async def _set_revoked_at(worker: Worker, handle: str, revoked_at: int) -> None:

@@ -1,5 +1,6 @@
 """What a receiver's answer means, and that nobody but the configured address is ever asked."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -9,6 +10,7 @@ import pytest
 from asgi_sessions.oidc import LogoutReceiver, telling
 from asgi_sessions.oidc.telling import LONGEST_RETRY_AFTER_MS, MOST_BYTES, Answer, Meaning, Teller
 from tests.oidc.hearing import Hearing, Reply
+from tests.patience import PATIENCE
 from tests.servers import free_port
 
 DELIVERED, REFUSED, LATER = Meaning.DELIVERED, Meaning.REFUSED, Meaning.LATER
@@ -75,8 +77,9 @@ async def test_a_date_says_so_too(hearing: Hearing, teller: Teller, hours: float
 
 
 async def test_a_huge_body_is_not_read_and_the_answer_counts(hearing: Hearing, teller: Teller) -> None:
-    hearing.answer = lambda token: Reply(body=b"x" * 200 * MOST_BYTES)
+    hearing.answer = lambda token: Reply(body=b"x" * 5000 * MOST_BYTES)
     assert (await teller.tell(hearing.as_configured(), "token")).meaning is DELIVERED
+    assert await asyncio.to_thread(hearing.unread.wait, PATIENCE)
     hearing.answer = lambda token: Reply(headers={"Content-Encoding": "gzip"}, body=b"no gzip")
     assert (await teller.tell(hearing.as_configured(), "token")).meaning is DELIVERED
 

@@ -69,6 +69,10 @@ async def test_ends_are_found_in_their_order_and_so_many_at_a_time(
             s.update().where(s.c.handle == f"h{number}").values(revoked_at=NOW + number, revoked_reason="logout")
         )
     assert await outbox.uncollected(NOW + 1, [A], strong=False) == [(f"h{n}", NOW + n) for n in (1, 2, 3)]
+    assert await outbox.uncollected(NOW + 1, [A], until=NOW + 2, strong=True) == [(f"h{n}", NOW + n) for n in (1, 2)]
+    monkeypatch.setattr(notifications, "PIECE", 3)
+    assert await outbox.boundary(NOW) == NOW + 3
+    assert await outbox.boundary(NOW + 2) is None
 
 
 async def test_of_many_workers_that_take_an_end_down_one_does(
@@ -160,9 +164,11 @@ async def test_what_was_told_is_forgotten_and_nothing_is_kept_for_ever(
     newest = await outbox.newest(0)
     assert newest is not None
     oldest = min(row.ended_at for row in await outbox.list_of(DELIVERED, limit=100))
-    await outbox.forget_delivered(oldest)
+    await outbox.forget_delivered(A, oldest)
     assert len(await rows(outbox, DELIVERED)) == 5
-    await outbox.forget_delivered(newest + 1)
+    await outbox.forget_delivered(B, newest + 1)
+    assert len(await rows(outbox, DELIVERED)) == 5
+    await outbox.forget_delivered(A, newest + 1)
     assert sorted(await rows(outbox)) == [(handle, B) for handle in handles]
     await outbox.purge(NOW + notifications.KEPT_MS)
     assert len(await rows(outbox)) == 5
