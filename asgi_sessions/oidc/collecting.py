@@ -35,7 +35,7 @@ SETTLED_SECONDS: Final = 60.0
 """Much longer than a statement may take, and a replica may be behind."""
 RECENT_MS: Final = 2_000
 """A statement takes no longer until it is committed, unless the database is in trouble."""
-MOST_PAGES: Final = 20
+MOST_PAGES: Final = 10
 """Of what is new, and of the look at everything, before others get their turn: of each five thousand ends."""
 REST: Final = 10
 """After a look at everything that has taken long the next one comes so many times as much later."""
@@ -155,7 +155,8 @@ class Collector:
             if found:
                 for receiver in self._receivers:
                     await self._notifications.add([handle for handle, _ in found], receiver, self._now())
-                self._newest = max(self._newest, found[-1][1])
+                since = found[-1][1]  # what lies below has been looked at
+                self._newest = max(self._newest, since)
                 count += len(found)
             if len(found) < COLLECT_BATCH:
                 return count, False

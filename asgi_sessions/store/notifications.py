@@ -30,7 +30,7 @@ from asgi_sessions.store.schema import Tables, of_tables
 
 __all__ = ["KEPT_MS", "Backlog", "Notification", "NotificationState", "NotificationStore", "is_receiver"]
 
-COLLECT_BATCH = 250
+COLLECT_BATCH = 500
 PIECE = 2_000
 """Each needs a page or two of the table, which may lie on disk: a third of a second at the worst."""
 _NEVER = 2**63 - 1
