@@ -1,8 +1,7 @@
 """Logouts that come from elsewhere, and those that go there, for FastAPI and Starlette.
 
 Receivers of Back-Channel Logout 1.0, of Shared Signals 1.0 (CAEP, RISC) and of Global Token Revocation; and what tells
-others of our own logouts. They need the
-extra ``oidc``. Nothing else in the package imports them.
+others of our own logouts. They need the extra ``oidc``. Nothing else in the package imports them.
 """
 
 from importlib.util import find_spec
