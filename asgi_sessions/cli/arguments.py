@@ -10,6 +10,7 @@ from asgi_sessions.protocol import user_id
 from asgi_sessions.protocol.session_handle import is_handle
 from asgi_sessions.protocol.session_index import entry
 from asgi_sessions.protocol.user_id import UserId
+from asgi_sessions.store.notifications import is_receiver
 
 
 def add_user(command: argparse.ArgumentParser) -> None:
@@ -54,6 +55,12 @@ def read_handle(text: str) -> str:
     if not is_handle(text):
         # The manager would take it for "keep none".
         raise argparse.ArgumentTypeError(f"{shown(text)} is no session handle, 32 of the characters 0-9 and a-f")
+    return text
+
+
+def read_receiver(text: str) -> str:
+    if not is_receiver(text):
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no audience of a receiver")
     return text
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from asgi_sessions.cli import configuration, database, personal_data, sessions
+from asgi_sessions.cli import configuration, database, notifications, personal_data, sessions
 from asgi_sessions.cli.arguments import read_user, require_index
 from asgi_sessions.cli.command import Command
 from asgi_sessions.cli.exit_codes import DONE, INTERRUPTED, STORE_UNAVAILABLE, WRONG_USE
@@ -126,6 +126,6 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run, takes_any_clock=takes_any_clock)
         return command
 
-    for group in (sessions, personal_data, database, configuration):
+    for group in (sessions, personal_data, notifications, database, configuration):
         group.add_commands(add)
     return parser

@@ -25,6 +25,7 @@ class Event(StrEnum):
     PAYLOAD_CHANGED = "session.payload_changed"
     CSRF_REJECTED = "session.csrf_rejected"
     ADMINISTERED = "session.administered"
+    NOT_TOLD = "session.end_not_told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def by(actor: Any) -> dict[str, Any]:
     return {} if actor is None else {"actor": actor}
 
 
-_WARNINGS = {Event.THEFT, Event.CSRF_REJECTED}
+_WARNINGS = {Event.THEFT, Event.CSRF_REJECTED, Event.NOT_TOLD}
 
 
 def record(event: Event, *, session_handle: str | None = None, user_id: Any = None, **data: Any) -> None:

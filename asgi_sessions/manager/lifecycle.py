@@ -53,6 +53,7 @@ from asgi_sessions.settings import SessionSettings
 from asgi_sessions.store.event_loop import require_loop
 from asgi_sessions.store.index_rows import SessionIndexStore
 from asgi_sessions.store.marks import MarkStore
+from asgi_sessions.store.notifications import NotificationStore
 from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository, SessionRow
 
@@ -78,6 +79,8 @@ class Lifecycle:
         payloads: Changes payloads for others than the session's own response.
         personal_data: All that is kept about a user.
         index: Sessions by what they belong to.
+        notifications: The ends that are told elsewhere.
+        events: The audit log and the hooks.
         shutdown: Whether the server has begun to stop.
     """
 
@@ -89,6 +92,7 @@ class Lifecycle:
         payload_changes: PayloadChangeStore,
         session_index: SessionIndexStore,
         marks: MarkStore,
+        notifications: NotificationStore,
         feed: RevocationFeed | None,
         listeners: TerminationListeners,
         events: Events,
@@ -111,7 +115,7 @@ class Lifecycle:
         self._feed = feed
         self._listeners = listeners
         self.end_watch = EndWatch(feed, listeners)
-        self._events = events
+        self.events = events
         self.revoker = Revoker(settings, sessions, feed, listeners, events, clock, announce)
         self._beside = Beside()
         self._unclaimed = UnclaimedSessions(self.revoker, self._beside)
@@ -124,7 +128,8 @@ class Lifecycle:
         self.payloads = PayloadChanger(
             sessions, payload_changes, self.data, self.issuer, self._liveness, claims, feed, events, clock, announce
         )
-        self.personal_data = PersonalData(sessions, self.revoker)
+        self.notifications = notifications
+        self.personal_data = PersonalData(sessions, notifications, self.revoker)
         self.index = SessionIndex(session_index, marks, self._liveness, self.revoker, clock)
         idle_clock = self._idle_clock = IdleClock(settings, sessions, self._liveness, clock)
         rotation = Rotation(settings, sessions, self._liveness, self.revoker, idle_clock, clock)
@@ -194,7 +199,7 @@ class Lifecycle:
         evicted: list[SessionRecord] = []
         await self._unclaimed.whole(self._begin(row, replaces, evicted, login), row.handle)
         more: dict[str, Any] = {"methods": login.methods} if login.methods else {}
-        self._events.happened(
+        self.events.happened(
             Event.CREATED,
             session_handle=row.handle,
             user_id=tokens.access.user_id,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from asgi_sessions.manager.revoking import Revoker
 from asgi_sessions.protocol import authentication_methods, json_value, user_id
 from asgi_sessions.protocol.durations import from_ms
+from asgi_sessions.store.notifications import NotificationStore
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.session_row import ERASURE
 
@@ -19,11 +20,13 @@ class PersonalData:
 
     Args:
         sessions: The store of sessions.
+        notifications: The store of ends that are told elsewhere.
         revoker: Ends sessions.
     """
 
-    def __init__(self, sessions: SessionRepository, revoker: Revoker) -> None:
+    def __init__(self, sessions: SessionRepository, notifications: NotificationStore, revoker: Revoker) -> None:
         self._sessions = sessions
+        self._notifications = notifications
         self._revoker = revoker
 
     def export(self, owner: user_id.UserId, *, acting: bool) -> AsyncIterator[dict[str, Any]]:
@@ -54,12 +57,15 @@ class PersonalData:
             count += acted
             if not acted:
                 break
+        await self._notifications.erase(stored)
         return count
 
     async def _export(self, owner: bytes | None, acting: bool) -> AsyncIterator[dict[str, Any]]:
         if owner is not None:
             async for row in self._sessions.export(owner, acting=acting):
                 yield _as_json(row)
+            for notification in await self._notifications.of_user(owner):
+                yield {"notification": _as_json(notification._asdict())}
 
     async def _erase_acting(self, owner: user_id.UserId, stored: bytes) -> int:
         count = 0

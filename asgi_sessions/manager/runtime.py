@@ -3,13 +3,14 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.claims_function import Claims
 from asgi_sessions.manager.clocks import Clocks, TimedTombstones
+from asgi_sessions.manager.companions import Companion, Opened
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.installation import look_at_installation
 from asgi_sessions.manager.lifecycle import Lifecycle
@@ -31,6 +32,7 @@ from asgi_sessions.store.index_rows import SessionIndexStore
 from asgi_sessions.store.leases import LeaseStore
 from asgi_sessions.store.marks import MarkStore
 from asgi_sessions.store.migrations import is_missing_table, upgrade
+from asgi_sessions.store.notifications import NotificationStore
 from asgi_sessions.store.payload_changes import PayloadChangeStore
 from asgi_sessions.store.repository import SessionRepository
 from asgi_sessions.store.schema import build_tables
@@ -56,6 +58,7 @@ class Runtime:
         clock: The time, ms.
         limit_by_user: The manager's.
         claims: The manager's.
+        companions: What else is opened, and closed before the rest.
         takes_any_clock: Whether to start also where the machine's clock is too far off the database's, by whose time
             everything then goes, and nothing is purged.
 
@@ -74,6 +77,7 @@ class Runtime:
         clock: Clock,
         limit_by_user: LimitByUser,
         claims: Claims,
+        companions: Sequence[Companion] = (),
         *,
         takes_any_clock: bool = False,
     ) -> None:
@@ -84,6 +88,7 @@ class Runtime:
         self._clock = clock
         self._limit_by_user = limit_by_user
         self._claims = claims
+        self._companions = companions
         self._name = secrets.token_hex(8)
         self.loop = asyncio.get_running_loop()
         self._database: Database | None = None
@@ -119,6 +124,7 @@ class Runtime:
             self._payload_changes = PayloadChangeStore(database, tables)
             self._session_index = SessionIndexStore(database, tables)
             self._marks = MarkStore(database, tables)
+            self._notifications = NotificationStore(database, tables)
             self._leases = LeaseStore(database, tables)
             key_store = SigningKeyStore(database, tables)
             self._tombstones = tombstones = TombstoneStore(database, tables)
@@ -141,7 +147,8 @@ class Runtime:
                 opened.push_async_callback(self._feed.stop)
                 with self._missing_tables_told():
                     await self._feed.start()
-            announce = self._join_channel(database, opened)
+            wakes: list[Callable[[], None]] = []
+            announce = self._join_channel(database, opened, wakes)
             self.lifecycle = Lifecycle(
                 settings,
                 keys,
@@ -149,6 +156,7 @@ class Runtime:
                 self._payload_changes,
                 self._session_index,
                 self._marks,
+                self._notifications,
                 self._feed,
                 listeners,
                 self._events,
@@ -165,6 +173,9 @@ class Runtime:
                     self._purge_for_ever(settings.purge_interval_ms), name="asgi_sessions purge"
                 )
                 opened.push_async_callback(end_task, purging)
+            for companion in self._companions:
+                here = Opened(self._name, self.lifecycle, self._notifications, self._leases, tombstones, state, wakes)
+                await opened.enter_async_context(companion(here))
             self._opened = opened.pop_all()
 
     @contextmanager
@@ -207,6 +218,7 @@ class Runtime:
         if indexed:
             await self._session_index.delete_left_over(now)
         await self._marks.purge(now)
+        await self._notifications.purge(now)
         await self.lifecycle.keys.forget_old()
         return count
 
@@ -226,17 +238,24 @@ class Runtime:
                 "early or too late, and live ones are purged."
             )
 
-    def _join_channel(self, database: Database, opened: AsyncExitStack) -> Callable[[], None]:
-        """What wakes the other workers after a revocation: nothing where there is no channel and they poll."""
+    def _join_channel(
+        self, database: Database, opened: AsyncExitStack, wakes: Sequence[Callable[[], None]]
+    ) -> Callable[[], None]:
+        """What wakes others after a revocation: companions here, by ``wakes``, and the other workers.
+
+        Where there is no channel those poll.
+        """
+        own = [] if self._feed is None else [self._feed.poll_soon]
         channel = _channel(self._settings, database)
         if channel is None:
-            return lambda: None
+            return _all(wakes) if self._companions else lambda: None
         # Without a feed this worker need not be woken, but other workers may.
         log = manager_log(WakeUps.__module__, self._settings)
-        wake_ups = WakeUps(channel, None if self._feed is None else self._feed.poll_soon, log)
+        heard = _all(own, wakes) if self._companions else next(iter(own), None)
+        wake_ups = WakeUps(channel, heard, log)
         opened.push_async_callback(wake_ups.close)
         wake_ups.start()
-        return wake_ups.publish
+        return _all([wake_ups.publish], wakes) if self._companions else wake_ups.publish
 
     async def _purge_for_ever(self, interval_ms: int) -> None:
         pause = min(interval_ms, FIRST_PURGE_MS)  # else workers that live for less than the interval never purge
@@ -264,3 +283,12 @@ def _channel(settings: SessionSettings, database: Database) -> Channel | None:
 
         return RedisChannel(settings.revocation_channel_url.get_secret_value(), name)
     return PostgreSQLChannel(database, name) if database.dialect == "postgresql" and not database.is_pooled else None
+
+
+def _all(*several: Sequence[Callable[[], None]]) -> Callable[[], None]:
+    def call_all() -> None:
+        for calls in several:
+            for call in calls:
+                call()
+
+    return call_all

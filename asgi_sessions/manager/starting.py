@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from asgi_sessions.errors import ConfigurationError, StoreUnavailable
 from asgi_sessions.manager.claims_function import Claims
+from asgi_sessions.manager.companions import Companions
 from asgi_sessions.manager.events import Events
 from asgi_sessions.manager.lifecycle import Lifecycle
 from asgi_sessions.manager.limit_function import LimitByUser
@@ -52,6 +53,7 @@ class StartedOnLoops:
         self._limit_by_user = LimitByUser(clock)
         self._claims = Claims(clock)
         self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
+        self.companions = Companions(is_running=lambda: bool(self._runtimes))
         self._latest: Runtime | None = None  # of the loop that asked last: most processes have but one
 
     async def start(self) -> None:
@@ -74,6 +76,7 @@ class StartedOnLoops:
                     self.clock,
                     self._limit_by_user,
                     self._claims,
+                    self.companions.all(),
                     takes_any_clock=self._takes_any_clock,
                 )
             async with runtime.opening:

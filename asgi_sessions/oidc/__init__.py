@@ -1,7 +1,7 @@
 """Logouts that come from elsewhere, and those that go there, for FastAPI and Starlette.
 
-Receivers of Back-Channel Logout 1.0, of Shared Signals 1.0 (CAEP, RISC) and of Global Token Revocation. They need the
-extra ``oidc``. Nothing else in the package imports them.
+Receivers of Back-Channel Logout 1.0, of Shared Signals 1.0 (CAEP, RISC) and of Global Token Revocation; and what tells
+others of our own logouts. They need the extra ``oidc``. Nothing else in the package imports them.
 """
 
 from importlib.util import find_spec
@@ -12,7 +12,9 @@ if find_spec("httpx") is None:
     )
 
 from asgi_sessions.oidc.kept_id_token import keep_id_token, kept_id_token
+from asgi_sessions.oidc.logout_receiver import LogoutReceiver
 from asgi_sessions.oidc.logout_url import oidc_logout_url
+from asgi_sessions.oidc.notifier import LogoutNotifier, NotifierBacklog
 from asgi_sessions.oidc.provider import OIDCProvider, oidc_index
 from asgi_sessions.oidc.routes import (
     oidc_logout_router,
@@ -28,6 +30,9 @@ from asgi_sessions.oidc.transmitter import SSFTransmitter
 
 __all__ = [
     "ENDING_EVENTS",
+    "LogoutNotifier",
+    "LogoutReceiver",
+    "NotifierBacklog",
     "OIDCProvider",
     "SSFTransmitter",
     "TokenRevoker",

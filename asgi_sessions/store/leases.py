@@ -30,12 +30,14 @@ class _Statements:
             leases.c.expires_at > database_now() + duration * BELIEVED_TIMES,
         )
         self.take = update(leases).where(of_name, free).values(holder=bindparam("p_holder"), expires_at=until)
+        held = leases.c.holder == bindparam("p_holder")
+        self.give_back = update(leases).where(of_name, held).values(expires_at=database_now())
         self.exists = select(leases.c.name).where(of_name)
         self.insert = insert(leases).values(name=bindparam("p_name"), holder=bindparam("p_holder"), expires_at=until)
 
 
 class LeaseStore:
-    """Leases by name. A lease ends by time only, so a worker that dies blocks nobody for longer.
+    """Leases by name. A lease ends by time, so a worker that dies blocks nobody for longer.
 
     The time is the database's, within the statement: no worker's wrong clock makes a lease longer.
     """
@@ -64,3 +66,7 @@ class LeaseStore:
         except DuplicateKey:
             return (await self._run(self._statements.take, values)).rowcount == 1
         return True
+
+    async def give_back(self, name: str, holder: str) -> None:
+        """End a lease before its time, if the caller holds it: whoever asks next gets it."""
+        await self._run(self._statements.give_back, {"p_name": name, "p_holder": holder})

@@ -17,6 +17,7 @@ __all__ = ["DEFAULT_TABLE_PREFIX", "Tables", "build_tables", "of_tables", "sessi
 DEFAULT_TABLE_PREFIX = "asgi_sessions_"
 HANDLE_LENGTH = 32
 USER_ID_LENGTH = 260
+RECEIVER_LENGTH = 200
 
 PREFIXES = 16
 """For so many a process keeps the tables, and what is made of them: a third of a megabyte each."""
@@ -51,6 +52,7 @@ class Tables:
     payload_changes: Table
     session_index: Table
     marks: Table
+    notifications: Table
 
 
 @lru_cache(PREFIXES)
@@ -176,7 +178,24 @@ def _describe(table_prefix: str, metadata: MetaData) -> Tables:
         Index(f"ix_{table_prefix}marks_until", "until"),
         **options,
     )
-    return Tables(sessions, signing_keys, leases, state, payload_changes, session_index, marks)
+    # One row for an end and a receiver. The delivered ones stay only while their tombstones are read again and again.
+    notifications = Table(
+        f"{table_prefix}notifications",
+        metadata,
+        Column("handle", _ascii(HANDLE_LENGTH), primary_key=True),
+        Column("receiver", _ascii(RECEIVER_LENGTH), primary_key=True),
+        Column("user_id", _binary(USER_ID_LENGTH), nullable=False),
+        Column("ended_at", BigInteger, nullable=False),
+        Column("queued_at", BigInteger, nullable=False),
+        Column("state", _ascii(10), nullable=False),
+        Column("next_at", BigInteger, nullable=False),
+        Column("attempts", BigInteger, nullable=False),
+        Column("failure", _ascii(40)),
+        Index(f"ix_{table_prefix}notifications_due", "state", "receiver", "next_at"),
+        Index(f"ix_{table_prefix}notifications_user_id", "user_id"),
+        **options,
+    )
+    return Tables(sessions, signing_keys, leases, state, payload_changes, session_index, marks, notifications)
 
 
 def sessions_metadata(table_prefix: str = DEFAULT_TABLE_PREFIX) -> MetaData:

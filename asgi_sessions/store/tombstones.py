@@ -49,8 +49,10 @@ from asgi_sessions.store.engine import Database
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.state import StateStore
+from asgi_sessions.store.untold import left_by_purge
 
 __all__ = [
+    "CLOCK",
     "LONGEST_DELAY",
     "LONGEST_LIFETIME",
     "PAGE_SIZE",
@@ -188,11 +190,16 @@ class TombstoneStore:
         By the database's time; or by how far down the workers read, where a node that was ahead once has set the
         revocation clock, and so all later tombstones, to a time that the others reach only later.
 
+        What may still have to be told elsewhere stays: see ``untold``.
+
         Args:
             now: The database's time, ms.
             lifetime_ms: For how long a tombstone is needed.
         """
-        return max(now - lifetime_ms, (await self._state.all()).get(FLOOR, 0))
+        state = await self._state.all()
+        below = max(now - lifetime_ms, state.get(FLOOR, 0))
+        left = left_by_purge(state, now)
+        return below if left is None else min(below, left)
 
     async def page(self, before: Position, since: int, *, strong: bool = False) -> Page:
         """The next tombstones, from the newest to the oldest.

@@ -24,6 +24,9 @@ MANAGING = {
     "revoke-all": ["--yes"],
     "export-user": ["42"],
     "erase-user": ["42"],
+    "notifications": [],
+    "requeue-notifications": ["--all"],
+    "drop-notifications": ["--all"],
     "purge": [],
 }
 HINT = "ASGI_SESSIONS_DATABASE_URL and ASGI_SESSIONS_TABLE_PREFIX"

@@ -19,6 +19,7 @@ def test_every_table_is_told() -> None:
         "state": "numbers that the workers share",
         "payload_changes": "handles of sessions whose payload somebody else has changed",
         "marks": "which [logouts of a provider](federated-logout.md) have been taken in",
+        "notifications": "which ends of sessions others have still to be told of",
         "session_index": "by what else a session is found",
     }
     assert {f"asgi_sessions_{name}" for name in others} | {"asgi_sessions_sessions"} == set(sessions_metadata().tables)

@@ -33,7 +33,7 @@ from tests.security.browser import Browser
 
 SECRET = "a-secret-key-of-the-tests-0123456789-abcdefghij"
 ACCESS, REFRESH, MARKER = "__Host-sAccessToken", "__Host-sRefreshToken", "__Host-sRetryMarker"
-TABLES = ("sessions", "signing_keys", "leases", "state", "payload_changes", "session_index", "marks")
+TABLES = ("sessions", "signing_keys", "leases", "state", "payload_changes", "session_index", "marks", "notifications")
 
 
 class Clock:

@@ -113,7 +113,7 @@ async def test_sessions_of_earlier_revisions_go_on_and_their_workers_too(bare: D
 async def test_every_name_begins_with_the_prefix_and_two_prefixes_do_not_meet(bare: Database) -> None:
     await upgrade(bare, "one_")
     await upgrade(bare, "Two_")
-    tables = ("sessions", "signing_keys", "leases", "state", "payload_changes", "session_index", "marks")
+    tables = [name.removeprefix(DEFAULT_TABLE_PREFIX) for name in sessions_metadata().tables]
     names = {f"{prefix}{name}" for prefix in ("one_", "Two_") for name in tables}
     found = {name.lower() for name in await table_names(bare)}
     assert found == {name.lower() for name in names | {"one_alembic_version", "Two_alembic_version"}}

@@ -20,7 +20,7 @@ from asgi_sessions.store.schema import DEFAULT_TABLE_PREFIX, PREFIXES, build_tab
 
 __all__ = ["REVISIONS", "has_tables", "is_missing_table", "upgrade", "version_table"]
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """All revisions of this package, oldest first. A database at another one was made by a newer package."""
 MIGRATION_TIMEOUT_SECONDS = 120.0
 """For waiting on other workers and for the changes themselves."""
