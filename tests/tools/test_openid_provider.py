@@ -88,5 +88,5 @@ def answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10):
             return True
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or taken by one that is ending
         return False
