@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+STOP_SECONDS = 60.0
 _forked = multiprocessing.get_context("forkserver")
 _forked.set_forkserver_preload(["tests.imported_by_servers"])
 
@@ -33,6 +34,22 @@ def start(command: Sequence[str], folder: Path, environment: Mapping[str, str], 
     process = _forked.Process(target=_run, args=(list(command), str(folder), dict(environment), str(log)), daemon=True)
     process.start()
     return process
+
+
+def wait_until_stopped(pid: int) -> None:
+    """Wait until a process has stopped, after SIGSTOP: its threads do so one by one. It is no child of this one.
+
+    Raises:
+        AssertionError: It goes on.
+    """
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(_state(thread) != "T" for thread in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < deadline, f"{pid} goes on"
+        time.sleep(0.001)
+
+
+def _state(thread: Path) -> str:
+    return (thread / "stat").read_text().rpartition(") ")[2][0]  # the name before it may hold anything
 
 
 def _run(command: list[str], folder: str, environment: dict[str, str], log: str) -> None:

@@ -18,6 +18,7 @@ from asgi_sessions.store.connection_setup import STATEMENT_TIMEOUT_SECONDS
 from tests.cluster.feed_workers import Jar, Line, Reply
 from tests.cluster.slow_database import SlowWire
 from tests.conftest import empty_database
+from tests.forked_python import wait_until_stopped
 from tests.servers import Server
 from tests.uvicorn_server import SECRET, UvicornServer
 
@@ -60,7 +61,7 @@ class Shop:
     def freeze(self) -> None:
         for server in self.servers:
             os.kill(server.pid, signal.SIGSTOP)
-            os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
+            wait_until_stopped(server.pid)
 
     def thaw(self) -> None:
         for server in self.servers:
