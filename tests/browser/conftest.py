@@ -129,16 +129,17 @@ def open_browser(
     until_the_end: Callable[[WebDriver], None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., WebDriver]:
-    """Opens a browser of any engine, which a parameter of the test names; with preferences always a new one."""
+    """Opens a browser of any engine, which a parameter of the test names; with preferences, or where a used one
+    would not do, a new one."""
 
-    def start(engine: str, preferences: Mapping[str, Any] | None = None) -> WebDriver:
+    def start(engine: str, preferences: Mapping[str, Any] | None = None, *, used: bool = True) -> WebDriver:
         needed = request.getfixturevalue(engine)
-        if not preferences and engine in POOLS:
+        if used and not preferences and engine in POOLS:
             pool: Pool[Any] = request.getfixturevalue(POOLS[engine])
-            used: WebDriver = pool.take()
-            request.addfinalizer(lambda: pool.give_back(used))
-            used.set_script_timeout(PATIENCE)
-            return used
+            again: WebDriver = pool.take()
+            request.addfinalizer(lambda: pool.give_back(again))
+            again.set_script_timeout(PATIENCE)
+            return again
         profile = tmp_path_factory.mktemp("profile")
         browser: WebDriver
         match engine:
@@ -158,3 +159,9 @@ def open_browser(
 def any_browser(request: pytest.FixtureRequest, open_browser: Callable[..., WebDriver]) -> WebDriver:
     """One browser, of each engine in turn."""
     return open_browser(request.param)
+
+
+@pytest.fixture(params=BROWSERS)
+def unused_browser(request: pytest.FixtureRequest, open_browser: Callable[..., WebDriver]) -> WebDriver:
+    """The same, never used before: for what a browser decides by what it has learnt, such as which pages it keeps."""
+    return open_browser(request.param, used=False)

@@ -31,17 +31,17 @@ def goes_back_after_a_logout(browser: WebDriver, site: PrivateSite, dropping: st
     return asks
 
 
-def test_back_shows_a_page_as_it_was_that_may_be_stored(any_browser: WebDriver, open_site: OpenSite) -> None:
+def test_back_shows_a_page_as_it_was_that_may_be_stored(unused_browser: WebDriver, open_site: OpenSite) -> None:
     for cache_control in ("off", "private, no-cache"):
         site = open_site(cache_control=cache_control, clear_site_data="off", table_prefix=f"t{len(cache_control)}_")
-        assert not goes_back_after_a_logout(any_browser, site)
+        assert not goes_back_after_a_logout(unused_browser, site)
 
 
-def test_back_asks_anew_for_a_page_that_may_not(any_browser: WebDriver, open_site: OpenSite) -> None:
-    assert goes_back_after_a_logout(any_browser, open_site(clear_site_data="off"))
+def test_back_asks_anew_for_a_page_that_may_not(unused_browser: WebDriver, open_site: OpenSite) -> None:
+    assert goes_back_after_a_logout(unused_browser, open_site(clear_site_data="off"))
 
 
-def test_back_asks_anew_where_the_http_cache_was_dropped(any_browser: WebDriver, open_site: OpenSite) -> None:
+def test_back_asks_anew_where_the_http_cache_was_dropped(unused_browser: WebDriver, open_site: OpenSite) -> None:
     """Of the pages that it is about: a browser under a test's control keeps few of them alive besides."""
     site = open_site(cache_control="off", clear_site_data="off")
-    assert goes_back_after_a_logout(any_browser, site, dropping="%22cache%22")
+    assert goes_back_after_a_logout(unused_browser, site, dropping="%22cache%22")
