@@ -767,3 +767,13 @@ class SessionManager(StartedOnLoops):
             anti_csrf_token=tokens.anti_csrf_token,
             id_refresh_token=tokens.id_refresh_token,
         )
+
+
+def require_manager(value: Any, name: str) -> None:
+    """Raise unless an argument of this name is a manager.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, SessionManager):
+        raise TypeError(f"{name} must be a SessionManager, not {type(value).__name__}")

@@ -245,17 +245,16 @@ class Runtime:
 
         Where there is no channel those poll.
         """
-        own = [] if self._feed is None else [self._feed.poll_soon]
         channel = _channel(self._settings, database)
         if channel is None:
-            return _all(wakes) if self._companions else lambda: None
-        # Without a feed this worker need not be woken, but other workers may.
-        log = manager_log(WakeUps.__module__, self._settings)
-        heard = _all(own, wakes) if self._companions else next(iter(own), None)
-        wake_ups = WakeUps(channel, heard, log)
+            return _all(wakes)
+        own = [] if self._feed is None else [self._feed.poll_soon]
+        # Without a feed, and without companions, this worker need not be woken, but other workers may.
+        heard = _all(own, wakes) if own or self._companions else None
+        wake_ups = WakeUps(channel, heard, manager_log(WakeUps.__module__, self._settings))
         opened.push_async_callback(wake_ups.close)
         wake_ups.start()
-        return _all([wake_ups.publish], wakes) if self._companions else wake_ups.publish
+        return _all([wake_ups.publish], wakes)
 
     async def _purge_for_ever(self, interval_ms: int) -> None:
         pause = min(interval_ms, FIRST_PURGE_MS)  # else workers that live for less than the interval never purge

@@ -17,14 +17,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from asgi_sessions.asgi.submitted_form import submitted
-from asgi_sessions.manager.manager import SessionManager
+from asgi_sessions.manager.manager import SessionManager, require_manager
 from asgi_sessions.oidc.carrying_out import Undecided, carried_out
 from asgi_sessions.oidc.known_issuers import KeysUnavailable, KnownIssuers
 from asgi_sessions.oidc.logout_token import LogoutToken, verified
-from asgi_sessions.oidc.provider import OIDCProvider, index_of
+from asgi_sessions.oidc.provider import OIDCProvider, index_of, token_mark
 from asgi_sessions.oidc.provider_keys import ProviderKeys
 from asgi_sessions.oidc.signed_jwt import TOLERANCE_MS, InvalidToken, Presented
-from asgi_sessions.protocol.session_index import Entry, entry
 
 __all__ = ["BackchannelLogout"]
 
@@ -53,8 +52,7 @@ class BackchannelLogout:
         providers: Sequence[OIDCProvider],
         keys: Callable[[OIDCProvider], ProviderKeys] = ProviderKeys,
     ) -> None:
-        if not isinstance(sessions, SessionManager):
-            raise TypeError(f"sessions must be a SessionManager, not {type(sessions).__name__}")
+        require_manager(sessions, "sessions")
         self._providers = KnownIssuers(providers, OIDCProvider, "providers", keys)
         self._sessions = sessions
 
@@ -65,8 +63,8 @@ class BackchannelLogout:
             provider = self._providers.of(presented)
             await self._providers.require_signed(presented)
             token = verified(presented, provider, self._sessions.time())
-            work = partial(self._end, provider, token)
-            is_new = await carried_out(self._sessions, provider.issuer, work)
+            before, work = partial(self._is_new, provider, token), partial(self._end, provider, token)
+            is_new = await carried_out(self._sessions, provider.issuer, before, work)
         except HTTPException as refused:
             return _refusal(refused.status_code, refused.detail)
         except InvalidToken as invalid:
@@ -77,15 +75,17 @@ class BackchannelLogout:
             return _refusal(503, str(undecided))
         return _refusal(400, "It has been carried out before.") if is_new is False else Response(headers=_HEADERS)
 
+    async def _is_new(self, provider: OIDCProvider, token: LogoutToken) -> bool | None:
+        """False where it has been carried out before."""
+        mark = token_mark(_SEEN, provider.issuer, token.jti)
+        return False if await self._sessions.lifecycle.index.is_marked([mark]) else None
+
     async def _end(self, provider: OIDCProvider, token: LogoutToken, stored: Callable[[], object]) -> bool:
-        """False where another worker has done it before. A part of the work: a slow database delays no answer."""
         index = self._sessions.lifecycle.index
-        if await index.is_marked([_seen(provider, token)]):
-            return False
         count = 0
         for name, value in index_of(provider.issuer, sid=token.sid, sub=None if token.sid else token.sub):
             count += await index.end_elsewhere(name, value, stored=stored)
-        await index.mark(_seen(provider, token), token.expires_at + TOLERANCE_MS)
+        await index.mark(token_mark(_SEEN, provider.issuer, token.jti), token.expires_at + TOLERANCE_MS)
         _log.info("%s has ended %d sessions.", provider.issuer, count)
         return True
 
@@ -95,11 +95,6 @@ async def _logout_token(request: Request) -> str:
     if len(tokens) != 1:
         raise HTTPException(400, "The form must have one logout_token.")
     return tokens[0]
-
-
-def _seen(provider: OIDCProvider, token: LogoutToken) -> Entry:
-    ((_, value),) = index_of(provider.issuer, sid=token.jti)
-    return entry(_SEEN, value)
 
 
 def _refusal(status: int, description: str) -> Response:

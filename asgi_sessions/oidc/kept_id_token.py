@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any, Final
 
 from asgi_sessions.manager.key_seals import sealer_of
-from asgi_sessions.manager.manager import SessionManager
+from asgi_sessions.manager.manager import SessionManager, require_manager
 from asgi_sessions.manager.session import Session
 from asgi_sessions.oidc.logout_url import require_id_token
 from asgi_sessions.protocol.sealing import SealBroken, Sealer
@@ -97,8 +97,7 @@ async def kept_id_token(sessions: SessionManager, session: Session[Any, Any]) ->
 
 
 def _sealer(sessions: SessionManager, session: Session[Any, Any]) -> Sealer | None:
-    if not isinstance(sessions, SessionManager):
-        raise TypeError(f"sessions must be a SessionManager, not {type(sessions).__name__}")
+    require_manager(sessions, "sessions")
     if not isinstance(session, Session):
         raise TypeError(f"session must be a Session, not {type(session).__name__}")
     return sealer_of(sessions.settings)

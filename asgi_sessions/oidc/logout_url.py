@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 
 from asgi_sessions.oidc.issuer import require_address
 from asgi_sessions.oidc.provider import OIDCProvider
+from asgi_sessions.oidc.signed_jwt import SHAPE
 
 __all__ = ["oidc_logout_url", "require_id_token"]
 
 LONGEST: Final = 1000
 """Characters of a state or a hint."""
-_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 
 
@@ -81,7 +81,7 @@ def require_id_token(value: Any, name: str) -> None:
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be str, not {type(value).__name__}")
-    if not _JWT.fullmatch(value):
+    if not SHAPE.fullmatch(value):
         raise ValueError(f"{name} must be an ID token as the provider has sent it: a signed JWT")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from asgi_sessions.errors import ConfigurationError
 from asgi_sessions.manager.companions import Opened
-from asgi_sessions.manager.manager import SessionManager
+from asgi_sessions.manager.manager import SessionManager, require_manager
 from asgi_sessions.oidc.issuer import require_text
 from asgi_sessions.oidc.logout_receiver import LogoutReceiver
 from asgi_sessions.oidc.outbox_worker import OutboxWorker
@@ -52,8 +52,7 @@ class LogoutNotifier:
     """
 
     def __init__(self, sessions: SessionManager, receivers: Sequence[LogoutReceiver], *, issuer: str) -> None:
-        if not isinstance(sessions, SessionManager):
-            raise TypeError(f"sessions must be a SessionManager, not {type(sessions).__name__}")
+        require_manager(sessions, "sessions")
         require_text(issuer, "issuer")
         for receiver in receivers:
             if not isinstance(receiver, LogoutReceiver):

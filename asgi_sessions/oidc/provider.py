@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from asgi_sessions.oidc.issuer import TokenIssuer, require_address, require_issuer, require_text
 from asgi_sessions.protocol.json_value import dumps
+from asgi_sessions.protocol.session_index import Entry, entry
 
-__all__ = ["ENDED_SESSION", "SUBJECT", "OIDCProvider", "index_of", "oidc_index"]
+__all__ = ["ENDED_SESSION", "SUBJECT", "OIDCProvider", "index_of", "oidc_index", "token_mark"]
 
 ENDED_SESSION: Final = "oidc_sid"
 """The name of the index by which sessions of a provider's session are found."""
@@ -64,3 +65,15 @@ def index_of(issuer: str, *, sid: Any = None, sub: Any = None) -> list[tuple[str
     """Names and values of a provider's session and subject, as far as they are given."""
     given = ((ENDED_SESSION, sid), (SUBJECT, sub))
     return [(name, dumps([issuer, value], name)) for name, value in given if value is not None]
+
+
+def token_mark(kind: str, issuer: str, jti: str) -> Entry:
+    """The mark by which an issuer's token is known again.
+
+    Args:
+        kind: Of which receiver the token is.
+        issuer: Who has made it.
+        jti: Its name.
+    """
+    ((_, value),) = index_of(issuer, sid=jti)
+    return entry(kind, value)

@@ -12,6 +12,7 @@ meant; 400 for what will be no better the next time; 503 for what might.
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
@@ -19,21 +20,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from asgi_sessions.asgi.submitted_body import whole_body
-from asgi_sessions.errors import StoreUnavailable
 from asgi_sessions.manager.function_call import result_of
 from asgi_sessions.manager.functions import is_async
-from asgi_sessions.manager.manager import SessionManager
+from asgi_sessions.manager.manager import SessionManager, require_manager
 from asgi_sessions.oidc.carrying_out import Undecided, carried_out
 from asgi_sessions.oidc.issuer import several
 from asgi_sessions.oidc.known_issuers import KeysUnavailable, KnownIssuers
-from asgi_sessions.oidc.provider import index_of
+from asgi_sessions.oidc.provider import token_mark
 from asgi_sessions.oidc.provider_keys import ProviderKeys
 from asgi_sessions.oidc.security_event import Follows, SecurityEvent, event_in
 from asgi_sessions.oidc.signed_jwt import InvalidToken, Presented, identifier
 from asgi_sessions.oidc.subjects import Subject
 from asgi_sessions.oidc.transmitter import SSFTransmitter, is_authorized, understands
 from asgi_sessions.oidc.whose_sessions import ASKED_SECONDS, UnknownSubject, WhoseSessions
-from asgi_sessions.protocol.session_index import Entry, entry
 
 __all__ = ["SharedSignals", "StreamVerified"]
 
@@ -70,8 +69,7 @@ class SharedSignals:
         on_stream_verified: StreamVerified | None = None,
         keys: Callable[[SSFTransmitter], ProviderKeys] = ProviderKeys,
     ) -> None:
-        if not isinstance(sessions, SessionManager):
-            raise TypeError(f"sessions must be a SessionManager, not {type(sessions).__name__}")
+        require_manager(sessions, "sessions")
         if on_stream_verified is not None and not is_async(on_stream_verified):
             raise TypeError('on_stream_verified: the function must be async: define it with "async def"')
         self._transmitters = KnownIssuers(transmitters, SSFTransmitter, "transmitters", keys)
@@ -119,8 +117,6 @@ class SharedSignals:
         if not understands(transmitter, subject):
             _log.warning("An event of %s was passed over: its subject has critical members.", transmitter.issuer)
             return
-        if not await self._is_new(transmitter, event):
-            return
 
         async def once(stored: Callable[[], object]) -> None:
             try:
@@ -135,12 +131,10 @@ class SharedSignals:
             await self._remember(transmitter, event)
             _log.info("%s has ended %d sessions: %s.", transmitter.issuer, count, event.type)
 
-        await carried_out(self._sessions, transmitter.issuer, once)
+        await carried_out(self._sessions, transmitter.issuer, partial(self._is_repeated, transmitter, event), once)
 
     async def _verified(self, transmitter: SSFTransmitter, event: SecurityEvent) -> None:
         state = identifier(event.claims, "state")
-        if not await self._is_new(transmitter, event):
-            return
 
         async def once(stored: Callable[[], object]) -> None:
             await self._remember(transmitter, event)
@@ -152,16 +146,16 @@ class SharedSignals:
                 except Exception:
                     _log.exception("on_stream_verified failed.")
 
-        await carried_out(self._sessions, transmitter.issuer, once)
+        await carried_out(self._sessions, transmitter.issuer, partial(self._is_repeated, transmitter, event), once)
 
-    async def _is_new(self, transmitter: SSFTransmitter, event: SecurityEvent) -> bool:
-        try:
-            return not await self._sessions.lifecycle.index.is_marked([_seen(transmitter, event)])
-        except StoreUnavailable:
-            return True  # a repetition changes nothing
+    async def _is_repeated(self, transmitter: SSFTransmitter, event: SecurityEvent) -> object:
+        """Something where it has been taken in before."""
+        mark = token_mark(_SEEN, transmitter.issuer, event.jti)
+        return mark if await self._sessions.lifecycle.index.is_marked([mark]) else None
 
     async def _remember(self, transmitter: SSFTransmitter, event: SecurityEvent) -> None:
-        await self._sessions.lifecycle.index.mark(_seen(transmitter, event), self._sessions.time() + REMEMBERED_MS)
+        mark = token_mark(_SEEN, transmitter.issuer, event.jti)
+        await self._sessions.lifecycle.index.mark(mark, self._sessions.time() + REMEMBERED_MS)
 
 
 async def _token(request: Request) -> Presented:
@@ -169,11 +163,6 @@ async def _token(request: Request) -> Presented:
     if not body.isascii():
         raise InvalidToken("It is no signed JWT.")
     return Presented.read(body.decode())
-
-
-def _seen(transmitter: SSFTransmitter, event: SecurityEvent) -> Entry:
-    ((_, value),) = index_of(transmitter.issuer, sid=event.jti)
-    return entry(_SEEN, value)
 
 
 def _refusal(status: int, description: str, code: str = "invalid_request") -> Response:

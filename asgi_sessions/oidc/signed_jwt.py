@@ -18,6 +18,7 @@ from asgi_sessions.oidc.issuer import TokenIssuer
 
 __all__ = [
     "MAX_IDENTIFIER",
+    "SHAPE",
     "TOLERANCE_MS",
     "InvalidToken",
     "Presented",
@@ -35,7 +36,8 @@ MAX_IDENTIFIER: Final = 1000
 TOLERANCE_MS: Final = 60_000
 """By which clocks may differ."""
 LEAST_RSA_BITS: Final = 2048
-_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""Of a signed JWT."""
 _LATEST: Final = 2**40
 """Seconds; what is later was meant as milliseconds."""
 
@@ -79,7 +81,7 @@ class Presented:
         Raises:
             InvalidToken: It is no signed JWT, or its header asks for what nobody here does.
         """
-        if len(text) > MAX_LENGTH or not _SHAPE.fullmatch(text):
+        if len(text) > MAX_LENGTH or not SHAPE.fullmatch(text):
             raise InvalidToken("It is no signed JWT.")
         try:
             header, claims = (json_object(_decoded(part)) for part in text.split(".")[:2])

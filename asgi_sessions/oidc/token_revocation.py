@@ -23,12 +23,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from asgi_sessions.asgi.submitted_body import whole_body
-from asgi_sessions.errors import StoreUnavailable
-from asgi_sessions.manager.manager import SessionManager
+from asgi_sessions.manager.manager import SessionManager, require_manager
 from asgi_sessions.oidc.carrying_out import Undecided, carried_out
 from asgi_sessions.oidc.issuer import several
 from asgi_sessions.oidc.known_issuers import KeysUnavailable, KnownIssuers
-from asgi_sessions.oidc.provider import index_of
+from asgi_sessions.oidc.provider import token_mark
 from asgi_sessions.oidc.provider_keys import ProviderKeys
 from asgi_sessions.oidc.signed_jwt import (
     TOLERANCE_MS,
@@ -100,8 +99,7 @@ class TokenRevocation:
         revokers: Sequence[TokenRevoker],
         keys: Callable[[TokenRevoker], ProviderKeys] = ProviderKeys,
     ) -> None:
-        if not isinstance(sessions, SessionManager):
-            raise TypeError(f"sessions must be a SessionManager, not {type(sessions).__name__}")
+        require_manager(sessions, "sessions")
         self._revokers = KnownIssuers(revokers, TokenRevoker, "revokers", keys)
         self._sessions = sessions
         self._whose = WhoseSessions(sessions)
@@ -116,18 +114,13 @@ class TokenRevocation:
             return _refusal(503, "The keys of the token's issuer could not be fetched.")
         try:
             subject = await _subject(request)
-            unknown = await self._revoked(order, subject)
+            return await self._carried_out(order, subject) or _done()
         except HTTPException as refused:
             return _refusal(refused.status_code, refused.detail)
         except InvalidToken as invalid:
             return _refusal(400, str(invalid))
-        except _ForSomebodyElse:
-            return _unauthorized("It has been used before.")
         except Undecided as undecided:
             return _refusal(503, str(undecided))
-        if unknown is not None:
-            return _refusal(unknown.status, str(unknown))
-        return Response(status_code=204, headers=_HEADERS)
 
     async def _authenticated(self, request: Request) -> "_Order":
         presented = Presented.read(_bearer(request))
@@ -152,40 +145,29 @@ class TokenRevocation:
         required_identifier(claims, "sub")
         return _Order(revoker, required_identifier(claims, "jti"), expires_at, now)
 
-    async def _revoked(self, order: "_Order", subject: Subject) -> UnknownSubject | None:
-        if await self._is_repeated(order, subject):
-            return None
+    async def _carried_out(self, order: "_Order", subject: Subject) -> Response | None:
+        """Carry an order out."""
+        index = self._sessions.lifecycle.index
 
-        async def once(stored: Callable[[], object]) -> UnknownSubject | None:
-            index = self._sessions.lifecycle.index
+        async def before() -> Response | None:
+            if await index.is_marked([order.seen_for(subject)]):
+                return _done()
+            return _unauthorized("It has been used before.") if await index.is_marked([order.seen()]) else None
+
+        async def once(stored: Callable[[], object]) -> Response:
             try:
                 owner = await self._whose.of(order.revoker, subject, session=False)
             except UnknownSubject as unknown:
                 _log.info("A request of %s has ended nothing: %s", order.revoker.issuer, unknown)
-                return unknown
+                return _refusal(unknown.status, str(unknown))
             apart = self._sessions.settings.workers_apart_ms  # by another worker's clock they began later
             count = await self._whose.end(owner, order.received_at + apart + 1, stored)
             for mark in (order.seen_for(subject), order.seen()):
                 await index.mark(mark, order.expires_at + TOLERANCE_MS)
             _log.info("%s has ended %d sessions.", order.revoker.issuer, count)
-            return None
+            return _done()
 
-        return await carried_out(self._sessions, order.revoker.issuer, once)
-
-    async def _is_repeated(self, order: "_Order", subject: Subject) -> bool:
-        index = self._sessions.lifecycle.index
-        try:
-            if await index.is_marked([order.seen_for(subject)]):
-                return True
-            if await index.is_marked([order.seen()]):
-                raise _ForSomebodyElse
-        except StoreUnavailable:
-            pass  # a repetition ends what has ended
-        return False
-
-
-class _ForSomebodyElse(Exception):
-    """The token has ordered something before, about another subject."""
+        return await carried_out(self._sessions, order.revoker.issuer, before, once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +178,7 @@ class _Order:
     received_at: int
 
     def seen(self) -> Entry:
-        ((_, value),) = index_of(self.revoker.issuer, sid=self.jti)
-        return entry(_SEEN, value)
+        return token_mark(_SEEN, self.revoker.issuer, self.jti)
 
     def seen_for(self, subject: Subject) -> Entry:
         return entry(_SEEN, json.dumps([self.revoker.issuer, self.jti, subject], sort_keys=True))
@@ -215,6 +196,10 @@ async def _subject(request: Request) -> Subject:
     return subject_in(
         json_object(await whole_body(request, "application/json", untyped=False, what="JSON object")).get("sub_id")
     )
+
+
+def _done() -> Response:
+    return Response(status_code=204, headers=_HEADERS)
 
 
 def _unauthorized(description: str) -> Response:

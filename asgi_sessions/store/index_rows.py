@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, Executable, and_, bindparam, delete, insert, or_, select
+from sqlalchemy import Executable, and_, bindparam, delete, insert, or_, select
 
 from asgi_sessions.protocol.session_index import Entry
 from asgi_sessions.store.engine import Database, DuplicateKey
 from asgi_sessions.store.handle_ranges import WALK_BATCH, parts_of, walk
+from asgi_sessions.store.parameters import integer
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables, of_tables
 from asgi_sessions.store.session_row import READ_COLUMNS, SessionRow
@@ -35,10 +36,6 @@ TOP: Place = (2**63 - 1, "")
 _KEY = "name", "digest", "created_at", "handle"
 
 
-def _integer(name: str) -> BindParameter[int]:
-    return bindparam(name, type_=BigInteger)
-
-
 class _Statements:
     """Those about indexed attributes."""
 
@@ -48,19 +45,19 @@ class _Statements:
         i, which = index.c, Conditions(sessions)
         of_entry = and_(i.name == bindparam("name"), i.digest == bindparam("digest"))
         of_handle = i.handle == bindparam("p_handle")
-        created_at = _integer("created_at")
+        created_at = integer("created_at")
         below = or_(i.created_at < created_at, and_(i.created_at == created_at, i.handle < bindparam("p_after")))
         found = and_(of_entry, below, sessions.c.handle == i.handle, which.live)
-        order, size = (i.created_at.desc(), i.handle.desc()), _integer("size")
+        order, size = (i.created_at.desc(), i.handle.desc()), integer("size")
         row = tuple(sessions.c[name] for name in READ_COLUMNS)
-        left = and_(i.handle >= bindparam("first"), i.created_at < _integer("begun_before"), without_session(tables))
+        left = and_(i.handle >= bindparam("first"), i.created_at < integer("begun_before"), without_session(tables))
 
         self.places = prepared(select(i.created_at, i.handle).where(found).order_by(*order).limit(size))
         self.rows = prepared(select(*row).where(found).order_by(*order).limit(size))
         self.of_session = prepared(select(i.name, i.digest).where(of_handle).order_by(i.name, i.digest))
         self.delete_entry = prepared(delete(index).where(of_entry, created_at == i.created_at, of_handle))
         self.any = prepared(select(i.handle).limit(1))
-        self.handle_in_order = prepared(select(i.handle).order_by(i.handle).limit(1).offset(_integer("place")))
+        self.handle_in_order = prepared(select(i.handle).order_by(i.handle).limit(1).offset(integer("place")))
         self.delete_left = (
             prepared(delete(index).where(left, i.handle < bindparam("beyond"))),
             prepared(delete(index).where(left)),

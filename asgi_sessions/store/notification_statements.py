@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, BindParameter, String, bindparam, delete, func, insert, literal, or_, select, update
 
+from asgi_sessions.store.parameters import integer, text
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import RECEIVER_LENGTH, Tables
 from asgi_sessions.store.session_row import NOBODY
@@ -52,14 +53,6 @@ class Notification(NamedTuple):
     failure: str | None
 
 
-def _integer(name: str) -> BindParameter[int]:
-    return bindparam(name, type_=BigInteger)
-
-
-def _text(name: str) -> BindParameter[str]:
-    return bindparam(name, type_=String)
-
-
 class NotificationStatements:
     """Those about notifications."""
 
@@ -71,23 +64,23 @@ class NotificationStatements:
         handles: BindParameter[str] = bindparam("handles", expanding=True)
         receivers: BindParameter[str] = bindparam("receivers", expanding=True)
         waiting, delivered, dead = (literal(str(state), String) for state in NotificationState)
-        of_receiver = n.receiver == _text("p_receiver")
+        of_receiver = n.receiver == text("p_receiver")
         these = n.handle.in_(handles), of_receiver, n.state == waiting
-        size = _integer("size")
+        size = integer("size")
 
         told = select(func.count()).where(n.handle == s.handle, n.receiver.in_(receivers)).scalar_subquery()
-        since = s.revoked_at >= _integer("since")
-        ended = since, s.revoked_at <= _integer("until"), func.coalesce(s.revoked_reason, "") != literal(UNTOLD, String)
+        since = s.revoked_at >= integer("since")
+        ended = since, s.revoked_at <= integer("until"), func.coalesce(s.revoked_reason, "") != literal(UNTOLD, String)
         in_order = s.revoked_at, s.idle_expires_at
         self.uncollected = (
-            select(s.handle, s.revoked_at).where(*ended, told < _integer("number")).order_by(*in_order).limit(size)
+            select(s.handle, s.revoked_at).where(*ended, told < integer("number")).order_by(*in_order).limit(size)
         )
         self.newest = prepared(select(func.max(s.revoked_at)).where(since))
         self.boundary = prepared(select(s.revoked_at).where(since).order_by(*in_order).limit(1).offset(size))
-        now = _integer("now")
+        now = integer("now")
         values = {
             "handle": s.handle,
-            "receiver": _text("p_receiver"),
+            "receiver": text("p_receiver"),
             "user_id": s.user_id,
             "ended_at": s.revoked_at,
             "queued_at": now,
@@ -109,27 +102,27 @@ class NotificationStatements:
         self.delivered_of = prepared(
             update(notifications)
             .where(
-                n.user_id == bindparam("p_user_id"), of_receiver, n.state == waiting, n.queued_at <= _integer("until")
+                n.user_id == bindparam("p_user_id"), of_receiver, n.state == waiting, n.queued_at <= integer("until")
             )
             .values(over)
         )
-        failed = {"attempts": n.attempts + 1, "failure": _text("p_failure")}
-        self.postpone = update(notifications).where(*these).values(next_at=_integer("p_next_at"), **failed)
+        failed = {"attempts": n.attempts + 1, "failure": text("p_failure")}
+        self.postpone = update(notifications).where(*these).values(next_at=integer("p_next_at"), **failed)
         self.bury = update(notifications).where(*these).values(state=dead, next_at=now, **failed)
-        older = n.state == waiting, n.queued_at < _integer("queued_before")
+        older = n.state == waiting, n.queued_at < integer("queued_before")
         self.bury_older = prepared(update(notifications).where(of_receiver, *older).values(state=dead, next_at=now))
         self.bury_others = (
             update(notifications)
             .where(n.receiver.not_in(receivers), *older)
             .values(state=dead, next_at=now, failure=literal("no such receiver", String))
         )
-        batch = _integer("batch")
-        forgotten = n.state == delivered, of_receiver, n.next_at < _integer("below")  # when they ended, by an index
+        batch = integer("batch")
+        forgotten = n.state == delivered, of_receiver, n.next_at < integer("below")  # when they ended, by an index
         self.forget = (
             select(n.handle).where(*forgotten).limit(batch),
             delete(notifications).where(n.handle.in_(handles), *forgotten),
         )
-        old = n.queued_at < _integer("queued_before")
+        old = n.queued_at < integer("queued_before")
         self.purge = (
             select(n.handle).where(old).limit(batch),
             delete(notifications).where(n.handle.in_(handles), old),
@@ -146,19 +139,14 @@ class NotificationStatements:
         again = {"state": waiting, "queued_at": now, "next_at": now, "attempts": 0}
         requeue = update(notifications).where(n.state == dead).values(again)
         drop = delete(notifications).where(n.state == dead)
-        only = n.handle.in_(handles)
-        self.requeue = {
-            (False, False): requeue,
-            (True, False): requeue.where(only),
-            (False, True): requeue.where(of_receiver),
-            (True, True): requeue.where(only, of_receiver),
+        only = {  # by whether handles, and whether a receiver, are named
+            (False, False): (),
+            (True, False): (n.handle.in_(handles),),
+            (False, True): (of_receiver,),
+            (True, True): (n.handle.in_(handles), of_receiver),
         }
-        self.drop = {
-            (False, False): drop,
-            (True, False): drop.where(only),
-            (False, True): drop.where(of_receiver),
-            (True, True): drop.where(only, of_receiver),
-        }
+        self.requeue = {named: requeue.where(*where) for named, where in only.items()}
+        self.drop = {named: drop.where(*where) for named, where in only.items()}
         of_user = n.user_id == bindparam("p_user_id")
         self.of_user = prepared(select(*row).where(of_user).order_by(*order))
         self.erase = prepared(update(notifications).where(of_user).values(user_id=NOBODY))

@@ -1,8 +1,6 @@
 """The statements about sessions, built once, by what they do. Their conditions stand here once."""
 
 from sqlalchemy import (
-    BigInteger,
-    BindParameter,
     ColumnElement,
     LargeBinary,
     Table,
@@ -18,6 +16,7 @@ from sqlalchemy import (
 )
 
 from asgi_sessions.store.database_clock import database_now, greatest
+from asgi_sessions.store.parameters import integer
 from asgi_sessions.store.prepared import prepared
 from asgi_sessions.store.schema import Tables
 from asgi_sessions.store.session_row import (
@@ -62,7 +61,7 @@ class Conditions:
 
     def __init__(self, sessions: Table) -> None:
         s = sessions.c
-        self.now = _integer("now")
+        self.now = integer("now")
         self.live = and_(s.revoked_at.is_(None), s.expires_at > self.now, s.idle_expires_at > self.now)
         self.expired = and_(s.revoked_at.is_(None), s.idle_expires_at <= self.now)
         self.of_handle = s.handle == bindparam("p_handle")
@@ -70,10 +69,6 @@ class Conditions:
         self.of_user = s.user_id == bindparam("p_user_id")
         self.not_kept = s.handle != bindparam("except_handle")
         self.newest_first = (s.created_at.desc(), s.handle.desc())
-
-
-def _integer(name: str) -> BindParameter[int]:
-    return bindparam(name, type_=BigInteger)
 
 
 def without_session(tables: Tables) -> ColumnElement[bool]:
@@ -95,8 +90,8 @@ class ReadStatements:
         sessions = tables.sessions
         s, which = sessions.c, Conditions(sessions)
         row = tuple(s[name] for name in READ_COLUMNS)
-        size = _integer("size")
-        created_at = _integer("created_at")
+        size = integer("size")
+        created_at = integer("created_at")
         older = or_(s.created_at < created_at, and_(s.created_at == created_at, s.handle < bindparam("p_after")))
 
         self.find = prepared(select(*row).where(which.of_handle))
@@ -129,10 +124,10 @@ class ChangeStatements:
         self.swap_info = prepared(
             changed.where(s.session_info == bindparam("replaced")).values(session_info=bindparam("text"))
         )
-        version = _integer("version")
+        version = integer("version")
         c = tables.payload_changes.c
         by_somebody_else = select(c.handle).where(
-            c.handle == bindparam("p_handle"), c.payload_version > _integer("known")
+            c.handle == bindparam("p_handle"), c.payload_version > integer("known")
         )
         swapped = new_payload.where(s.payload_version == version)
         self.swap_payload = prepared(swapped)
@@ -140,11 +135,11 @@ class ChangeStatements:
         # The version grows too: what access tokens say of the session has changed.
         self.swap_methods = prepared(
             changed.where(s.methods == bindparam("replaced"), s.payload_version == version).values(
-                methods=bindparam("text"), auth_time=_integer("auth_time"), payload_version=s.payload_version + 1
+                methods=bindparam("text"), auth_time=integer("auth_time"), payload_version=s.payload_version + 1
             )
         )
         self.touch = prepared(
-            changed.where(s.last_active_at < which.now - _integer("unless_since")).values(
+            changed.where(s.last_active_at < which.now - integer("unless_since")).values(
                 last_active_at=which.now, idle_expires_at=bindparam("idle")
             )
         )
@@ -159,12 +154,12 @@ class RotationStatements:
     def __init__(self, tables: Tables) -> None:
         sessions = tables.sessions
         s, which = sessions.c, Conditions(sessions)
-        generation, now = _integer("generation"), which.now
+        generation, now = integer("generation"), which.now
         parent, grandparent = (
             bindparam("parent_hash", type_=LargeBinary),
             bindparam("grandparent_hash", type_=LargeBinary),
         )
-        apart = func.abs(s.cur_iat - _integer("parent_issued_at"))
+        apart = func.abs(s.cur_iat - integer("parent_issued_at"))
         used = {"last_active_at": now, "idle_expires_at": bindparam("idle")}
         served = {"late_gen": generation, "late_at": now}
         promotion = (
@@ -173,7 +168,7 @@ class RotationStatements:
                 which.of_handle,
                 s.gen == generation - 1,
                 which.live,
-                or_(s.cur == parent, and_(s.prev == grandparent, apart <= _integer("sibling_window"))),
+                or_(s.cur == parent, and_(s.prev == grandparent, apart <= integer("sibling_window"))),
             )
             .values(
                 gen=generation,
@@ -191,7 +186,7 @@ class RotationStatements:
                 which.live,
                 or_(s.late_gen.is_(None), s.late_gen < generation),
             )
-            .values(late_count=s.late_count + _integer("parents"), **served)
+            .values(late_count=s.late_count + integer("parents"), **served)
         )
 
         self.promote = prepared(promotion.values(used))
@@ -216,7 +211,7 @@ class PersonalStatements:
         from_first, before_beyond = s.handle >= bindparam("first"), s.handle < bindparam("beyond")
         forget = (
             update(sessions)
-            .where(from_first, s.ip_address.is_not(None), s.created_at < _integer("begun_before"))
+            .where(from_first, s.ip_address.is_not(None), s.created_at < integer("begun_before"))
             .values(ip_address=None)
         )
 
@@ -226,7 +221,7 @@ class PersonalStatements:
         self.acting = prepared(acting.where(before_beyond)), prepared(acting)
         # Whose they are is asked again: meanwhile a session may have been erased.
         self.export = select(*(s[name] for name in EXPORTED_COLUMNS)).where(which.of_handles, or_(which.of_user, acted))
-        self.over_of = prepared(select(s.handle).where(which.of_user, over).limit(_integer("size")))
+        self.over_of = prepared(select(s.handle).where(which.of_user, over).limit(integer("size")))
         # What has merely expired is over for ever too: another worker's clock may be behind.
         buried = {
             "revoked_at": func.coalesce(s.revoked_at, _end_of_now(tables)),
@@ -258,10 +253,10 @@ class EndingStatements:
         rows = sessions.alias("of_user")  # the ended ones too: an index alone tells their number
         number = select(func.count().label("number")).where(rows.c.user_id == bindparam("p_user_id"))
         # MySQL lets a statement read the table that it changes where it has put the outcome aside.
-        few = select(number.subquery("counted").c.number).scalar_subquery() <= _integer("few")
+        few = select(number.subquery("counted").c.number).scalar_subquery() <= integer("few")
         part = end.where(which.of_user, which.not_kept, which.live, s.handle >= bindparam("first"))
         any_part = end.where(
-            which.not_kept, which.live, s.created_at < _integer("begun_before"), s.handle >= bindparam("first")
+            which.not_kept, which.live, s.created_at < integer("begun_before"), s.handle >= bindparam("first")
         )
 
         self.revoke = prepared(end.where(which.of_handle, which.live))
@@ -273,14 +268,14 @@ class EndingStatements:
         self.revoke_last_part = prepared(part)
         self.revoke_any_part = prepared(any_part.where(s.handle < bindparam("beyond")))
         self.revoke_last_any_part = prepared(any_part)
-        self.handle_in_order = prepared(select(s.handle).order_by(s.handle).limit(1).offset(_integer("place")))
+        self.handle_in_order = prepared(select(s.handle).order_by(s.handle).limit(1).offset(integer("place")))
         other = select(s.handle).where(which.of_user, which.not_kept, which.live)
         self.count_of = prepared(number.where(other.exists()))
 
-        forgotten: ColumnElement[bool] = s.revoked_at < _integer("tombstones_before")
+        forgotten: ColumnElement[bool] = s.revoked_at < integer("tombstones_before")
         self.purgeable = [
             (
-                select(s.handle).where(dead).order_by(s.revoked_at, s.idle_expires_at).limit(_integer("batch")),
+                select(s.handle).where(dead).order_by(s.revoked_at, s.idle_expires_at).limit(integer("batch")),
                 delete(sessions).where(which.of_handles, dead),
             )
             for dead in (which.expired, forgotten)

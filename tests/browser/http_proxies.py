@@ -5,7 +5,7 @@ import ssl
 import urllib.request
 from pathlib import Path
 
-from tests.docs.pages import ROOT, blocks_of
+from tests.docs.pages import ROOT, file_of
 from tests.patience import PATIENCE
 from tests.servers import Server
 from tools.engines import find_program
@@ -13,12 +13,6 @@ from tools.engines import find_program
 PAGE = ROOT / "docs" / "deployment.md"
 WHO = "/which-proxy"
 """An address of the proxy itself: whether it is this one that answers on its port."""
-
-
-def recipe(file: str) -> str:
-    """The block whose first line names this file."""
-    (found,) = (block.code for block in blocks_of(PAGE) if block.code.startswith(f"# {file}\n"))
-    return found
 
 
 def changed(text: str, *changes: tuple[str, str]) -> str:
@@ -75,7 +69,7 @@ class Nginx(HTTPProxy):
     def _command(self) -> list[str]:
         data = self.folder / "data"
         site = changed(
-            self._hidden(recipe("/etc/nginx/conf.d/shop.conf")),
+            self._hidden(file_of(PAGE, "/etc/nginx/conf.d/shop.conf")),
             ("listen 443 ", f"listen 127.0.0.1:{self.port} "),
             ("/etc/ssl/shop.pem", str(self._certificate)),
             ("/etc/ssl/shop.key", str(self._key)),
@@ -103,7 +97,7 @@ class HAProxy(HTTPProxy):
         if self._path:
             rules.append(f"http-request replace-path {self._path}/(.*) /\\1")
         text = changed(
-            self._hidden(recipe("/etc/haproxy/haproxy.cfg")),
+            self._hidden(file_of(PAGE, "/etc/haproxy/haproxy.cfg")),
             ("bind :443 ", f"bind 127.0.0.1:{self.port} "),
             ("/etc/haproxy/shop.pem", str(both)),
             ("    default_backend", "".join(f"    {rule}\n" for rule in rules) + "    default_backend"),

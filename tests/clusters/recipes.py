@@ -2,15 +2,14 @@
 
 from configparser import ConfigParser
 
-from tests.docs.pages import ROOT, blocks_of
+from tests.docs.pages import ROOT, file_of
 
 PAGE = ROOT / "docs" / "databases.md"
 
 
 def recipe(file: str) -> str:
     """Return the block whose first line names this file."""
-    (found,) = (block.code for block in blocks_of(PAGE) if block.code.split("\n")[0] in (f"# {file}", f"-- {file}"))
-    return found
+    return file_of(PAGE, file)
 
 
 def server_options(file: str, **own: str) -> list[str]:

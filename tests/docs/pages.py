@@ -61,6 +61,12 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
+def file_of(page: Path, name: str) -> str:
+    """The block whose first line, a comment, names this file."""
+    (found,) = (block.code for block in blocks_of(page) if block.code.split("\n")[0] in (f"# {name}", f"-- {name}"))
+    return found
+
+
 def python_blocks_of(page: Path) -> list[Block]:
     return [block for block in blocks_of(page) if block.language == "python" and block.not_run is None]
 
