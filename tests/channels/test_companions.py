@@ -56,6 +56,7 @@ async def test_its_own_workers_end_wakes_it_though_the_channel_hangs(wire: Wire)
         await until(lambda: wire.listeners() == 1)
         issued = await sessions.create_new_session_without_request("alice")
         wire.silence()
+        woken.clear()  # the channel was proved by a message
         await sessions.revoke_session_using_session_handle(issued.session.session_handle)
         assert woken.is_set()
         wire.speak()
